@@ -1,0 +1,93 @@
+# Nothing is needed but make, Python 3.11 or later and a package index: each target makes the environment it needs.
+#
+#   make audit                      audit real networks on real images, and say where the report lies
+#   make audit ARGS=timm:resnet50   audit a network by name (its packages: make models)
+#   make test                       install what the tests need, and run them
+#   make lint                       ruff, mypy, and the floors of docs/architecture.md
+#
+# PYTHON=python3.12         the interpreter to make .venv with
+# TORCH='torch==2.13.0'     the torch requirement (default: the one in pyproject.toml)
+# TEST_EXTRAS=test,models   what `make test` installs; without `models`, tests of timm and torchvision are skipped
+# WORKERS=2                 test processes; one thread each
+
+PYTHON ?=
+TORCH ?=
+TEST_EXTRAS ?= test,models
+WORKERS ?= 2
+ARGS ?=
+
+VENV := .venv
+BIN := $(VENV)/bin
+PIP := $(BIN)/python -m pip
+STAMPS := $(VENV)/stamps
+
+.DEFAULT_GOAL := help
+.DELETE_ON_ERROR:
+.NOTPARALLEL:
+.PHONY: help audit test lint models clean FORCE
+
+help:  ## print this list
+	@sed -n 's/^\([a-z]*\):.*## \(.*\)/  make \1\t\2/p' Makefile
+	@echo; sed -n 's/^# \([A-Z_]*=.*\)/  \1/p' Makefile
+
+audit: $(STAMPS)/demo  ## audit real networks on real images (ARGS=MODEL for another network)
+	$(BIN)/equiconv audit $(ARGS)
+
+test: $(STAMPS)/test  ## run every test and every docstring's example
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n $(WORKERS) --dist loadfile $(ARGS)
+
+lint: $(STAMPS)/lint  ## ruff, mypy --strict, import-linter
+	$(BIN)/ruff check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+
+models: $(STAMPS)/models  ## install timm, torchvision and transformers beside equiconv
+
+clean:  ## remove the environment, caches and built files
+	rm -rf $(VENV) build dist .mypy_cache .ruff_cache .pytest_cache .import_linter_cache .hypothesis equiconv-report
+	find . -name __pycache__ -type d -prune -exec rm -rf {} +
+
+# --- environments -----------------------------------------------------------------------------------------------------
+# One .venv for all targets. A stamp a target records what was installed; it is older than pyproject.toml or than the choice of
+# TORCH when either changes, and then pip is asked again. One pip call a target, so that torch is resolved and fetched once.
+
+$(STAMPS)/demo: EXTRAS = demo
+$(STAMPS)/test: EXTRAS = $(TEST_EXTRAS)
+$(STAMPS)/lint: EXTRAS = lint
+$(STAMPS)/models: EXTRAS = demo,models
+
+$(STAMPS)/demo $(STAMPS)/lint $(STAMPS)/models: pyproject.toml $(STAMPS)/torch
+$(STAMPS)/test: pyproject.toml $(STAMPS)/torch $(STAMPS)/test-extras
+
+$(STAMPS)/demo $(STAMPS)/test $(STAMPS)/lint $(STAMPS)/models:
+	$(PIP) install --editable '.[$(EXTRAS)]' $(if $(TORCH),'$(TORCH)')
+	@touch $@
+
+# What was chosen on the command line, rewritten only when it differs.
+$(STAMPS)/torch: FORCE | $(STAMPS)
+	@echo '$(TORCH)' | cmp -s - $@ || echo '$(TORCH)' > $@
+
+$(STAMPS)/test-extras: FORCE | $(STAMPS)
+	@echo '$(TEST_EXTRAS)' | cmp -s - $@ || echo '$(TEST_EXTRAS)' > $@
+
+# Versioned names are tried when python3 is too old; each is run, not only looked up, because a version manager leaves names
+# that do not run. An environment that another tool made, or an interrupted one, is completed with pip and never thrown away.
+$(STAMPS):
+	@if [ ! -e $(VENV) ]; then \
+	  for python in $(or $(PYTHON),python3 python3.13 python3.12 python3.11 python); do \
+	    if "$$python" -c 'import sys; sys.exit(sys.version_info < (3, 11))' > /dev/null 2>&1; then found="$$python"; break; fi; \
+	  done; \
+	  if [ -z "$$found" ]; then \
+	    echo "equiconv needs Python 3.11 or later, and found: $$($(or $(PYTHON),python3) --version 2>&1)" >&2; \
+	    echo "Install one, or name it: make $(MAKECMDGOALS) PYTHON=/path/to/python3.12" >&2; \
+	    exit 1; \
+	  fi; \
+	  echo "making $(VENV) with $$found ($$("$$found" --version))"; \
+	  "$$found" -m venv $(VENV) || { rm -rf $(VENV); \
+	    echo "$$found could not make an environment; on Debian and Ubuntu: apt install python3-venv" >&2; exit 1; }; \
+	fi
+	@$(PIP) --version > /dev/null 2>&1 || $(BIN)/python -m ensurepip || { \
+	  echo "$(VENV) holds no working Python: remove it with 'make clean' and run again" >&2; exit 1; }
+	@mkdir -p $@
+
+FORCE:

@@ -1,0 +1,347 @@
+"""certify: from a model and an example to a certificate."""
+
+from __future__ import annotations
+
+import platform
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from fractions import Fraction
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from equiconv.certification.certificate import (
+    Certificate,
+    Claim,
+    Obstacle,
+    Output,
+    Unknown,
+    meet,
+)
+from equiconv.certification.derivation import Derivation, derive
+from equiconv.certification.moves import WRAP
+from equiconv.certification.refutation import refute
+from equiconv.certification.states import Constant, Signal, Window, axes_of, describe, permutes
+from equiconv.certification.step import axis_names
+from equiconv.graph import Graph, capture, wrapped
+
+
+def call_of(example: Any) -> tuple[tuple[Any, ...], dict[str, Any]]:
+    """Positional and keyword arguments from an example: a tensor, a tuple, or a dict of keyword arguments."""
+    if isinstance(example, Mapping):
+        return (), dict(example)
+    if isinstance(example, (tuple, list)):
+        return tuple(example), {}
+    return (example,), {}
+
+
+def certify(
+    model: torch.nn.Module,
+    example: Any,
+    axes: int | Sequence[int] = (-2, -1),
+    padding: str = "as-is",
+    weights: str = "these",
+    refute: bool = True,
+    seed: int = 0,
+    progress: Callable[[str], None] | None = None,
+) -> Certificate:
+    """Derive which circular shifts of its input a network provably respects, and what costs the rest.
+
+    Parameters
+    ----------
+    model: a module in evaluation mode, or a loaded exported program.
+    example: a tensor, a tuple of arguments, or a dict of keyword arguments; the certificate holds for their shapes and dtypes.
+    axes: dims of the inputs that carry the group, (-2, -1) for images.
+    padding: ``"circular"`` certifies as though every padding were circular.
+    weights: ``"generic"`` uses no value of a parameter, so that the certificate holds for the architecture, whatever its weights.
+    refute: also run the network to refute every larger subgroup, which makes the certificate ``exact``.
+    seed: of the random inputs that refute. progress: called with a line of text as the work goes on.
+
+    Returns
+    -------
+    Certificate: strides, kind, obstacles, potential, outputs and the claim of every tensor.
+
+    Raises
+    ------
+    TypeError: the model is no module, or no input is a tensor. ValueError: a model in training mode, NaN or infinite weights or inputs, axes that an
+        input lacks, no tensor in the output. CaptureError (a ValueError): the model cannot be captured as a graph.
+
+    Examples
+    --------
+    >>> import torch, equiconv as eq
+    >>> net = torch.nn.Sequential(torch.nn.Conv2d(1, 2, 3, stride=2, padding=1, padding_mode="circular"), torch.nn.AdaptiveAvgPool2d(1)).eval()
+    >>> certificate = eq.certify(net, torch.randn(1, 1, 8, 8))
+    >>> certificate.strides, certificate.kind, certificate.exact
+    ((2, 2), 'invariant', True)
+    """
+    say = progress or (lambda _text: None)
+    axes = (axes,) if isinstance(axes, int) else tuple(axes)
+    _check_options(axes, padding, weights)
+    _check_model(model)
+    args, kwargs = call_of(example)
+    say("capturing the graph")
+    graph = capture(model, args, kwargs)
+    leaves = graph.flatten(args, kwargs)
+    _check_numbers(graph, leaves, generic=weights == "generic")
+    if not graph.outputs:
+        raise ValueError("model: has no tensor in its output, so there is nothing to certify; wrap it in a module that returns tensors")
+    shape, moved, notes = carriers(graph, leaves, axes)
+    generic = weights == "generic"
+    say("deriving")
+    wrapping = derive(graph, shape, moved, circular=True, generic=generic)
+    as_is = derive(graph, shape, moved, circular=False, generic=generic) if padding == "as-is" else wrapping
+    held = _verdict(graph, as_is, shape)
+    best = held if padding == "circular" else _verdict(graph, wrapping, shape)
+    if graph.mutates:
+        notes = (*notes, f"it updates {', '.join(graph.mutates)} when it runs, so its output is no function of the input alone")
+        held, best = held.undecided(shape), best.undecided(shape)
+    unknown = tuple(
+        Unknown(u.node, u.operation, graph[u.node].module, graph[u.node].source, u.reason) for u in as_is.unknown
+    )
+    override = {n: wrapped(graph[n], w.dims) for n, w in wrapping.wrapped.items()} if padding == "circular" else None
+    refutations = None
+    on_meta = any(isinstance(v, Tensor) and v.device.type == "meta" for v in [*leaves, *graph.state.values()])
+    if refute and held.kind != "undecided" and not on_meta:
+        say("refuting larger subgroups")
+        from equiconv.certification.refutation import refute as run
+
+        refutations, alive = run(graph, leaves, moved, shape, held.strides, layouts(graph, as_is, wrapping), override, seed=seed)
+        if not alive:
+            notes = (*notes, "the output did not change with the input in any run: it is constant, so every symmetry holds trivially")
+    return Certificate(
+        model=getattr(type(model), "__name__", "model"), shape=shape, axes=axes, moved=tuple(moved), strides=held.strides, kind=held.kind,
+        potential=best.strides, potential_kind=best.kind, obstacles=_obstacles(graph, as_is, wrapping, held, best, shape),
+        unknown=unknown, outputs=held.outputs, claims=tuple(claims_of(graph, as_is)), refutations=refutations, padding=padding,
+        weights=weights, notes=notes, input_shapes=tuple(tuple(int(s) for s in v.shape) for v in leaves if isinstance(v, Tensor)),
+        wrapped=tuple((name, w.dims) for name, w in wrapping.wrapped.items()),
+        versions=(("python", platform.python_version()), ("torch", torch.__version__)),
+    )  # fmt: skip
+
+
+# Input ------------------------------------------------------------------------------------------------------------------
+
+
+def _check_options(axes: Sequence[int], padding: str, weights: str) -> None:
+    if not axes:
+        raise ValueError("axes: is empty; name at least one dim of the input that carries the shifts, such as (-2, -1)")
+    if padding not in ("as-is", "circular"):
+        raise ValueError(f'padding: got {padding!r}; pass "as-is" (the network as it stands) or "circular" (as though every padding wrapped)')
+    if weights not in ("these", "generic"):
+        raise ValueError(f'weights: got {weights!r}; pass "these" (the weights at hand) or "generic" (whatever the weights)')
+
+
+def _check_model(model: Any) -> None:
+    if isinstance(model, torch.export.ExportedProgram):
+        return
+    if not isinstance(model, torch.nn.Module):
+        raise TypeError(f"model: got {type(model).__name__}; pass a torch.nn.Module (an instance, not a class) or a loaded ExportedProgram")
+    if model.training:
+        raise ValueError("model: is in training mode, where dropout and batch statistics make it no fixed function; call model.eval() first")
+    training = [name for name, part in model.named_modules() if part.training]
+    if training:
+        raise ValueError(f"model: its part {training[0]} is in training mode; call model.eval() first")
+
+
+def _check_numbers(graph: Graph, leaves: Sequence[Any], generic: bool) -> None:
+    """Refuse NaN and infinite weights and inputs: every comparison with them is false."""
+    named = [(graph[name].path or name, v) for name, v in graph.state.items() if isinstance(v, Tensor) and graph[name].kind == "parameter"]
+    for label, value in [*([] if generic else named), *zip(graph.input_labels, leaves, strict=True)]:
+        if isinstance(value, Tensor) and value.device.type != "meta" and (value.is_floating_point() or value.is_complex()):
+            bad = int((~torch.isfinite(value)).sum())
+            if bad:
+                raise ValueError(f"{label}: holds {bad} NaN or infinite values of {value.numel()}; load sound weights and inputs")
+
+
+def carriers(graph: Graph, leaves: Sequence[Any], axes: Sequence[int]) -> tuple[tuple[int, ...], dict[str, tuple[int, ...]], tuple[str, ...]]:
+    """The group's shape, the dims that carry it in each input it acts on, and notes on inputs that it leaves alone."""
+    tensors = [(name, label, v) for name, label, v in zip(graph.inputs, graph.input_labels, leaves, strict=True) if isinstance(v, Tensor)]
+    if not tensors:
+        raise TypeError("example: holds no tensor; pass the model's input as a tensor, a tuple, or a dict of keyword arguments")
+    shape: tuple[int, ...] | None = None
+    moved: dict[str, tuple[int, ...]] = {}
+    notes: list[str] = []
+    for name, label, value in tensors:
+        dims = [a + value.ndim if a < 0 else a for a in axes]
+        if any(not 0 <= d < value.ndim for d in dims):
+            if len(tensors) == 1:
+                raise ValueError(f"axes: got {tuple(axes)}, but {label} has {value.ndim} dims {tuple(value.shape)}; name dims that it has")
+            notes.append(f"{label} {tuple(value.shape)} has no dims {tuple(axes)}: it is taken to stay as it is under the shifts")
+            continue
+        if len(set(dims)) != len(dims):
+            raise ValueError(f"axes: {tuple(axes)} names a dim of {label} twice")
+        sizes = tuple(int(value.shape[d]) for d in dims)
+        if any(s == 0 for s in sizes):
+            raise ValueError(f"axes: the dims {tuple(axes)} of {label} have the sizes {sizes}; an axis without entries has no shifts")
+        if shape is None:
+            shape = sizes
+        if sizes != shape:
+            notes.append(f"{label} has the sizes {sizes} along {tuple(axes)}, not {shape}: it is taken to stay as it is under the shifts")
+            continue
+        moved[name] = tuple(dims)
+    if shape is None:
+        raise ValueError(f"axes: no input has the dims {tuple(axes)}; the inputs have the shapes {[tuple(t.shape) for _, _, t in tensors]}")
+    return shape, moved, tuple(notes)
+
+
+# Verdict ----------------------------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class _Verdict:
+    strides: tuple[int, ...]
+    kind: str
+    outputs: tuple[Output, ...]
+    crops: tuple[tuple[str, tuple[int, ...], tuple[int, ...]], ...]
+
+    def undecided(self, shape: tuple[int, ...]) -> _Verdict:
+        return _Verdict(tuple(shape), "undecided", self.outputs, self.crops)
+
+
+def _verdict(graph: Graph, derivation: Derivation, shape: tuple[int, ...]) -> _Verdict:
+    outputs, crops = [], []
+    for label, name in graph.outputs:
+        output, cropped = _output(label, derivation.states[name], shape)
+        outputs.append(output)
+        if cropped:
+            state = derivation.states[name]
+            crops.append((name, cropped, state.strides))
+    strides = meet([o.strides for o in outputs])
+    kept = [a for a, n in enumerate(shape) if strides[a] < n or n == 1]
+    if derivation.unknown:
+        kind = "undecided"
+    elif not any(strides[a] < shape[a] for a in kept) and any(n > 1 for n in shape):
+        kind = "none"
+    else:
+        kind = "invariant" if all(o.per_axis[a] == "invariant" for o in outputs for a in kept) else "equivariant"
+    if kind == "undecided":
+        strides = tuple(shape)
+    return _Verdict(strides, kind, tuple(outputs), tuple(crops))
+
+
+def _output(label: str, state: Any, shape: tuple[int, ...]) -> tuple[Output, tuple[int, ...]]:
+    if isinstance(state, Constant):
+        ones = (1,) * len(shape)
+        return Output(label, state.shape, "invariant", ("invariant",) * len(shape), ones, (), "a constant"), ()
+    assert isinstance(state, Signal)
+    cropped = sorted({a for dim in state.dims if not permutes(dim) for a in axes_of(dim) if not _permutes_axis(dim, a)})
+    strides = tuple(n if a in cropped else s for a, (s, n) in enumerate(zip(state.strides, shape, strict=True)))
+    per_axis = []
+    for a, n in enumerate(shape):
+        moves = any(a in axes_of(dim) for dim in state.dims)
+        per_axis.append("none" if strides[a] == n and n > 1 else "equivariant" if moves else "invariant")
+    kinds = [k for k, n in zip(per_axis, shape, strict=True) if n > 1] or ["invariant"]
+    kind = "none" if all(k == "none" for k in kinds) else "equivariant" if "equivariant" in kinds else "invariant"
+    actions = tuple(
+        (f.axis, d, Fraction(f.step)) for d, dim in enumerate(state.dims) for f in dim if isinstance(f, Window) and f.axis not in cropped
+    )
+    words = "[" + ", ".join(describe(dim) for dim in state.dims) + "]"
+    return Output(label, state.shape, kind, tuple(per_axis), strides, actions, words), tuple(cropped)
+
+
+def _permutes_axis(dim: Any, axis: int) -> bool:
+    from equiconv.certification.states import windows_of
+
+    return all(w.rolls for w in windows_of(dim) if w.axis == axis)
+
+
+def layouts(graph: Graph, as_is: Derivation, wrapping: Derivation) -> list[Signal | None]:
+    """For each output, a state that says in which dims it could roll: the one that still moves along more axes."""
+    found: list[Signal | None] = []
+    for _, name in graph.outputs:
+        states = [s for s in (as_is.states[name], wrapping.states[name]) if isinstance(s, Signal)]
+        count = [len(set().union(*(axes_of(d) for d in s.dims))) if s.dims else 0 for s in states]
+        moving = max(count, default=0)
+        trivial = states and all(a == b for a, b in zip(states[-1].strides, _sizes(states[-1], graph, as_is), strict=True))
+        found.append(states[count.index(moving)] if moving else None if trivial else (states[0] if states else None))
+    return found
+
+
+def _sizes(state: Signal, graph: Graph, derivation: Derivation) -> tuple[int, ...]:
+    entry = next(s for n in graph.inputs if isinstance(s := derivation.states[n], Signal) and any(axes_of(d) for d in s.dims))
+    sizes = [1] * len(state.strides)
+    for dim in entry.dims:
+        for factor in dim:
+            if isinstance(factor, Window):
+                sizes[factor.axis] = factor.size
+    return tuple(sizes)
+
+
+def claims_of(graph: Graph, derivation: Derivation) -> list[Claim]:
+    """Every signal of a derivation as a claim."""
+    claims = []
+    for node in graph.nodes:
+        state = derivation.states[node.name]
+        if isinstance(state, Signal):
+            claims.append(Claim(node.name, node.operation, node.module, None, state))
+        elif isinstance(state, (list, tuple)):
+            claims.extend(Claim(node.name, node.operation, node.module, i, s) for i, s in enumerate(state) if isinstance(s, Signal))
+    return claims
+
+
+# Obstacles --------------------------------------------------------------------------------------------------------------
+
+
+def _obstacles(
+    graph: Graph, as_is: Derivation, wrapping: Derivation, held: _Verdict, best: _Verdict, shape: tuple[int, ...]
+) -> tuple[Obstacle, ...]:
+    """Everything that costs symmetry: the losses as it stands, and, where padding costs any, each padding on its own and the losses behind it."""
+    found: dict[tuple[str, str], Obstacle] = {}
+    _collect(graph, as_is, found, shape)
+    _collect_crops(graph, held, found, shape)
+    if as_is is not wrapping and held.strides != best.strides:
+        for name, wrap in wrapping.wrapped.items():
+            node = graph[name]
+            after = tuple(n if a in wrap.axes else s for a, (s, n) in enumerate(zip(wrap.before, shape, strict=True)))
+            message = f"pads the {axis_names(wrap.axes, shape)} with values that do not move with the image"
+            earlier = found.get((name, "padding"))
+            found[name, "padding"] = Obstacle(
+                name, node.operation, node.module, node.source, "padding", earlier.message if earlier else message, wrap.axes, wrap.before, after,
+                WRAP, True, "halo_and_crop",
+            )  # fmt: skip
+        _collect(graph, wrapping, found, shape)
+        _collect_crops(graph, best, found, shape)
+    order = {node.name: i for i, node in enumerate(graph.nodes)}
+    return tuple(sorted(found.values(), key=lambda o: (order[o.node], o.cause != "padding")))
+
+
+def _collect(graph: Graph, derivation: Derivation, found: dict[tuple[str, str], Obstacle], shape: tuple[int, ...]) -> None:
+    groups: dict[tuple[str, str], list[Any]] = {}
+    for loss in derivation.losses:
+        groups.setdefault((loss.node, loss.cause), []).append(loss)
+    for key, losses in groups.items():
+        if key in found:
+            continue
+        node = graph[key[0]]
+        operand = next((s for n in node.inputs if isinstance(s := derivation.states.get(n), Signal)), None)
+        before = list(operand.strides) if operand else [1] * len(shape)
+        after = list(before)
+        for loss in losses:
+            before[loss.axis] = loss.before
+            after[loss.axis] = loss.after
+        found[key] = Obstacle(
+            node.name, node.operation, node.module, node.source, key[1], _merged(losses, shape), tuple(sorted({loss.axis for loss in losses})),
+            tuple(before), tuple(after), losses[0].remedy, losses[0].removable, losses[0].theorem,
+        )  # fmt: skip
+
+
+def _merged(losses: Sequence[Any], shape: tuple[int, ...]) -> str:
+    """One message for losses that say the same of several axes."""
+    together: dict[str, list[int]] = {}
+    for loss in losses:
+        together.setdefault(loss.message.replace(axis_names([loss.axis], shape), "\0"), []).append(loss.axis)
+    return "; ".join(text.replace("\0", axis_names(set(axes), shape)) for text, axes in together.items())
+
+
+def _collect_crops(graph: Graph, verdict: _Verdict, found: dict[tuple[str, str], Obstacle], shape: tuple[int, ...]) -> None:
+    for name, axes, strides in verdict.crops:
+        node = graph[name]
+        after = tuple(n if a in axes else s for a, (s, n) in enumerate(zip(strides, shape, strict=True)))
+        found.setdefault(
+            (name, "crop"),
+            Obstacle(
+                name, node.operation, node.module, node.source, "crop",
+                f"the output is not one whole period along the {axis_names(axes, shape)}, so no roll of it answers a shift of the input", axes, strides, after,
+                "pad circularly so that the output has whole periods", False, "halo_and_crop",
+            ),  # fmt: skip
+        )

@@ -1,0 +1,168 @@
+"""The derivation: push the group through a graph, one rule an operation, and record every loss."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from fractions import Fraction
+from typing import Any
+
+import torch
+from torch import Tensor, fx
+from torch.utils import _pytree as pytree
+
+import equiconv.certification.rules  # noqa: F401  (fills the registry)
+from equiconv.certification.registry import find, is_random
+from equiconv.certification.states import Constant, Dim, Signal, Still, Window
+from equiconv.certification.step import Loss, Step, UnknownOperation, constants_in, signals_in, still
+from equiconv.graph import Graph, Node
+from equiconv.graph.wrapping import WRAPPABLE, bind
+
+
+@dataclass(frozen=True)
+class Unknown:
+    """An operation that the derivation could not pass, and what a rule for it would have to say."""
+
+    node: str
+    operation: str
+    reason: str
+
+
+@dataclass(frozen=True)
+class Wrap:
+    """A padding that was taken to wrap: the dims of the operand it concerns, K before it, and the group axes it would have cost."""
+
+    dims: tuple[int, ...]
+    before: tuple[int, ...]
+    axes: tuple[int, ...]
+
+
+@dataclass
+class Derivation:
+    """What one pass over the graph found.
+
+    states: claim of every node (Signal, Constant, or a list of them for several results). losses: every shrink, in order.
+    wrapped: nodes whose padding was taken to wrap. unknown: operations without a rule.
+    """
+
+    states: dict[str, Any] = field(default_factory=dict)
+    losses: list[Loss] = field(default_factory=list)
+    wrapped: dict[str, Wrap] = field(default_factory=dict)
+    unknown: list[Unknown] = field(default_factory=list)
+
+
+def derive(
+    graph: Graph,
+    shape: tuple[int, ...],
+    moved: Mapping[str, tuple[int, ...]],
+    circular: bool = False,
+    generic: bool = False,
+) -> Derivation:
+    """Derive the claim of every node.
+
+    shape: sizes of the group's axes. moved: for each input that the group acts on, the dims that carry its axes. circular: as though every
+    padding wrapped. generic: do not use the values of parameters.
+    """
+    found = Derivation()
+    values = found.states
+    for node in graph.nodes:
+        if node.kind == "input":
+            values[node.name] = _input(node, shape, moved.get(node.name))
+        elif node.kind == "subgraph":
+            values[node.name] = None
+        elif node.kind != "operation":
+            value = graph.state[node.name]
+            taint = generic and node.kind == "parameter"
+            values[node.name] = Constant(value, taint, f"{node.kind} {node.path}" if node.path else "a constant")
+        else:
+            values[node.name] = _operation(node, values, shape, circular, found)
+    return found
+
+
+def _input(node: Node, shape: tuple[int, ...], dims: tuple[int, ...] | None) -> Any:
+    if not isinstance(node.value, Tensor):
+        return node.value  # a number or None: fixed for the graph
+    sizes = [int(d) for d in node.value.shape]
+    factors: list[Dim] = [still(size) for size in sizes]
+    for axis, dim in enumerate(dims or ()):
+        if shape[axis] > 1:
+            factors[dim] = (Window(shape[axis], axis, Fraction(1), shape[axis]),)
+    return Signal((1,) * len(shape), tuple(factors))
+
+
+def _operation(node: Node, values: Mapping[str, Any], shape: tuple[int, ...], circular: bool, found: Derivation) -> Any:
+    args, kwargs = fx.node.map_arg((node.args, dict(node.kwargs)), lambda n: values[n.name])
+    is_overload = isinstance(node.target, torch._ops.OpOverload)
+    random = is_random(node.target) and not _dropout_off(node, kwargs, args)
+    if not signals_in((args, kwargs)) and not random and not _has_none_subgraph(node, values):
+        return _constant(node, args, kwargs)
+    if is_overload:
+        arguments = bind(node.target, args, kwargs)
+    else:
+        arguments = {str(i): a for i, a in enumerate(args)} | dict(kwargs)
+    step = Step(node, arguments, shape, circular)
+    rule = None if random else find(node.target)
+    try:
+        if random:
+            raise UnknownOperation("it draws random numbers, so the output is no function of the input")
+        if is_overload and node.target._schema.is_mutable:
+            raise UnknownOperation("it writes to its argument, and export should have removed that")
+        if rule is None:
+            raise UnknownOperation("no rule; one would have to say how a shift of each input moves each output")
+        step.theorem = rule.theorem
+        result = rule.transfer(step)
+    except UnknownOperation as error:
+        found.unknown.append(Unknown(node.name, node.operation, str(error)))
+        return _nothing_known(node, shape)
+    found.losses.extend(step.losses)
+    if step.wrapped:
+        if node.operation not in WRAPPABLE:
+            raise AssertionError(f"{node.operation}: its rule lets the padding wrap, but nothing can run it so")
+        before = tuple(Step(node, arguments, shape, circular).strides)
+        found.wrapped[node.name] = Wrap(tuple(sorted(step.wrapped)), before, step.wrapped_axes)
+    return result
+
+
+def _dropout_off(node: Node, kwargs: Mapping[str, Any], args: Sequence[Any]) -> bool:
+    """Dropout out of training, and attention without dropout, draw nothing."""
+    name = node.operation
+    if name in ("aten.dropout.default", "aten.native_dropout.default", "aten.feature_dropout.default", "aten.alpha_dropout.default"):
+        bound = bind(node.target, args, kwargs)
+        return not bound["train"] or bound["p"] == 0
+    if "scaled_dot_product" in name:
+        return not bind(node.target, args, kwargs).get("dropout_p")
+    if name in ("aten.rrelu.default", "aten.rrelu_with_noise.default"):
+        return not bind(node.target, args, kwargs)["training"]
+    return False
+
+
+def _has_none_subgraph(node: Node, values: Mapping[str, Any]) -> bool:
+    return any(name in values and values[name] is None for name in node.inputs)
+
+
+def _constant(node: Node, args: Any, kwargs: Any) -> Any:
+    """Evaluate an operation whose operands do not depend on the input."""
+    constants = constants_in((args, kwargs))
+    plain_args, plain_kwargs = pytree.tree_map(
+        lambda v: v.value if isinstance(v, Constant) else v, (args, kwargs), is_leaf=lambda v: isinstance(v, Constant)
+    )
+    with torch.no_grad():
+        value = node.target(*plain_args, **plain_kwargs)
+    # Uninitialised memory has no values to rely on.
+    generic = any(c.generic for c in constants) or "empty" in node.operation
+    names = list(dict.fromkeys(c.label for c in constants if c.label != "a constant"))
+    label = names[0] if len(names) == 1 else "a constant"
+    if isinstance(value, (list, tuple)):
+        return type(value)(Constant(v, generic, label) if isinstance(v, Tensor) else v for v in value)
+    return Constant(value, generic, label) if isinstance(value, Tensor) else value
+
+
+def _nothing_known(node: Node, shape: tuple[int, ...]) -> Any:
+    def claim(value: Any) -> Any:
+        if isinstance(value, Tensor):
+            return Signal(tuple(shape), tuple((Still(int(d)),) if int(d) != 1 else () for d in value.shape))
+        return value
+
+    if isinstance(node.value, (list, tuple)):
+        return [claim(v) for v in node.value]
+    return claim(node.value)

@@ -1,0 +1,68 @@
+"""The rules: what each operation does to a group's action, by ATen name.
+
+A missing rule is never guessed: the operation is reported as unknown and the verdict is "undecided".
+"""
+
+from __future__ import annotations
+
+import operator
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any, TypeAlias
+
+import torch
+
+from equiconv.certification.step import Step
+
+Transfer: TypeAlias = Callable[[Step], Any]
+
+
+@dataclass(frozen=True)
+class Rule:
+    """How an operation transforms what is known of its operands.
+
+    target: the overload's name, such as ``aten.conv2d.default``. family: its row in the documentation. theorem: the law it rests on.
+    """
+
+    target: str
+    family: str
+    theorem: str
+    transfer: Transfer
+
+
+RULES: dict[str, Rule] = {}
+
+
+def rule(*targets: str, family: str, theorem: str) -> Callable[[Transfer], Transfer]:
+    """Register a transfer function for operations named in full (``aten.relu.default``); a second rule for one name is refused.
+
+    The function receives a :class:`~equiconv.certification.step.Step` and returns a Signal (or a tuple of them, one an output).
+    """
+
+    def register(transfer: Transfer) -> Transfer:
+        for target in targets:
+            if target in RULES:
+                raise ValueError(f"rule: {target} has a rule already, in {RULES[target].transfer.__module__}; remove one of the two")
+            RULES[target] = Rule(target, family, theorem, transfer)
+        return transfer
+
+    return register
+
+
+def find(target: Any) -> Rule | None:
+    """The rule for an overload, or None. Operations that torch tags as pointwise and deterministic share one rule."""
+    name = "getitem" if target is operator.getitem else str(target)
+    if name in RULES:
+        return RULES[name]
+    if isinstance(target, torch._ops.OpOverload):
+        tags = target.tags
+        # aten.equal carries the tag too, though it compares whole tensors: only operations that return tensors are entry by entry.
+        tensors = all(isinstance(r.type, torch.TensorType) for r in target._schema.returns)
+        if torch.Tag.pointwise in tags and torch.Tag.nondeterministic_seeded not in tags and not target._schema.is_mutable and tensors:
+            return RULES["pointwise"]
+    return None
+
+
+def is_random(target: Any) -> bool:
+    """True for an operation that draws random numbers."""
+    return isinstance(target, torch._ops.OpOverload) and torch.Tag.nondeterministic_seeded in target.tags

@@ -1,0 +1,152 @@
+"""Products summed over shared labels: linear layers, matrix products, attention.
+
+Every contraction is a pointwise product over the union of the labels followed by a sum over some of them, and is analysed as that.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from equiconv.certification.alignment import align
+from equiconv.certification.moves import reduce
+from equiconv.certification.registry import rule
+from equiconv.certification.states import Constant, Dim, Signal
+from equiconv.certification.step import Step, UnknownOperation
+
+THEOREM = "contraction"
+Operand = tuple[Signal | Constant, Sequence[str]]
+
+
+def contract(step: Step, operands: Sequence[Operand], out: Sequence[str], what: str = "a product") -> list[Dim]:
+    """Dims, in the order ``out``, of Σ over the labels not in ``out`` of the product of the operands."""
+    sizes: dict[str, int] = {}
+    for operand, labels in operands:
+        for label, size in zip(labels, _sizes(operand), strict=True):
+            sizes[label] = max(size, sizes.get(label, 1))
+    union = list(sizes)
+    laid = [_lay_out(operand, labels, union) for operand, labels in operands]
+    joint = align(step, laid, [sizes[label] for label in union])
+    for label, dim in zip(union, joint.dims, strict=True):
+        if label not in out:
+            reduce(step, dim, what)
+    found = dict(zip(union, joint.dims, strict=True))
+    return [step.canonical(found[label]) for label in out]
+
+
+def _sizes(operand: Signal | Constant) -> Sequence[int]:
+    return operand.shape
+
+
+def _lay_out(operand: Signal | Constant, labels: Sequence[str], union: Sequence[str]) -> Signal | Constant:
+    """The operand with one dim for every label of the union, in its order; labels it lacks have one entry."""
+    order = {label: position for position, label in enumerate(labels)}
+    if isinstance(operand, Signal):
+        return Signal(operand.strides, tuple(operand.dims[order[label]] if label in order else () for label in union))
+    present = [order[label] for label in union if label in order]
+    value = operand.value.permute(present)
+    for position, label in enumerate(union):
+        if label not in order:
+            value = value.unsqueeze(position)
+    return Constant(value, operand.generic, operand.label)
+
+
+def _tensor(step: Step, name: str) -> Signal | Constant:
+    operand = step[name]
+    if isinstance(operand, Signal):
+        return step.settle(operand)
+    if isinstance(operand, Constant):
+        return operand
+    raise UnknownOperation(f"its argument {name} is no tensor")
+
+
+def _batch(rank: int) -> list[str]:
+    return [f"b{rank - i}" for i in range(rank)]  # aligned from the right, as broadcasting does
+
+
+@rule("aten.linear.default", family="contraction", theorem=THEOREM)
+def linear(step: Step) -> Signal:
+    """x·Wᵀ + b: the contracted dim must be still, or the weights alike wherever it moves."""
+    x, weight, bias = _tensor(step, "input"), _tensor(step, "weight"), step["bias"]
+    batch = _batch(len(x.shape) - 1)
+    labels = ["o", "i"] if len(weight.shape) == 2 else ["i"]
+    out = [*batch, *labels[:-1]]
+    dims = contract(step, [(x, [*batch, "i"]), (weight, labels)], out, "a linear layer")
+    return _add(step, dims, bias)
+
+
+def _add(step: Step, dims: Sequence[Dim], bias: object) -> Signal:
+    result = Signal(tuple(step.strides), tuple(step.canonical(d) for d in dims))
+    if isinstance(bias, (Signal, Constant)):
+        return step.result(align(step, [result, bias], step.out_shape).dims)
+    return step.result(result.dims)
+
+
+@rule("aten.matmul.default", "aten.mm.default", "aten.bmm.default", "aten.mv.default", "aten.dot.default", family="contraction", theorem=THEOREM)
+def matmul(step: Step) -> Signal:
+    """Matrix products with NumPy's rules for vectors and batches."""
+    names = list(step.arguments)
+    a, b = _tensor(step, names[0]), _tensor(step, names[1])
+    ra, rb = len(a.shape), len(b.shape)
+    left = ["k"] if ra == 1 else [*_batch(ra - 2), "m", "k"]
+    right = ["k"] if rb == 1 else [*_batch(rb - 2), "k", "n"]
+    batch = _batch(max(ra, rb, 2) - 2)
+    out = [*batch, *(["m"] if ra > 1 else []), *(["n"] if rb > 1 else [])]
+    return step.result(contract(step, [(a, left), (b, right)], out, "a matrix product"))
+
+
+@rule("aten.addmm.default", "aten.baddbmm.default", family="contraction", theorem=THEOREM)
+def add_product(step: Step) -> Signal:
+    names = list(step.arguments)
+    a, b = _tensor(step, names[1]), _tensor(step, names[2])
+    batch = _batch(len(a.shape) - 2)
+    dims = contract(step, [(a, [*batch, "m", "k"]), (b, [*batch, "k", "n"])], [*batch, "m", "n"], "a matrix product")
+    return _add(step, dims, step[names[0]])
+
+
+@rule("aten.einsum.default", family="contraction", theorem=THEOREM)
+def einsum(step: Step) -> Signal:
+    """Any Einstein sum without repeated labels in one operand."""
+    equation = str(step["equation"]).replace(" ", "")
+    inputs, arrow, output = equation.partition("->")
+    terms = inputs.split(",")
+    if not arrow:
+        letters = [c for c in inputs.replace("...", "") if c != ","]
+        output = "..." * ("..." in inputs) + "".join(sorted(c for c in set(letters) if letters.count(c) == 1))
+    operands: list[Operand] = []
+    widest = 0
+    for term, operand in zip(terms, step["tensors"], strict=True):
+        hidden = len(operand.shape) - len(term.replace("...", ""))
+        widest = max(widest, hidden)
+        labels = _labels(term, hidden)
+        if len(set(labels)) != len(labels):
+            raise UnknownOperation(f"it takes a diagonal ({equation})")
+        operands.append((step.settle(operand) if isinstance(operand, Signal) else operand, labels))
+    return step.result(contract(step, operands, _labels(output, widest), "an einsum"))
+
+
+def _labels(term: str, hidden: int) -> list[str]:
+    before, dots, after = term.partition("...")
+    return [*before, *(_batch(hidden) if dots else []), *after]
+
+
+@rule("aten.scaled_dot_product_attention.default", family="contraction", theorem="attention")
+def attention(step: Step) -> Signal:
+    """softmax(q·kᵀ + mask)·v: two contractions with a softmax over the keys between them. A causal mask is a constant."""
+    q, k, v = (_tensor(step, name) for name in ("query", "key", "value"))
+    mask = step["attn_mask"]
+    if step.arguments.get("enable_gqa"):
+        raise UnknownOperation("it shares keys between groups of heads (enable_gqa)")
+    batch = _batch(max(len(t.shape) for t in (q, k, v)) - 2)
+    label = lambda t, *own: [*batch[len(batch) - (len(t.shape) - 2) :], *own]  # noqa: E731
+    scores = contract(step, [(q, label(q, "m", "d")), (k, label(k, "n", "d"))], [*batch, "m", "n"], "attention")
+    weights = Signal(tuple(step.strides), tuple(scores))
+    if isinstance(mask, (Signal, Constant)):
+        weights = align(step, [weights, mask], weights.shape)
+    if step["is_causal"] and (moving := step.moving_axes(weights.dims[-2:])):
+        step.give_up(moving, "constant", "a causal mask orders the positions, and a shift changes their order", "attend without is_causal")
+        weights = step.settle(weights)
+    reduce(step, weights.dims[-1], "softmax")
+    weights = step.settle(weights)
+    return step.result(contract(step, [(weights, [*batch, "m", "n"]), (v, label(v, "n", "e"))], [*batch, "m", "e"], "attention"))
+
+

@@ -1,0 +1,83 @@
+"""Normalisations: a reduction, then a pointwise map with constants."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from torch import Tensor
+
+from equiconv.certification.alignment import align
+from equiconv.certification.moves import reduce, regroup
+from equiconv.certification.registry import rule
+from equiconv.certification.rules.sliding import unmoved
+from equiconv.certification.states import Constant, Signal, size_of
+from equiconv.certification.step import Step, UnknownOperation
+
+THEOREM = "normalisation"
+
+
+def affine(step: Step, x: Signal, names: Sequence[str], shape: Sequence[int]) -> Signal:
+    """Combine pointwise with the named constants, laid out as ``shape``."""
+    operands: list[Signal | Constant] = [x]
+    for name in names:
+        constant = step.arguments.get(name)
+        if isinstance(constant, Signal):
+            raise UnknownOperation(f"its {name} depends on the input")
+        if isinstance(constant, Constant):
+            operands.append(Constant(constant.value.reshape(list(shape)), constant.generic, constant.label))
+    return align(step, operands, x.shape)
+
+
+def _results(step: Step, x: Signal) -> Signal | tuple[Signal, ...]:
+    """The normalised tensor; statistics that come with it are empty in evaluation and are claimed nothing of."""
+    value = step.node.value
+    if isinstance(value, Tensor):
+        return step.result(x.dims)
+    first = step.result(x.dims, [int(d) for d in value[0].shape])
+    return (first, *(unmoved(step, v.shape) for v in value[1:]))
+
+
+@rule(
+    "aten._native_batch_norm_legit_no_training.default", "aten.batch_norm.default", "aten.native_batch_norm.default",
+    "aten.cudnn_batch_norm.default", "aten._batch_norm_no_update.default",
+    family="normalisation", theorem=THEOREM,
+)  # fmt: skip
+def batch_norm(step: Step) -> Signal | tuple[Signal, ...]:
+    """With stored statistics, an affine map of each channel."""
+    if step.arguments.get("training"):
+        raise UnknownOperation("it uses the statistics of the batch and updates buffers (training mode)")
+    x = step.signal("input" if "input" in step.arguments else "self")
+    names = ("weight", "bias", "running_mean", "running_var")
+    return _results(step, affine(step, x, names, [1, -1] + [1] * (len(x.dims) - 2)))
+
+
+@rule("aten.layer_norm.default", "aten.native_layer_norm.default", "aten.rms_norm.default", family="normalisation", theorem=THEOREM)
+def layer_norm(step: Step) -> Signal | tuple[Signal, ...]:
+    """Statistics over the last dims, then an affine map with one constant an entry of them."""
+    x = step.signal("input")
+    shape = [int(s) for s in step["normalized_shape"]]
+    for dim in x.dims[len(x.dims) - len(shape) :]:
+        reduce(step, dim, "layer norm")
+    return _results(step, affine(step, x, ("weight", "bias"), shape))
+
+
+@rule("aten.group_norm.default", "aten.native_group_norm.default", family="normalisation", theorem=THEOREM)
+def group_norm(step: Step) -> Signal | tuple[Signal, ...]:
+    """Statistics over groups of channels and all positions, then an affine map of each channel."""
+    x = step.signal("input")
+    groups = int(step["num_groups" if "num_groups" in step.arguments else "group"])
+    _, inner = regroup(step, [x.dims[1]], (groups, size_of(x.dims[1]) // groups))
+    for dim in (inner, *x.dims[2:]):
+        reduce(step, dim, "group norm")
+    return _results(step, affine(step, x, ("weight", "bias"), [1, -1] + [1] * (len(x.dims) - 2)))
+
+
+@rule("aten.instance_norm.default", family="normalisation", theorem=THEOREM)
+def instance_norm(step: Step) -> Signal | tuple[Signal, ...]:
+    """Statistics over the positions of each channel (or stored ones), then an affine map of each channel."""
+    x = step.signal("input")
+    if step["use_input_stats"]:
+        for dim in x.dims[2:]:
+            reduce(step, dim, "instance norm")
+    names = ("weight", "bias") if step["use_input_stats"] else ("weight", "bias", "running_mean", "running_var")
+    return _results(step, affine(step, x, names, [1, -1] + [1] * (len(x.dims) - 2)))

@@ -1,0 +1,83 @@
+"""Operations that act entry by entry: they commute with every permutation of entries that all operands share."""
+
+from __future__ import annotations
+
+import torch
+
+from equiconv.certification.alignment import align
+from equiconv.certification.registry import rule
+from equiconv.certification.states import Constant, Signal
+from equiconv.certification.step import Step, UnknownOperation, constants_in, signals_in
+
+THEOREM = "pointwise"
+
+
+@rule("pointwise", family="pointwise", theorem=THEOREM)
+@rule(
+    *(f"aten.{name}" for name in (
+        "hardswish.default", "_to_copy.default", "to.dtype", "to.device", "to.dtype_layout", "to.prim_Device", "to.other", "type_as.default",
+        "contiguous.default", "alias.default", "detach.default", "detach_copy.default", "lift_fresh_copy.default", "lift_fresh.default", "dropout.default",
+        "feature_dropout.default", "alpha_dropout.default", "log_sigmoid.default", "floor_divide.default", "floor_divide.Scalar", "rrelu.default",
+        "real.default", "imag.default", "conj.default", "_conj.default", "resolve_conj.default", "masked_fill.Tensor", "hardtanh.default",
+        "where.ScalarSelf", "where.ScalarOther", "where.Scalar",
+    )),
+    family="pointwise", theorem=THEOREM,
+)  # fmt: skip
+def pointwise(step: Step) -> Signal | list[Signal]:
+    """f(a, b, …) entry by entry, operands broadcast."""
+    return step.result(align(step, [*signals_in(step.arguments), *constants_in(step.arguments)], step.out_shape).dims)
+
+
+@rule("aten.prelu.default", family="pointwise", theorem=THEOREM)
+def prelu(step: Step) -> Signal:
+    """One slope, or one a channel: the slopes lie along dim 1."""
+    x, weight = step.signal("self"), step["weight"]
+    if not isinstance(weight, Constant):
+        raise UnknownOperation("its slope depends on the input")
+    value = weight.value
+    if value.numel() > 1:
+        value = value.reshape([1, -1] + [1] * (len(x.dims) - 2))
+    return step.result(align(step, [x, Constant(value, weight.generic, weight.label)], step.out_shape).dims)
+
+
+@rule("aten.fill.Scalar", "aten.fill.Tensor", family="pointwise", theorem=THEOREM)
+def fill(step: Step) -> Constant:
+    """Overwrites every entry: what was there does not matter."""
+    value = step["value"]
+    if isinstance(value, Signal):
+        raise UnknownOperation("it fills with a value that depends on the input")
+    plain = value.value if isinstance(value, Constant) else value
+    like = step.node.value
+    filled = torch.zeros(step.out_shape, dtype=like.dtype, device=like.device) + plain
+    return Constant(filled.to(like.dtype), isinstance(value, Constant) and value.generic, "a filled tensor")
+
+
+@rule(
+    *(f"aten.{name}" for name in (
+        "zeros_like.default", "ones_like.default", "full_like.default", "new_zeros.default", "new_ones.default", "new_full.default", "zero.default",
+    )),
+    family="pointwise", theorem="constant_stabiliser",
+)  # fmt: skip
+def made_like(step: Step) -> Constant:
+    """A constant tensor of a signal's shape: its values do not depend on the input."""
+    like = step.node.value
+    number = 1 if "ones" in step.node.operation else step.arguments.get("fill_value", 0)
+    if isinstance(number, (Signal, Constant)):
+        raise UnknownOperation("it fills with a tensor")
+    return Constant(torch.full(step.out_shape, number, dtype=like.dtype, device=like.device), False, "a filled tensor")
+
+
+@rule("getitem", family="pointwise", theorem=THEOREM)
+def getitem(step: Step) -> object:
+    """One of several results."""
+    return step["0"][step["1"]]
+
+
+@rule("aten.copy.default", family="pointwise", theorem=THEOREM)
+def copy(step: Step) -> Signal | Constant:
+    """Overwrites the destination with the source, broadcast to it."""
+    source = step["src"]
+    if isinstance(source, Constant):
+        like = step.node.value
+        return Constant(source.value.to(like.dtype).expand(step.out_shape), source.generic, source.label)
+    return step.result(align(step, [step.signal("src")], step.out_shape).dims)

@@ -1,0 +1,151 @@
+"""Windows that slide: convolution and pooling. A stride keeps the shifts that move its output by whole entries; padding that does not
+wrap keeps none, because windows at the border see values that do not move with the image.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from equiconv.certification.moves import reduce, slide
+from equiconv.certification.registry import rule
+from equiconv.certification.states import Constant, Dim, Signal, axes_of, size_of
+from equiconv.certification.step import Step, UnknownOperation, axis_names, still
+from equiconv.graph.wrapping import paddings, per_dim
+
+THEOREM = "sliding_window"
+
+
+def _channels(step: Step, dim: Dim, what: str) -> None:
+    """A convolution mixes channels with different weights, so the group must not move them."""
+    if moving := axes_of(step.canonical(dim)):
+        step.give_up(
+            moving, "channels", f"a {what} mixes the {axis_names(moving, step.shape)} as channels, each with a weight of its own",
+            "keep the image axes out of the channel dim", theorem="constant_stabiliser",
+        )  # fmt: skip
+
+
+def _weights(step: Step) -> tuple[list[int], Constant | None]:
+    """Kernel sizes and the bias; weights that depend on the input are another operation."""
+    weight, bias = step["weight"], step["bias"]
+    if not isinstance(weight, Constant) or isinstance(bias, Signal):
+        raise UnknownOperation("its weight depends on the input; a rule would have to say how the weight moves")
+    return list(weight.shape[2:]), bias if isinstance(bias, Constant) else None
+
+
+def _convolve(step: Step, before: Sequence[int], after: Sequence[int], wraps: bool) -> Signal:
+    kernel, bias = _weights(step)
+    rank = len(kernel)
+    x = step.signal("input")
+    lead = len(x.dims) - rank  # 2, or 1 without a batch
+    _channels(step, x.dims[lead - 1], "convolution")
+    stride, dilation = per_dim(step["stride"], rank, 1), per_dim(step["dilation"], rank, 1)
+    dims = list(x.dims[: lead - 1]) + [still(step.out_shape[lead - 1])]
+    for d in range(rank):
+        dims.append(
+            slide(
+                step, x.dims[lead + d], step.out_shape[lead + d], kernel[d], stride[d], before[d], after[d], dilation[d],
+                wraps=wraps, position=lead + d,
+            )  # fmt: skip
+        )
+    # The bias is one value a channel, the same at every position: it commutes with everything that leaves channels alone.
+    return step.result(dims)
+
+
+@rule(
+    *(f"aten.conv{d}d.{o}" for d in (1, 2, 3) for o in ("default", "padding")),
+    family="sliding window", theorem=THEOREM,
+)  # fmt: skip
+def convolution(step: Step) -> Signal:
+    """torch's convolution, with zero padding."""
+    kernel, _ = _weights(step)
+    before, after = paddings(step["padding"], kernel, per_dim(step["dilation"], len(kernel), 1))
+    return _convolve(step, before, after, wraps=False)
+
+
+@rule("equiconv.circular_conv.default", family="sliding window", theorem=THEOREM)
+def circular_convolution(step: Step) -> Signal:
+    """This library's circular convolution: its padding wraps."""
+    padding = [int(p) for p in step["padding"]]
+    return _convolve(step, padding[0::2], padding[1::2], wraps=True)
+
+
+def _pool(step: Step, rank: int, what: str) -> Signal:
+    x = step.signal("self")
+    lead = len(x.dims) - rank
+    kernel = per_dim(step["kernel_size"], rank)
+    stride = per_dim(step["stride"], rank) if step["stride"] else kernel
+    padding = per_dim(step["padding"], rank)
+    dilation = per_dim(step.arguments.get("dilation", 1), rank, 1)
+    dims = list(x.dims[:lead])
+    out = _first(step.node.value).shape
+    for d in range(rank):
+        dims.append(
+            slide(
+                step, x.dims[lead + d], int(out[lead + d]), kernel[d], stride[d], padding[d], padding[d], dilation[d],
+                what=what, position=lead + d,
+            )  # fmt: skip
+        )
+    return step.result(dims, [int(s) for s in out])
+
+
+def _first(value: object) -> object:
+    return value[0] if isinstance(value, (list, tuple)) else value
+
+
+for _rank in (1, 2, 3):
+
+    @rule(f"aten.max_pool{_rank}d.default", family="sliding window", theorem=THEOREM)
+    def max_pool(step: Step, rank: int = _rank) -> Signal:
+        """The largest entry of each window; padding counts as −∞."""
+        return _pool(step, rank, "max pool")
+
+    @rule(f"aten.avg_pool{_rank}d.default", family="sliding window", theorem=THEOREM)
+    def average_pool(step: Step, rank: int = _rank) -> Signal:
+        """The mean of each window; without padding and overhang every window divides by the same number."""
+        return _pool(step, rank, "average pool")
+
+    @rule(f"aten.max_pool{_rank}d_with_indices.default", family="sliding window", theorem=THEOREM)
+    def max_pool_with_indices(step: Step, rank: int = _rank) -> tuple[Signal, Signal]:
+        """Values as in max pooling; the indices are positions, which a shift renumbers, so nothing is claimed of them."""
+        values = _pool(step, rank, "max pool")
+        return values, unmoved(step, values.shape)
+
+    @rule(f"aten.adaptive_max_pool{_rank}d.default", family="sliding window", theorem=THEOREM)
+    def adaptive_max_pool(step: Step, rank: int = _rank) -> tuple[Signal, Signal]:
+        values = _adaptive(step, rank, "adaptive max pool")
+        return values, unmoved(step, values.shape)
+
+    @rule(f"aten.adaptive_avg_pool{_rank}d.default", *([f"aten._adaptive_avg_pool{_rank}d.default"] if _rank > 1 else []), family="sliding window", theorem=THEOREM)
+    def adaptive_average_pool(step: Step, rank: int = _rank) -> Signal:
+        return _adaptive(step, rank, "adaptive average pool")
+
+
+def _adaptive(step: Step, rank: int, what: str) -> Signal:
+    """Windows chosen to give a fixed number of outputs: all alike only where that number divides the size."""
+    x = step.signal("self")
+    lead = len(x.dims) - rank
+    out = [int(s) for s in _first(step.node.value).shape]  # type: ignore[attr-defined]
+    dims = list(x.dims[:lead])
+    for d in range(lead, lead + rank):
+        dim, size = step.canonical(x.dims[d]), size_of(x.dims[d])
+        if out[d] == 1:
+            reduce(step, dim, what)
+            dims.append(())
+        elif size % out[d] == 0:
+            dims.append(slide(step, dim, out[d], size // out[d], size // out[d], what=what))
+        else:
+            if moving := axes_of(dim):
+                step.give_up(
+                    moving, "uneven windows", f"an {what} from {size} to {out[d]} positions uses windows of different sizes",
+                    f"use a size that {out[d]} divides, or an output size of 1",
+                )  # fmt: skip
+            dims.append(still(out[d]))
+    return step.result(dims, out)
+
+
+def unmoved(step: Step, shape: Sequence[int]) -> Signal:
+    """The claim that holds of anything: only the zero shift."""
+    return Signal(tuple(step.shape), tuple(still(int(d)) for d in shape))
+
+
+__all__ = ["circular_convolution", "convolution", "unmoved"]

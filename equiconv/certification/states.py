@@ -1,0 +1,270 @@
+"""What is known of a tensor as a function of the input: the subgroup whose action on it is known, and that action.
+
+A tensor T(x) with state (K, dims) satisfies T(g·x) = ρ(g)·T(x) for every g in K = s1·Z × … × sr·Z, where ρ(g) is read off the dims. Each dim
+is an ordered tuple of factors (mixed radix, outermost first, as in a reshape):
+
+- :class:`Still`: the group does not touch the index.
+- :class:`Uniform`: the values do not depend on the index, so that any action on it is true.
+- :class:`Window`: ``size`` consecutive entries of an underlying signal U of ``period`` entries, on which a shift by k along ``axis`` acts as
+  U[u] ↦ U[u − k/step]. Of size = period it *rolls*; longer it is a halo, shorter a crop.
+- :class:`Sum`: a concatenation of blocks, each with factors of its own.
+
+Invariants, asserted: |step|·period = n of the axis (a shift by n is the identity), and s/step is an integer for s the stride of K.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
+from fractions import Fraction
+from typing import Any, TypeAlias
+
+import numpy as np
+from numpy.typing import NDArray
+from torch import Tensor
+
+Indices: TypeAlias = NDArray[np.int64]
+
+
+@dataclass(frozen=True)
+class Still:
+    """An index that the group does not touch."""
+
+    size: int
+
+    def __str__(self) -> str:
+        return str(self.size)
+
+
+@dataclass(frozen=True)
+class Uniform:
+    """An index on which the values do not depend (an expand, the constant of a zero pad)."""
+
+    size: int
+
+    def __str__(self) -> str:
+        return f"uniform({self.size})"
+
+
+@dataclass(frozen=True)
+class Window:
+    """Consecutive entries of a periodic signal.
+
+    ``origin`` names the signal it was cut from and ``offset`` where, so that neighbouring cuts can be joined again; an operation that makes a
+    new signal forgets both.
+    """
+
+    size: int
+    axis: int
+    step: Fraction
+    period: int
+    origin: str | None = None
+    offset: int = 0
+
+    @property
+    def rolls(self) -> bool:
+        """True when the entries are exactly one period, so that the group permutes them."""
+        return self.size == self.period
+
+    def __str__(self) -> str:
+        kind = "roll" if self.rolls else "halo" if self.size > self.period else "crop"
+        return f"{kind}({self.size}, axis {self.axis}, step {self.step})" + ("" if self.rolls else f" of {self.period}")
+
+
+@dataclass(frozen=True)
+class Sum:
+    """A concatenation; ``pad`` names the node whose padding made it."""
+
+    parts: tuple[tuple[Factor, ...], ...]
+    pad: str | None = None
+
+    @property
+    def size(self) -> int:
+        return sum(size_of(part) for part in self.parts)
+
+    def __str__(self) -> str:
+        return " ++ ".join(describe(part) for part in self.parts)
+
+
+Factor: TypeAlias = Still | Uniform | Window | Sum
+Dim: TypeAlias = tuple[Factor, ...]
+
+
+@dataclass(frozen=True)
+class Signal:
+    """State of a tensor that depends on the input. ``strides``: generator of K along each group axis; ``dims``: the action."""
+
+    strides: tuple[int, ...]
+    dims: tuple[Dim, ...]
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        return tuple(size_of(dim) for dim in self.dims)
+
+    def __str__(self) -> str:
+        return "[" + ", ".join(describe(dim) for dim in self.dims) + "]"
+
+
+@dataclass(frozen=True, eq=False)
+class Constant:
+    """A tensor that does not depend on the input. ``generic`` marks one made from weights whose values must not be used."""
+
+    value: Any
+    generic: bool = False
+    label: str = "a constant"
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        return tuple(self.value.shape) if isinstance(self.value, Tensor) else ()
+
+
+def size_of(dim: Sequence[Factor]) -> int:
+    """Number of entries of a dim: the product of its factors."""
+    return math.prod(factor.size for factor in dim)
+
+
+def describe(dim: Sequence[Factor]) -> str:
+    return " × ".join(str(f) for f in dim) or "1"
+
+
+def axes_of(dim: Sequence[Factor]) -> set[int]:
+    """Group axes that move something in the dim."""
+    found: set[int] = set()
+    for factor in dim:
+        if isinstance(factor, Window):
+            found.add(factor.axis)
+        elif isinstance(factor, Sum):
+            for part in factor.parts:
+                found |= axes_of(part)
+    return found
+
+
+def windows_of(dim: Sequence[Factor]) -> Iterator[Window]:
+    """Every window in the dim, those inside concatenations included."""
+    for factor in dim:
+        if isinstance(factor, Window):
+            yield factor
+        elif isinstance(factor, Sum):
+            for part in factor.parts:
+                yield from windows_of(part)
+
+
+def permutes(dim: Sequence[Factor]) -> bool:
+    """True when the group permutes the dim's entries: no crop and no halo in it."""
+    return all(window.rolls for window in windows_of(dim))
+
+
+def forget(dim: Dim) -> Dim:
+    """The same action without the identity of the underlying signal."""
+    return tuple(
+        replace(f, origin=None, offset=0)
+        if isinstance(f, Window)
+        else replace(f, parts=tuple(forget(p) for p in f.parts))
+        if isinstance(f, Sum)
+        else f
+        for f in dim
+    )
+
+
+def weaken(dim: Dim) -> Dim:
+    """The same action without the claim that some blocks are constant: what another operand's values would break."""
+    return tuple(
+        Still(f.size) if isinstance(f, Uniform) else replace(f, parts=tuple(weaken(p) for p in f.parts)) if isinstance(f, Sum) else f
+        for f in dim
+    )
+
+
+def canonical(dim: Sequence[Factor], strides: Sequence[int], shape: Sequence[int]) -> Dim:
+    """Canonical form under K: given-up axes are still, neighbours that act as one are merged.
+
+    [roll of step s, still b] is a roll of step s/b, because index i1·b + i2 ↦ (i1 − k/s)·b + i2 = i − k·b/s.
+    """
+    out: list[Factor] = []
+    for factor in dim:
+        current: Factor = factor
+        if isinstance(factor, Sum):
+            parts: list[Dim] = []
+            for part in factor.parts:
+                part = canonical(part, strides, shape)
+                if parts and not axes_of(part) and not axes_of(parts[-1]):
+                    parts[-1] = (Still(size_of(parts[-1]) + size_of(part)),)
+                elif size_of(part):
+                    parts.append(part)
+            if len(parts) == 1:
+                for inner in parts[0]:
+                    _append(out, inner)
+                continue
+            current = Sum(tuple(parts), factor.pad)
+        elif isinstance(factor, Window):
+            n, s = shape[factor.axis], strides[factor.axis]
+            if abs(factor.step) * factor.period != n or (s / factor.step).denominator != 1:
+                raise AssertionError(f"broken window {factor} under the stride {s} of Z_{n}")
+            if s == n:
+                current = Still(factor.size)  # only the zero shift is left
+        _append(out, current)
+    return tuple(out)
+
+
+def _append(out: list[Factor], factor: Factor) -> None:
+    if isinstance(factor, (Still, Uniform)) and factor.size == 1:
+        return
+    if out:
+        last = out[-1]
+        if isinstance(last, (Still, Uniform)) and isinstance(factor, (Still, Uniform)):
+            both = isinstance(last, Uniform) and isinstance(factor, Uniform)
+            out[-1] = (Uniform if both else Still)(last.size * factor.size)
+            return
+        if isinstance(last, Window) and last.rolls and isinstance(factor, (Still, Uniform)):
+            b = factor.size
+            out[-1] = Window(last.size * b, last.axis, last.step / b, last.period * b)
+            return
+        if isinstance(last, Uniform) and isinstance(factor, Window) and factor.rolls:
+            out[-1] = replace(factor, size=last.size * factor.size)  # repeated whole periods: a halo
+            return
+    out.append(factor)
+
+
+def source_indices(dim: Sequence[Factor], axis: int, shift: int) -> tuple[Indices, NDArray[np.bool_]]:
+    """Where each entry comes from when the group shifts by ``shift`` along ``axis``: T(g·x)[i] = T(x)[source[i]].
+
+    Returns the indices and a mask that is False where the source lies outside a crop (nothing is claimed there).
+    """
+    source: Indices = np.zeros(1, dtype=np.int64)
+    valid: NDArray[np.bool_] = np.ones(1, dtype=bool)
+    for factor in dim:
+        inner, known = _factor_sources(factor, axis, shift)
+        source = (source[:, None] * factor.size + inner[None, :]).reshape(-1)
+        valid = (valid[:, None] & known[None, :]).reshape(-1)
+    return source, valid
+
+
+def _factor_sources(factor: Factor, axis: int, shift: int) -> tuple[Indices, NDArray[np.bool_]]:
+    index: Indices = np.arange(factor.size, dtype=np.int64)
+    everywhere = np.ones(factor.size, dtype=bool)
+    if isinstance(factor, Window) and factor.axis == axis:
+        moved = shift / factor.step
+        if moved.denominator != 1:
+            raise AssertionError(f"{factor} does not move by a whole number of entries under a shift by {shift}")
+        source = (index - int(moved)) % factor.period
+        return np.where(source < factor.size, source, 0), source < factor.size
+    if isinstance(factor, Sum):
+        sources, masks, start = [], [], 0
+        for part in factor.parts:
+            inner, known = source_indices(part, axis, shift)
+            sources.append(inner + start)
+            masks.append(known)
+            start += size_of(part)
+        return np.concatenate(sources), np.concatenate(masks)
+    return index, everywhere
+
+
+def fraction_lcm(a: Fraction | int, b: Fraction | int) -> Fraction:
+    """Least common multiple of two positive rationals in lowest terms: lcm(numerators) / gcd(denominators)."""
+    a, b = abs(Fraction(a)), abs(Fraction(b))
+    return Fraction(math.lcm(a.numerator, b.numerator), math.gcd(a.denominator, b.denominator))
+
+
+def divisors_from(stride: int, n: int) -> list[int]:
+    """Multiples of ``stride`` that divide n, ascending: the subgroups that K may shrink to along an axis."""
+    return [d for d in range(stride, n + 1, stride) if n % d == 0]

@@ -1,0 +1,341 @@
+"""The commands. Each resolves MODEL, calls one public function and prints what it returns; the thinking is in the rooms below.
+
+Everything heavy (torch, the registries, the rooms) is imported inside the commands, so that ``equiconv --help`` is quick.
+"""
+
+from __future__ import annotations
+
+import functools
+import os
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any, ParamSpec
+
+import typer
+
+from equiconv.cli.errors import BadInput
+from equiconv.cli.outputs import require_folder, require_writable, write
+
+if TYPE_CHECKING:
+    from equiconv.cli.prepare import Prepared
+
+ANSWERED, UNDECIDED, REFUSED = 0, 1, 2
+DEFAULT_FOLDER = Path("equiconv-report")
+
+_EPILOG = """\
+MODEL is one of
+
+- timm:NAME, torchvision:NAME, transformers:NAME: a network by its name, with random weights unless --checkpoint is given
+
+- package.module:attribute or file.py:attribute: a network, a class or a function that returns one. Loading it runs its code.
+
+- FILE.pt2: a program saved by torch.export.save. Weights are never unpickled unsafely, and a pickled module is refused.
+
+Exit status: 0, the question was answered, whatever the answer; 1, it was not (an undecided verdict, a check that failed); 2, the command
+was refused, and the message says why. EQUICONV_TRACEBACK=1 shows where a refusal came from.
+"""
+
+app = typer.Typer(
+    name="equiconv",
+    help="Which symmetries does a neural network really have? Certify, falsify, measure, symmetrize, or audit: all of it.",
+    no_args_is_help=True,
+    add_completion=False,
+    rich_markup_mode="markdown",
+    pretty_exceptions_enable=False,
+)
+
+Model = Annotated[str, typer.Argument(metavar="MODEL", help="The network; the forms are listed below.", show_default=False)]
+SizeOption = Annotated[
+    str | None,
+    typer.Option("--size", metavar="HxW", help="Height and width of the input, or native; default: the network's own.", show_default=False),
+]
+ShapeOption = Annotated[
+    str | None,
+    typer.Option("--shape", metavar="NxCx…", help="The whole shape of a noise input, for networks of any rank: 1x16x100.", show_default=False),
+]
+ImagesOption = Annotated[
+    Path | None,
+    typer.Option("--images", metavar="DIR", help="A folder of pictures, or one picture; scaled to cover the size, the middle cut out.", show_default=False),
+]
+LimitOption = Annotated[int, typer.Option("--limit", min=1, help="At most so many of the folder's pictures.")]
+CheckpointOption = Annotated[
+    Path | None,
+    typer.Option("--checkpoint", metavar="FILE", help="Weights to load: .safetensors, or a .pt of tensors alone.", show_default=False),
+]
+AxesOption = Annotated[str, typer.Option("--axes", metavar="A,B", help="Dims of the input that carry the shifts.")]
+SeedOption = Annotated[int, typer.Option("--seed", min=0, help="Seed of everything random: weights, noise, sampled shifts.")]
+DtypeOption = Annotated[
+    str | None, typer.Option("--dtype", help="Convert the network: float32, float64, float16, bfloat16.", show_default=False)
+]
+JsonOption = Annotated[
+    Path | None, typer.Option("--json", metavar="FILE", help="Write the result as JSON.", show_default=False)
+]
+PaddingOption = Annotated[
+    str, typer.Option("--padding", help="as-is, or circular: certify as though every padding were circular.")
+]
+WeightsOption = Annotated[
+    str, typer.Option("--weights", help="these, or generic: certify the architecture, for all weights.")
+]
+
+P = ParamSpec("P")
+
+
+def _refusing(command: Callable[P, int]) -> Callable[P, None]:
+    """Print what the command or the library refuses as one message, and leave with the status that the command returns."""
+
+    @functools.wraps(command)
+    def run(*args: P.args, **kwargs: P.kwargs) -> None:
+        try:
+            status = command(*args, **kwargs)
+        except (BadInput, TypeError, ValueError, RuntimeError, OSError) as error:
+            if os.environ.get("EQUICONV_TRACEBACK"):
+                raise
+            where = "" if isinstance(error, BadInput) else f" ({type(error).__name__})"
+            print(f"error{where}: {error}", file=sys.stderr)
+            status = REFUSED
+        raise typer.Exit(status)
+
+    run.__annotations__["return"] = None
+    return run
+
+
+@app.command(epilog=_EPILOG)
+@_refusing
+def audit(
+    model: Annotated[str | None, typer.Argument(metavar="[MODEL]", help="The network; without it, the demonstration.", show_default=False)] = None,
+    images: ImagesOption = None,
+    size: SizeOption = None,
+    shape: ShapeOption = None,
+    limit: LimitOption = 16,
+    checkpoint: CheckpointOption = None,
+    axes: AxesOption = "-2,-1",
+    seed: SeedOption = 0,
+    dtype: DtypeOption = None,
+    out: Annotated[Path, typer.Option("--out", metavar="DIR", help="Folder for the report: a page and its data.")] = DEFAULT_FOLDER,
+    json: JsonOption = None,
+    html: Annotated[Path | None, typer.Option("--html", metavar="FILE", help="Write the page here instead.", show_default=False)] = None,
+) -> int:
+    """Certify, measure and falsify a network, and write a report.
+
+    Without MODEL: trains the lecture's classifier on scikit-learn's digits, zero-padded and circular, and audits both, then audits
+    transformers' ResNet-18 on scikit-learn's two photographs. Nothing is downloaded.
+    """
+    if model is None:
+        given = {"--images": images, "--size": size, "--shape": shape, "--checkpoint": checkpoint, "--dtype": dtype, "--json": json, "--html": html}
+        extra = [name for name, value in given.items() if value is not None] + (["--axes"] if axes != "-2,-1" else [])
+        if extra:
+            raise BadInput(f"{', '.join(extra)}: the demonstration, which runs without MODEL, takes --seed and --out only; name a MODEL")
+        from equiconv.cli.demo import run_demo
+
+        return run_demo(require_folder(out), seed=seed)
+    from equiconv.cli.audits import audit_model
+
+    targets = _report_targets(model, out, json, html)
+    return audit_model(_prepare(model, images, size, shape, limit, checkpoint, seed, dtype, photographs=True), _axes(axes), seed, targets)
+
+
+@app.command(epilog=_EPILOG)
+@_refusing
+def certify(
+    model: Model,
+    images: ImagesOption = None,
+    size: SizeOption = None,
+    shape: ShapeOption = None,
+    checkpoint: CheckpointOption = None,
+    axes: AxesOption = "-2,-1",
+    padding: PaddingOption = "as-is",
+    weights: WeightsOption = "these",
+    refute: Annotated[bool, typer.Option(help="Run the network to refute every larger subgroup.")] = True,
+    check: Annotated[bool, typer.Option(help="Run every claim of the certificate on the input.")] = True,
+    seed: SeedOption = 0,
+    dtype: DtypeOption = None,
+    json: JsonOption = None,
+) -> int:
+    """Derive, from the network's graph, the shifts that it provably ignores or follows, and the lines that cost the others."""
+    if json is not None:
+        require_writable(json, "--json")
+    prepared = _prepare(model, images, size, shape, 1, checkpoint, seed, dtype)
+    import equiconv
+
+    with _status("certifying") as say:
+        certificate = equiconv.certify(
+            prepared.model, prepared.example, _axes(axes), padding=padding, weights=weights, refute=refute, seed=seed, progress=say
+        )
+    print(certificate)
+    if json is not None:
+        certificate.save(json)
+        print(f"certificate  {json}")
+    if certificate.kind == "undecided":
+        return UNDECIDED
+    if not check:
+        return ANSWERED
+    with _status("checking every claim"):
+        report = certificate.check(prepared.model, prepared.example)
+    print(f"check  {report}")
+    return UNDECIDED if report.violations else ANSWERED
+
+
+@app.command(epilog=_EPILOG)
+@_refusing
+def verify(
+    model: Model,
+    certificate: Annotated[Path, typer.Argument(metavar="CERTIFICATE", help="A file that certify --json wrote.")],
+    images: ImagesOption = None,
+    size: SizeOption = None,
+    shape: ShapeOption = None,
+    checkpoint: CheckpointOption = None,
+    seed: SeedOption = 0,
+    dtype: DtypeOption = None,
+) -> int:
+    """Run every claim of a saved certificate on a network and an input; status 1 where a claim fails."""
+    if not certificate.is_file():
+        raise BadInput(f"CERTIFICATE: the file {str(certificate)!r} does not exist; write one with equiconv certify MODEL --json FILE")
+    import equiconv
+
+    loaded = equiconv.Certificate.load(certificate)
+    prepared = _prepare(model, images, size, shape, 1, checkpoint, seed, dtype)
+    with _status("checking every claim"):
+        report = loaded.check(prepared.model, prepared.example)
+    print(report)
+    return UNDECIDED if report.violations else ANSWERED
+
+
+@app.command(epilog=_EPILOG)
+@_refusing
+def measure(
+    model: Model,
+    images: ImagesOption = None,
+    size: SizeOption = None,
+    shape: ShapeOption = None,
+    limit: LimitOption = 16,
+    checkpoint: CheckpointOption = None,
+    axes: AxesOption = "-2,-1",
+    seed: SeedOption = 0,
+    dtype: DtypeOption = None,
+    json: JsonOption = None,
+) -> int:
+    """Measure how far the network is from each shift's symmetry, over shifts and per layer, beside the rounding floor."""
+    if json is not None:
+        require_writable(json, "--json")
+    prepared = _prepare(model, images, size, shape, limit, checkpoint, seed, dtype, photographs=True)
+    import equiconv
+
+    with _status("measuring"):
+        measurement = equiconv.measure(prepared.model, prepared.inputs.x, axes=_axes(axes), seed=seed)
+    print(measurement)
+    if json is not None:
+        write(json, measurement.save)
+        print(f"measurement  {json}")
+    return ANSWERED
+
+
+@app.command(epilog=_EPILOG)
+@_refusing
+def falsify(
+    model: Model,
+    images: ImagesOption = None,
+    size: SizeOption = None,
+    shape: ShapeOption = None,
+    checkpoint: CheckpointOption = None,
+    axes: AxesOption = "-2,-1",
+    seed: SeedOption = 0,
+    dtype: DtypeOption = None,
+) -> int:
+    """Find the smallest input and shift for which the network is not symmetric, with lines that reproduce it."""
+    prepared = _prepare(model, images, size, shape, 1, checkpoint, seed, dtype)
+    import equiconv
+
+    with _status("looking for the smallest counterexample"):
+        found = equiconv.falsify(prepared.model, prepared.example, axes=_axes(axes), seed=seed)
+    print("no counterexample was found: no shift that was tried changes the output beyond rounding" if found is None else found)
+    return ANSWERED
+
+
+@app.command(epilog=_EPILOG)
+@_refusing
+def symmetrize(
+    model: Model,
+    out: Annotated[Path, typer.Option("--out", metavar="FILE.pt2", help="Where to save the mended network, as an exported program.")],
+    images: ImagesOption = None,
+    size: SizeOption = None,
+    shape: ShapeOption = None,
+    checkpoint: CheckpointOption = None,
+    axes: AxesOption = "-2,-1",
+    method: Annotated[str, typer.Option("--method", help="circular: every padding made circular.")] = "circular",
+    seed: SeedOption = 0,
+    dtype: DtypeOption = None,
+) -> int:
+    """Change the network so that more shifts hold, weights kept; certify the result and save it."""
+    if out.suffix != ".pt2":
+        raise BadInput(f"--out: {str(out)!r} came; the network is saved as an exported program, so give a name that ends with .pt2")
+    require_writable(out, "--out")
+    prepared = _prepare(model, images, size, shape, 1, checkpoint, seed, dtype)
+    import torch
+
+    import equiconv
+
+    with _status("mending and certifying"):
+        mended = equiconv.symmetrize(prepared.model, prepared.example, method=method, axes=_axes(axes))
+        certificate = equiconv.certify(mended, prepared.example, _axes(axes), seed=seed)
+        program = torch.export.export(mended, (prepared.example,))
+    print(certificate)
+    write(out, lambda path: torch.export.save(program, path))
+    print(f"network  {out}  (torch.export.load({str(out)!r}).module())")
+    return UNDECIDED if certificate.kind == "undecided" else ANSWERED
+
+
+@app.command()
+@_refusing
+def versions() -> int:
+    """Print what a bug report needs: the versions of Python, of the packages, and of CUDA."""
+    import equiconv
+
+    equiconv.show_versions()
+    return ANSWERED
+
+
+def _prepare(
+    name: str,
+    folder: Path | None,
+    size: str | None,
+    shape: str | None,
+    limit: int,
+    checkpoint: Path | None,
+    seed: int,
+    dtype: str | None,
+    photographs: bool = False,
+) -> Prepared:
+    from equiconv.cli.prepare import prepare
+
+    with _status(f"building {name}"):
+        prepared = prepare(
+            name, size=size, shape=shape, folder=folder, photographs=photographs, limit=limit, checkpoint=checkpoint, seed=seed, dtype=dtype
+        )
+    print(prepared.describe())
+    return prepared
+
+
+def _axes(text: str) -> tuple[int, ...]:
+    from equiconv.cli.inputs import parse_axes
+
+    return parse_axes(text)
+
+
+def _report_targets(model: str, out: Path, json: Path | None, html: Path | None) -> tuple[Path | None, Path | None]:
+    """The JSON file and the HTML file to write; both in the folder, unless files are named."""
+    if json is None and html is None:
+        stem = "".join(c if c.isalnum() or c in "-." else "-" for c in model)
+        require_folder(out)
+        return out / f"{stem}.json", out / f"{stem}.html"
+    if json is not None:
+        require_writable(json, "--json")
+    if html is not None:
+        require_writable(html, "--html")
+    return json, html
+
+
+def _status(text: str) -> Any:
+    from equiconv.cli.progress import status
+
+    return status(text)

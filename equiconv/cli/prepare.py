@@ -1,0 +1,71 @@
+"""What every command does first: MODEL to a network, options to an input for it, and a line that says what both are."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from torch import Tensor, nn
+
+from equiconv.cli import images, inputs, models, saved, weights
+from equiconv.cli.errors import BadInput, first_line
+
+
+@dataclass(frozen=True)
+class Prepared:
+    """A network and a batch that fits it, both as a command uses them."""
+
+    loaded: models.LoadedModel
+    inputs: inputs.Inputs
+
+    @property
+    def model(self) -> nn.Module:
+        return self.loaded.model
+
+    @property
+    def example(self) -> Tensor:
+        """One input: the certificate holds for its shape, and a batch would only cost time. A saved program keeps its batch."""
+        return self.inputs.x if self.loaded.shape is not None else self.inputs.x[:1]
+
+    def describe(self) -> str:
+        """Two lines: what the network and its weights are, and what it is shown."""
+        return f"network  {self.loaded.name}; weights: {self.loaded.weights}\ninput    {self.inputs.note}"
+
+
+def prepare(
+    name: str,
+    *,
+    size: str | None = None,
+    shape: str | None = None,
+    folder: Path | None = None,
+    photographs: bool = False,
+    limit: int = 16,
+    checkpoint: Path | None = None,
+    seed: int = 0,
+    dtype: str | None = None,
+) -> Prepared:
+    """Resolve MODEL, give it its weights and its dtype, and build the input.
+
+    Raises:
+        BadInput: as `equiconv.cli.models.resolve`, `equiconv.cli.saved.load_checkpoint` and `equiconv.cli.inputs.build_inputs`.
+    """
+    wanted = images.native_size(folder) if size == "native" else inputs.parse_size(size)
+    whole, cast = inputs.parse_shape(shape), inputs.parse_dtype(dtype)
+    loaded = models.resolve(name, size=wanted, seed=seed)
+    if checkpoint is not None:
+        loaded = replace(loaded, weights=saved.load_checkpoint(loaded.model, checkpoint))
+    elif loaded.named:
+        redrawn = weights.make_generic(loaded.model, seed)
+        more = f"{redrawn} tensors that start at one value redrawn too; --checkpoint FILE loads others"
+        loaded = replace(loaded, weights=f"{loaded.weights}, {more}")
+    if cast is not None:
+        if loaded.shape is not None:
+            raise BadInput(f"--dtype: {dtype} came, and the dtypes of a saved program are fixed; export the network in that dtype")
+        try:
+            loaded.model.to(cast)
+        except (TypeError, RuntimeError) as error:
+            raise BadInput(f"--dtype: the network does not convert to {dtype} ({first_line(error)})") from error
+    built = inputs.build_inputs(
+        loaded, size=wanted, shape=whole, folder=folder, photographs=photographs, limit=limit, seed=seed
+    )
+    return Prepared(loaded, built)

@@ -1,0 +1,114 @@
+"""`circular_convolve` and `circular_correlate`: the public faces of the definition and of its fast methods."""
+
+from __future__ import annotations
+
+import operator
+from collections.abc import Iterable
+
+from equiconv.arrays import Array, namespace, normalize_axes, promote, require_floating
+from equiconv.convolution.definition import convolve_by_definition
+from equiconv.convolution.fourier import convolve_by_fourier
+from equiconv.convolution.planning import Method, plan
+
+__all__ = ["circular_convolve", "circular_correlate"]
+
+
+def circular_convolve(
+    x: Array,
+    w: Array,
+    axes: int | Iterable[int] = -1,
+    origin: int | Iterable[int] = 0,
+    *,
+    method: Method = "auto",
+) -> Array:
+    """The circular convolution y[i] = Σ_j x[j]·w[(i − j + origin) mod n] along `axes` (lecture L23, equation (9)).
+
+    Over several axes, indices are tuples and the sum runs over all of them. A kernel that is not as long as the signal
+    is summed over its own taps, y[i] = Σ_t w[t]·x[(i − t + origin) mod n]: a shorter one is filled with zeros, a longer
+    one wraps.
+
+    Parameters
+    ----------
+    x : the signal, a NumPy, CuPy or torch array, real or complex floating.
+    w : the kernel, an array of the same library and device. It has either the convolved axes alone (in increasing
+        order), or these axes at the same places as x, counted from the end, and others that broadcast with those of x.
+    axes : the axes of x to convolve, an int or several; negative ones count from the end. Their order matters to
+        `origin` only.
+    origin : the index of the kernel's centre, an int for all axes or one for each, in the order of `axes`. Any integer
+        is accepted; 0 is the textbook's definition.
+    method : `"definition"` (a sum of rolls), `"fourier"`, or `"auto"`, which follows `equiconv.plan`.
+
+    Returns
+    -------
+    An array of the same library and device; its sizes are those of x along `axes`, and broadcast along the others. Its
+    dtype is that to which the library promotes x and w. float16 and bfloat16 are computed in float32. torch inputs keep
+    their gradients.
+
+    Raises
+    ------
+    TypeError : integer or boolean arrays, arrays of different libraries, axes or origins that are no integers.
+    ValueError : different devices, axes that are empty, missing, named twice or none at all, shapes that do not
+        broadcast, one origin too few or too many, an unknown method.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> x, w = np.array([1.0, 2.0, 3.0, 4.0]), np.array([1.0, 10.0])
+    >>> circular_convolve(x, w)
+    array([41., 12., 23., 34.])
+    >>> circular_convolve(x, w, origin=1)
+    array([12., 23., 34., 41.])
+    """
+    return _convolve(x, w, axes, origin, method, correlate=False)
+
+
+def circular_correlate(
+    x: Array,
+    w: Array,
+    axes: int | Iterable[int] = -1,
+    origin: int | Iterable[int] = 0,
+    *,
+    method: Method = "auto",
+) -> Array:
+    """The circular cross-correlation y[i] = Σ_j w[j]·x[(i + j − origin) mod n] along `axes` (lecture L7, L21).
+
+    It is the transpose of `circular_convolve` and what convolutional layers compute: a torch layer with an odd kernel
+    size k, `padding=(k − 1) // 2` and `padding_mode="circular"` has `origin=(k − 1) // 2`. The kernel is *not*
+    conjugated (as in deep learning, and unlike `numpy.correlate`). Parameters, result and errors are those of
+    `circular_convolve`.
+
+    >>> import numpy as np
+    >>> x, w = np.array([1.0, 2.0, 3.0, 4.0]), np.array([1.0, 10.0])
+    >>> circular_correlate(x, w)
+    array([21., 32., 43., 14.])
+    """
+    return _convolve(x, w, axes, origin, method, correlate=True)
+
+
+def _convolve(
+    x: Array, w: Array, axes: int | Iterable[int], origin: int | Iterable[int], method: Method, *, correlate: bool
+) -> Array:
+    require_floating(x, "x")
+    require_floating(w, "w")
+    xp = namespace(x, w)
+    named = normalize_axes(axes, x.ndim)
+    (x, w), dtype = promote(x, w)
+    chosen = plan(x.shape, w.shape, named, x.dtype, method)
+    origins = _origins(origin, named)
+
+    last = tuple(range(-len(named), 0))
+    if w.ndim != len(named):
+        w = xp.moveaxis(w, chosen.axes, last)
+    run = convolve_by_definition if chosen.method == "definition" else convolve_by_fourier
+    y = run(xp.moveaxis(x, chosen.axes, last), w, origins, correlate=correlate)
+    return xp.astype(xp.moveaxis(y, last, chosen.axes), dtype, copy=False)
+
+
+def _origins(origin: int | Iterable[int], axes: tuple[int, ...]) -> tuple[int, ...]:
+    """One origin for each axis, in increasing order of the axes."""
+    given = tuple(origin) if isinstance(origin, Iterable) else (origin,) * len(axes)
+    if any(isinstance(o, bool) or not hasattr(o, "__index__") for o in given):
+        raise TypeError(f"origin must be an integer, or one for each axis, got {origin!r}")
+    if len(given) != len(axes):
+        raise ValueError(f"origin must be one integer, or one for each of the {len(axes)} axes, got {origin!r}")
+    return tuple(operator.index(o) for _, o in sorted(zip(axes, given, strict=True)))

@@ -1,0 +1,68 @@
+"""The layers' three kernels by windows: wrap the signal, then torch's own convolution, which wraps nothing.
+
+The convolution, and its two adjoints. Each is linear in each operand and none conjugates. In float64 and on small integers
+they are exact, and so commute with shifts bitwise.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import torch
+from torch import Tensor
+
+from equiconv.nn.padding import circular_pad
+from equiconv.nn.window import Window
+
+__all__ = ["convolve", "input_adjoint", "weight_adjoint"]
+
+
+def convolve(input: Tensor, weight: Tensor, window: Window) -> Tensor:
+    """y[b, o, i] = Σ_c Σ_t weight[o, c, t]·input[b, c, i·stride + t·dilation − left mod n]."""
+    none = [0] * window.axes
+    return torch.convolution(
+        _wrap(input, window), weight, None, window.stride, none, window.dilation, False, none, window.groups
+    )
+
+
+def input_adjoint(grad: Tensor, weight: Tensor, sizes: Sequence[int], window: Window) -> Tensor:
+    """The transpose of `convolve` in its input, applied to `grad`: (batch, in_channels, *sizes)."""
+    padded = [n + left + right for n, left, right in zip(sizes, window.left, window.right, strict=True)]
+    like = grad.new_empty(1).expand(grad.shape[0], weight.shape[1] * window.groups, *padded)
+    return _unwrap(_backward(grad, like, weight, window, of_input=True), sizes, window)
+
+
+def weight_adjoint(grad: Tensor, input: Tensor, kernel_size: Sequence[int], window: Window) -> Tensor:
+    """The transpose of `convolve` in its weight, applied to `grad`: (out_channels, in_channels // groups, *kernel_size)."""
+    like = grad.new_empty(1).expand(grad.shape[1], input.shape[1] // window.groups, *kernel_size)
+    return _backward(grad, _wrap(input, window), like, window, of_input=False)
+
+
+def _backward(grad: Tensor, input: Tensor, weight: Tensor, window: Window, *, of_input: bool) -> Tensor:
+    none = [0] * window.axes
+    mask = [of_input, not of_input, False]
+    grads: tuple[Tensor, Tensor, Tensor] = torch.ops.aten.convolution_backward(
+        grad, input, weight, None, window.stride, none, window.dilation, False, none, window.groups, mask
+    )
+    return grads[0] if of_input else grads[1]
+
+
+def _wrap(x: Tensor, window: Window) -> Tensor:
+    last_first = [p for pair in reversed(list(zip(window.left, window.right, strict=True))) for p in pair]
+    return circular_pad(x, last_first)
+
+
+def _unwrap(x: Tensor, sizes: Sequence[int], window: Window) -> Tensor:
+    """The transpose of `_wrap`: every padded sample is added to the one that it is a copy of."""
+    for dim, (n, left, right) in enumerate(zip(sizes, window.left, window.right, strict=True), start=2):
+        if not (left or right):
+            continue
+        if left <= n and right <= n:
+            core = x.narrow(dim, left, n).clone()
+            core.narrow(dim, n - left, left).add_(x.narrow(dim, 0, left))
+            core.narrow(dim, 0, right).add_(x.narrow(dim, left + n, right))
+            x = core
+        else:
+            index = torch.arange(-left, n + right, device=x.device) % n
+            x = x.new_zeros((*x.shape[:dim], n, *x.shape[dim + 1 :])).index_add_(dim, index, x)
+    return x

@@ -1,0 +1,99 @@
+"""The geometry that the layers' three kernels share: how a window slides over the torus.
+
+    y[i] = Σ_t w[t] · x[(i·stride + t·dilation − left) mod n]
+
+for i = 0 … m − 1 along each spatial axis, where m is the size that torch's convolution of the padded signal has.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from torch import Tensor
+
+__all__ = ["Window"]
+
+
+@dataclass(frozen=True)
+class Window:
+    """Stride, padding and dilation along each spatial axis, and the number of channel groups.
+
+    `padding` holds 2 entries an axis, first axis first: (left_0, right_0, left_1, right_1, …).
+    """
+
+    stride: tuple[int, ...]
+    padding: tuple[int, ...]
+    dilation: tuple[int, ...]
+    groups: int
+
+    @property
+    def axes(self) -> int:
+        """The number of spatial axes."""
+        return len(self.stride)
+
+    @property
+    def left(self) -> tuple[int, ...]:
+        return self.padding[0::2]
+
+    @property
+    def right(self) -> tuple[int, ...]:
+        return self.padding[1::2]
+
+    def output_sizes(self, sizes: Sequence[int], kernel_size: Sequence[int]) -> tuple[int, ...]:
+        """m = ⌊(n + left + right − dilation·(k − 1) − 1)/stride⌋ + 1 along each axis; below 1 where the kernel does not fit."""
+        return tuple(
+            (n + left + right - d * (k - 1) - 1) // s + 1
+            for n, k, s, d, left, right in zip(
+                sizes, kernel_size, self.stride, self.dilation, self.left, self.right, strict=True
+            )
+        )
+
+    def require(self, input: Tensor, weight: Tensor, bias: Tensor | None) -> None:
+        """Refuse operands that do not fit together, naming the argument, what came and what is accepted."""
+        axes = weight.ndim - 2
+        if axes not in (1, 2, 3):
+            raise ValueError(
+                f"weight must have shape (out_channels, in_channels // groups, *kernel_size) with 1 to 3 spatial axes, got "
+                f"{tuple(weight.shape)}"
+            )
+        if input.ndim != weight.ndim:
+            raise ValueError(
+                f"input must have shape (batch, channels, *sizes) with {axes} spatial axes, as weight of shape "
+                f"{tuple(weight.shape)} has; got {tuple(input.shape)}"
+            )
+        for name, values, count, least in (
+            ("stride", self.stride, axes, 1),
+            ("padding", self.padding, 2 * axes, 0),
+            ("dilation", self.dilation, axes, 1),
+            ("groups", (self.groups,), 1, 1),
+        ):
+            if len(values) != count or min(values) < least:
+                raise ValueError(f"{name} must hold {count} integers of at least {least}, got {values}")
+        if weight.shape[0] % self.groups or input.shape[1] != weight.shape[1] * self.groups:
+            raise ValueError(
+                f"weight of shape {tuple(weight.shape)} in groups = {self.groups} takes "
+                f"{weight.shape[1] * self.groups} channels and needs a number of output channels that groups divides; "
+                f"got input of shape {tuple(input.shape)}"
+            )
+        if bias is not None and tuple(bias.shape) != (weight.shape[0],):
+            raise ValueError(f"bias must have shape ({weight.shape[0]},), one for each filter, got {tuple(bias.shape)}")
+        for name, other in (("weight", weight), ("bias", bias)):
+            if other is not None and other.dtype != input.dtype:
+                raise TypeError(
+                    f"input and {name} must have one dtype, got {input.dtype} and {other.dtype}; convert one of them, for "
+                    f"instance with input.to({name}.dtype)"
+                )
+        if not (input.is_floating_point() or input.is_complex()):
+            raise TypeError(f"input must be real or complex floating, got {input.dtype}; write input.float()")
+        if 0 in input.shape[2:] or 0 in weight.shape[2:]:
+            raise ValueError(
+                f"input of shape {tuple(input.shape)} and weight of shape {tuple(weight.shape)} need at least one sample "
+                f"along each spatial axis"
+            )
+        sizes = self.output_sizes(input.shape[2:], weight.shape[2:])
+        if min(sizes) < 1:
+            raise ValueError(
+                f"the kernel of size {tuple(weight.shape[2:])} with dilation {self.dilation} does not fit into input of "
+                f"shape {tuple(input.shape)} with padding {self.padding}; pad more, for instance with padding='same'"
+            )
