@@ -190,11 +190,19 @@ class Certificate:
         else:
             open_ = [r.shift for r in self.refutations if not r.refuted]
             tail = f"; a lower bound: running the network did not refute the shifts {', '.join(map(str, open_[:4]))}"
-        if tuple(self.potential) != tuple(self.strides):
+        if self.potential != self.strides:
             tail += f". Were every padding circular, {strides_text(self.potential, self.shape)} would hold" + (
                 "" if self.potential_kind in ("none", "undecided") else f" ({self.potential_kind})"
             )
+        elif any(o.removable for o in self.obstacles):
+            rest = next((o for o in self.obstacles if not o.removable and self._trivial(o)), None)
+            why = f", because of {rest.cause} at {rest.module or 'the model'}" if rest else ""
+            tail += f". Making every padding circular would not change that{why}"
         return base + tail
+
+    def _trivial(self, obstacle: Obstacle) -> bool:
+        """True for an obstacle that leaves only 0 along an axis."""
+        return any(obstacle.after[a] == self.shape[a] for a in obstacle.axes)
 
     def __str__(self) -> str:
         sizes = " × ".join(map(str, self.shape))

@@ -246,25 +246,12 @@ def _permutes_axis(dim: Any, axis: int) -> bool:
 
 
 def layouts(graph: Graph, as_is: Derivation, wrapping: Derivation) -> list[Signal | None]:
-    """For each output, a state that says in which dims it could roll: the one that still moves along more axes."""
+    """For each output, the state that knows most of the digits its dims are made of: the one that still moves along more axes."""
     found: list[Signal | None] = []
     for _, name in graph.outputs:
         states = [s for s in (as_is.states[name], wrapping.states[name]) if isinstance(s, Signal)]
-        count = [len(set().union(*(axes_of(d) for d in s.dims))) if s.dims else 0 for s in states]
-        moving = max(count, default=0)
-        trivial = states and all(a == b for a, b in zip(states[-1].strides, _sizes(states[-1], graph, as_is), strict=True))
-        found.append(states[count.index(moving)] if moving else None if trivial else (states[0] if states else None))
+        found.append(max(states, key=lambda s: len(set().union(*map(axes_of, s.dims)) if s.dims else ()), default=None))
     return found
-
-
-def _sizes(state: Signal, graph: Graph, derivation: Derivation) -> tuple[int, ...]:
-    entry = next(s for n in graph.inputs if isinstance(s := derivation.states[n], Signal) and any(axes_of(d) for d in s.dims))
-    sizes = [1] * len(state.strides)
-    for dim in entry.dims:
-        for factor in dim:
-            if isinstance(factor, Window):
-                sizes[factor.axis] = factor.size
-    return tuple(sizes)
 
 
 def claims_of(graph: Graph, derivation: Derivation) -> list[Claim]:
@@ -289,7 +276,8 @@ def _obstacles(
     found: dict[tuple[str, str], Obstacle] = {}
     _collect(graph, as_is, found, shape)
     _collect_crops(graph, held, found, shape)
-    if as_is is not wrapping and held.strides != best.strides:
+    # Where no padding costs anything as the network stands, wrapping it is no remedy (a padded sum, say) and is not listed.
+    if as_is is not wrapping and any(loss.removable for loss in as_is.losses):
         for name, wrap in wrapping.wrapped.items():
             node = graph[name]
             after = tuple(n if a in wrap.axes else s for a, (s, n) in enumerate(zip(wrap.before, shape, strict=True)))

@@ -66,7 +66,7 @@ def refute(
 ) -> tuple[tuple[Refutation, ...], bool]:
     """Try every minimal subgroup larger than K.
 
-    layouts: for each output, a state that says in which dims it could roll, or None where nothing is known (then every dim past the channels may).
+    layouts: for each output, a state that says of which digits its dims are made, or None where nothing is known.
     Returns the tries, and whether the outputs depended on the input at all.
     """
     pending = {element.shifts: prime for prime, element in Translations(shape).subgroup(tuple(strides)).minimal_overgroups()}
@@ -120,17 +120,17 @@ def unexplained(got: Tensor, base: Tensor, layout: Signal | None) -> float:
 
 
 def _digits(output: Tensor, layout: Signal | None) -> tuple[list[int], list[int]]:
-    """Dims in which the output could roll, in a reshape that gives each factor a dim of its own."""
-    if layout is None:
-        return [d for d in range(output.ndim) if output.shape[d] > 1 and d >= min(2, output.ndim - 1) and output.ndim >= 3], list(output.shape)
+    """Dims in which the output could roll, in a reshape that gives each factor that moves a dim of its own.
+
+    Every dim counts, not only those that the derivation saw move: a subgroup is refuted only where no roll at all explains the output.
+    """
     dims: list[int] = []
     sizes: list[int] = []
-    for dim in layout.dims:
-        if not axes_of(dim) or not all(isinstance(f, Window) or not axes_of((f,)) for f in dim):
-            sizes.append(int(np.prod([f.size for f in dim], dtype=int)))
-            continue
-        for factor in dim:
-            if isinstance(factor, Window) and factor.rolls:
+    states = layout.dims if layout is not None else [()] * output.ndim
+    for size, dim in zip(output.shape, states, strict=True):
+        whole = axes_of(dim) and all(isinstance(f, Window) or not axes_of((f,)) for f in dim)
+        for factor_size in [f.size for f in dim] if whole else [size]:
+            if factor_size > 1:
                 dims.append(len(sizes))
-            sizes.append(factor.size)
+            sizes.append(factor_size)
     return dims, sizes

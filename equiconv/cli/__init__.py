@@ -9,4 +9,4 @@ def main() -> None:
     """Run ``equiconv``; typer and the commands are imported here, so that ``import equiconv.cli`` costs nothing."""
     from equiconv.cli.app import app
 
-    app()
+    app(prog_name="equiconv")

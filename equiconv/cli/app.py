@@ -39,6 +39,7 @@ was refused, and the message says why. EQUICONV_TRACEBACK=1 shows where a refusa
 app = typer.Typer(
     name="equiconv",
     help="Which symmetries does a neural network really have? Certify, falsify, measure, symmetrize, or audit: all of it.",
+    epilog=_EPILOG,
     no_args_is_help=True,
     add_completion=False,
     rich_markup_mode="markdown",

@@ -94,6 +94,8 @@ def _sliding(node: Node, dims: Sequence[int]) -> Callable[..., Any]:
 
 
 def _pool_rank(target: Any) -> int:
+    if "im2col" in str(target):
+        return 2
     return int(str(target).split("d.")[0].split("d_with")[0][-1])
 
 
@@ -118,6 +120,7 @@ WRAPPABLE: dict[str, Callable[[Node, Sequence[int]], Callable[..., Any]]] = {
     **{f"aten.conv{d}d.{o}": _sliding for d in (1, 2, 3) for o in ("default", "padding")},
     **{f"aten.{kind}_pool{d}d.default": _sliding for kind in ("max", "avg") for d in (1, 2, 3)},
     **{f"aten.max_pool{d}d_with_indices.default": _sliding for d in (1, 2, 3)},
+    "aten.im2col.default": _sliding,
     "aten.pad.default": _pad,
     "aten.constant_pad_nd.default": _pad,
     **{f"aten.{kind}_pad{d}d.default": _pad for kind in ("reflection", "replication") for d in (1, 2, 3)},

@@ -143,6 +143,29 @@ def _adaptive(step: Step, rank: int, what: str) -> Signal:
     return step.result(dims, out)
 
 
+@rule("aten.unfold.default", family="sliding window", theorem=THEOREM)
+def unfold(step: Step) -> Signal:
+    """All windows of a dim; the place inside the window is a new, still dim."""
+    x = step.signal("self")
+    d, size, stride = int(step["dimension"]) % len(x.dims), int(step["size"]), int(step["step"])
+    dims = list(x.dims)
+    dims[d] = slide(step, x.dims[d], step.out_shape[d], size, stride, what="sliding window", position=d)
+    return step.result([*dims, still(size)])
+
+
+@rule("aten.im2col.default", family="sliding window", theorem=THEOREM)
+def im2col(step: Step) -> Signal:
+    """All windows of an image as columns: (…, c·kh·kw, positions)."""
+    x = step.signal("self")
+    *lead, channels, h, w = x.dims
+    (kh, kw), stride, padding, dilation = (per_dim(step[k], 2, 1) for k in ("kernel_size", "stride", "padding", "dilation"))
+    dims: list[Dim] = []
+    for i, (dim, k) in enumerate(((h, kh), (w, kw))):
+        out = (size_of(dim) + 2 * padding[i] - dilation[i] * (k - 1) - 1) // stride[i] + 1
+        dims.append(slide(step, dim, out, k, stride[i], padding[i], padding[i], dilation[i], what="sliding window", position=len(lead) + 1 + i))
+    return step.result([*lead, (*channels, *still(kh * kw)), (*dims[0], *dims[1])])
+
+
 def unmoved(step: Step, shape: Sequence[int]) -> Signal:
     """The claim that holds of anything: only the zero shift."""
     return Signal(tuple(step.shape), tuple(still(int(d)) for d in shape))

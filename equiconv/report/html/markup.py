@@ -1,0 +1,59 @@
+"""A dozen lines of HTML builder in which text is escaped unless it is markup already, so that nothing can be forgotten."""
+
+from __future__ import annotations
+
+import html
+
+
+class Markup(str):
+    """A string that is HTML already; every other string is text, and is escaped where it meets markup."""
+
+    __slots__ = ()
+
+
+#: What may stand between tags: text, markup, a number, nothing, or any of these in a list.
+Child = object
+
+_VOID = frozenset({"br", "col", "hr", "img", "input", "link", "meta", "wbr"})
+
+
+def text(value: Child) -> Markup:
+    """A child as markup: escaped unless it is markup; lists are joined, None and False vanish.
+
+    >>> text(["a < b", Markup("<br>"), None, 3])
+    'a &lt; b<br>3'
+    """
+    if value is None or value is False:
+        return Markup("")
+    if isinstance(value, Markup):
+        return value
+    if isinstance(value, (list, tuple)):
+        return Markup("".join(text(item) for item in value))
+    return Markup(html.escape(str(value), quote=True))
+
+
+def el(tag: str, *children: Child, **attributes: object) -> Markup:
+    """An element. Attribute names lose a trailing underscore and turn the others into hyphens; None and False leave one out.
+
+    >>> el("td", "x & y", class_="cause", data_n=2, hidden=True)
+    '<td class="cause" data-n="2" hidden>x &amp; y</td>'
+    """
+    opening = "".join(
+        f" {name}" if value is True else f' {name}="{text(value)}"'
+        for name, value in ((key.rstrip("_").replace("_", "-"), value) for key, value in attributes.items())
+        if value is not None and value is not False
+    )
+    if tag in _VOID:
+        return Markup(f"<{tag}{opening}>")
+    return Markup(f"<{tag}{opening}>{text(children)}</{tag}>")
+
+
+def breakable(path: str) -> Markup:
+    """A dotted or slashed path that may break after its separators, so that it never widens a page."""
+    out, word = [], ""
+    for letter in path:
+        word += letter
+        if letter in "./_":
+            out += [text(word), Markup("<wbr>")]
+            word = ""
+    return Markup("".join([*out, text(word)]))
