@@ -1,7 +1,7 @@
 """Which symmetries does a neural network really have?
 
-The public names, and nothing else. Each is loaded from its room on first use (PEP 562), so that ``import equiconv`` costs next to
-nothing and imports neither CuPy, SymPy, matplotlib, Hypothesis, timm nor rich.
+The public names, and nothing else. Each is loaded from its room on first use (PEP 562), so that ``import equiconv``
+costs next to nothing and imports neither CuPy, SymPy, matplotlib, Hypothesis, timm nor rich.
 
 >>> import equiconv as eq
 >>> import numpy as np
@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from equiconv import nn as nn
     from equiconv.certification import Certificate as Certificate
-    from equiconv.certification import certify as certify
+    from equiconv.certification.certify import certify as certify
     from equiconv.convolution import circular_convolve as circular_convolve
     from equiconv.convolution import circular_correlate as circular_correlate
     from equiconv.convolution import plan as plan

@@ -13,9 +13,9 @@ _OPTIONAL = ("scikit-learn", "timm", "torchvision", "transformers", "matplotlib"
 def versions() -> dict[str, str]:
     """The versions and the hardware that decide what equiconv computes, as ordered name and value pairs.
 
-    Packages are looked up in the installed metadata and are not imported, apart from torch, which alone knows its threads and
-    its CUDA devices. A package that is missing has the value ``"not installed"``. CuPy is listed under the name it was installed by
-    (``cupy-cuda12x``, ``cupy-cuda13x``, ``cupy``).
+    Packages are looked up in the installed metadata and are not imported, apart from torch, which alone knows its
+    threads and its CUDA devices. A package that is missing has the value ``"not installed"``. CuPy is listed under the
+    name it was installed by (``cupy-cuda12x``, ``cupy-cuda13x``, ``cupy``).
 
     >>> found = versions()
     >>> list(found)[:3], found["torch"] != "not installed"

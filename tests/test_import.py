@@ -1,4 +1,5 @@
-"""``import equiconv`` costs little: public names load on first use, and what only some users need is imported when it is used."""
+"""``import equiconv`` costs little: public names load on first use, and what only some users need is imported when it
+is used."""
 
 from __future__ import annotations
 
@@ -11,9 +12,23 @@ import pytest
 import equiconv
 
 PUBLIC = {
-    "Certificate", "Circulant", "Shift", "Toeplitz", "Translations", "__version__", "audit", "certify", "circular_convolve",
-    "circular_correlate", "falsify", "measure", "nn", "plan", "show_versions", "symmetrize",
-}  # fmt: skip
+    "Certificate",
+    "Circulant",
+    "Shift",
+    "Toeplitz",
+    "Translations",
+    "__version__",
+    "audit",
+    "certify",
+    "circular_convolve",
+    "circular_correlate",
+    "falsify",
+    "measure",
+    "nn",
+    "plan",
+    "show_versions",
+    "symmetrize",
+}
 OPTIONAL = {"cupy", "matplotlib", "hypothesis", "timm", "torchvision", "transformers", "rich", "typer", "sklearn"}
 
 
@@ -37,7 +52,8 @@ def test_import_adds_few_modules_to_numpy_and_torch() -> None:
 
 
 def test_every_public_name_loads_without_the_optional_packages() -> None:
-    """torch.export itself imports SymPy, and torch may import others of the list: what torch brings is not equiconv's."""
+    """torch.export itself imports SymPy, and torch may import others of the list: what torch brings is not
+    equiconv's."""
     torch_alone = modules_after("import numpy, torch, torch.export, torch.testing")
     loaded = modules_after("import equiconv\nfor name in equiconv.__all__: getattr(equiconv, name)")
     added = {name.split(".")[0] for name in loaded - torch_alone}
@@ -63,7 +79,8 @@ def test_public_name_is_callable_and_documented(name: str) -> None:
 def test_verbs_stay_functions_when_their_rooms_are_imported() -> None:
     """Rooms are nouns and functions are verbs, so that no room hides a function of its name."""
     code = (
-        "import equiconv.certification, equiconv.measurement, equiconv.report, equiconv.symmetrization, equiconv.testing, equiconv\n"
+        "import equiconv.certification, equiconv.measurement, equiconv.report, equiconv.symmetrization, "
+        "equiconv.testing, equiconv\n"
         "names = ['audit', 'certify', 'falsify', 'measure', 'plan', 'symmetrize']\n"
         "assert all(callable(getattr(equiconv, name)) for name in names)"
     )

@@ -18,7 +18,9 @@ needs_make = pytest.mark.skipif(shutil.which("make") is None, reason="make is no
 
 
 def make(*arguments: str, cwd: Path, **environment: str) -> subprocess.CompletedProcess[str]:
-    return subprocess.run(["make", *arguments], cwd=cwd, capture_output=True, text=True, env={**os.environ, **environment}, check=False)
+    return subprocess.run(
+        ["make", *arguments], cwd=cwd, capture_output=True, text=True, env={**os.environ, **environment}, check=False
+    )
 
 
 @pytest.fixture
@@ -112,10 +114,15 @@ def test_an_old_python_is_refused_with_what_to_do(copy: Path) -> None:
 
 @needs_make
 def test_a_newer_python_is_found_beside_an_old_python3(copy: Path) -> None:
-    """python3 is too old; python3.12 stands beside it and is taken. The stand-in makes no environment and says who it is."""
+    """python3 is too old; python3.12 stands beside it and is taken. The stand-in makes no environment and says who it
+    is."""
     tools = copy / "tools"
     tools.mkdir()
-    for name, body in {"python3": "exit 1", "python3.13": "exit 127", "python3.12": 'echo "I ran: $@"; [ "$1" != -m ]'}.items():
+    for name, body in {
+        "python3": "exit 1",
+        "python3.13": "exit 127",
+        "python3.12": 'echo "I ran: $@"; [ "$1" != -m ]',
+    }.items():
         (tools / name).write_text(f"#!/bin/sh\n{body}\n")
         (tools / name).chmod(0o755)
     run = make(".venv/stamps", cwd=copy, PATH=f"{tools}:/usr/bin:/bin", PYTHON="")
@@ -127,4 +134,6 @@ def test_a_newer_python_is_found_beside_an_old_python3(copy: Path) -> None:
 @needs_make
 def test_help_lists_every_target(copy: Path) -> None:
     printed = make(cwd=copy).stdout
-    assert all(re.search(rf"make {target}\b", printed) for target in ("audit", "test", "lint", "models", "clean", "help"))
+    assert all(
+        re.search(rf"make {target}\b", printed) for target in ("audit", "test", "lint", "models", "clean", "help")
+    )

@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import replace
 
-from equiconv.certification.states import Dim, Factor, Still, Sum, Uniform, Window, axes_of, size_of
+from equiconv.certification.states import Dim, Factor, Still, Sum, Uniform, Window, axes_of, forget, size_of
 from equiconv.certification.step import Step, axis_names, still
 
 WRAP = "make the padding circular (equiconv.symmetrize does it for the whole model)"
@@ -243,6 +243,11 @@ def join(step: Step, parts: Sequence[Dim], pad: str | None = None) -> Dim:
         return joined[0]
     if not any(axes_of(p) for p in joined):
         return still(sum(size_of(p) for p in joined))
+    # (A × R) ++ (B × R) = (A ++ B) × R: what all blocks end with stays a digit of its own.
+    plain = [forget(p) for p in joined]
+    shared = next((k for k in range(min(map(len, plain)), 0, -1) if len({p[-k:] for p in plain}) == 1), 0)
+    if shared:
+        return (*join(step, [p[:-shared] for p in plain], pad), *plain[0][-shared:])
     # A part without factors has one entry; write it out, so that a block is never empty.
     return (Sum(tuple(p or (Still(1),) for p in joined), pad),)
 

@@ -20,7 +20,7 @@ from equiconv.graph.capture import largest_difference
 from equiconv.groups import Translations
 
 #: A difference counts as real when it is this many times the rounding floor of the run.
-REAL = 1e4
+REAL = 1e3
 _CANDIDATES = 3
 
 

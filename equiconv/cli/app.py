@@ -1,6 +1,8 @@
-"""The commands. Each resolves MODEL, calls one public function and prints what it returns; the thinking is in the rooms below.
+"""The commands. Each resolves MODEL, calls one public function and prints what it returns; the thinking is in the rooms
+below.
 
-Everything heavy (torch, the registries, the rooms) is imported inside the commands, so that ``equiconv --help`` is quick.
+Everything heavy (torch, the registries, the rooms) is imported inside the commands, so that ``equiconv --help`` is
+quick.
 """
 
 from __future__ import annotations
@@ -26,19 +28,21 @@ DEFAULT_FOLDER = Path("equiconv-report")
 _EPILOG = """\
 MODEL is one of
 
-- timm:NAME, torchvision:NAME, transformers:NAME: a network by its name, with random weights unless --checkpoint is given
+- timm:NAME, torchvision:NAME, transformers:NAME: a network by its name, with random weights unless --checkpoint is
+given
 
-- package.module:attribute or file.py:attribute: a network, a class or a function that returns one. Loading it runs its code.
+- package.module:attribute or file.py:attribute: a network, a class or a function that returns one. Loading it runs its
+code.
 
 - FILE.pt2: a program saved by torch.export.save. Weights are never unpickled unsafely, and a pickled module is refused.
 
-Exit status: 0, the question was answered, whatever the answer; 1, it was not (an undecided verdict, a check that failed); 2, the command
-was refused, and the message says why. EQUICONV_TRACEBACK=1 shows where a refusal came from.
+Exit status: 0, the question was answered, whatever the answer; 1, it was not (an undecided verdict, a check that
+failed); 2, the command was refused, and the message says why. EQUICONV_TRACEBACK=1 shows where a refusal came from.
 """
 
 app = typer.Typer(
     name="equiconv",
-    help="Which symmetries does a neural network really have? Certify, falsify, measure, symmetrize, or audit: all of it.",
+    help="Which symmetries does a neural network really have? Certify, falsify, measure, symmetrize; audit does all.",
     epilog=_EPILOG,
     no_args_is_help=True,
     add_completion=False,
@@ -46,28 +50,53 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
 )
 
-Model = Annotated[str, typer.Argument(metavar="MODEL", help="The network; the forms are listed below.", show_default=False)]
+Model = Annotated[
+    str, typer.Argument(metavar="MODEL", help="The network; the forms are listed below.", show_default=False)
+]
 SizeOption = Annotated[
     str | None,
-    typer.Option("--size", metavar="HxW", help="Height and width of the input, or native; default: the network's own.", show_default=False),
+    typer.Option(
+        "--size",
+        metavar="HxW",
+        help="Height and width of the input, or native; default: the network's own.",
+        show_default=False,
+    ),
 ]
 ShapeOption = Annotated[
     str | None,
-    typer.Option("--shape", metavar="NxCx…", help="The whole shape of a noise input, for networks of any rank: 1x16x100.", show_default=False),
+    typer.Option(
+        "--shape",
+        metavar="NxCx…",
+        help="The whole shape of a noise input, for networks of any rank: 1x16x100.",
+        show_default=False,
+    ),
 ]
 ImagesOption = Annotated[
     Path | None,
-    typer.Option("--images", metavar="DIR", help="A folder of pictures, or one picture; scaled to cover the size, the middle cut out.", show_default=False),
+    typer.Option(
+        "--images",
+        metavar="DIR",
+        help="A folder of pictures, or one picture; scaled to cover the size, the middle cut out.",
+        show_default=False,
+    ),
 ]
 LimitOption = Annotated[int, typer.Option("--limit", min=1, help="At most so many of the folder's pictures.")]
 CheckpointOption = Annotated[
     Path | None,
-    typer.Option("--checkpoint", metavar="FILE", help="Weights to load: .safetensors, or a .pt of tensors alone.", show_default=False),
+    typer.Option(
+        "--checkpoint",
+        metavar="FILE",
+        help="Weights to load: .safetensors, or a .pt of tensors alone.",
+        show_default=False,
+    ),
 ]
 AxesOption = Annotated[str, typer.Option("--axes", metavar="A,B", help="Dims of the input that carry the shifts.")]
-SeedOption = Annotated[int, typer.Option("--seed", min=0, help="Seed of everything random: weights, noise, sampled shifts.")]
+SeedOption = Annotated[
+    int, typer.Option("--seed", min=0, help="Seed of everything random: weights, noise, sampled shifts.")
+]
 DtypeOption = Annotated[
-    str | None, typer.Option("--dtype", help="Convert the network: float32, float64, float16, bfloat16.", show_default=False)
+    str | None,
+    typer.Option("--dtype", help="Convert the network: float32, float64, float16, bfloat16.", show_default=False),
 ]
 JsonOption = Annotated[
     Path | None, typer.Option("--json", metavar="FILE", help="Write the result as JSON.", show_default=False)
@@ -83,7 +112,8 @@ P = ParamSpec("P")
 
 
 def _refusing(command: Callable[P, int]) -> Callable[P, None]:
-    """Print what the command or the library refuses as one message, and leave with the status that the command returns."""
+    """Print what the command or the library refuses as one message, and leave with the status that the command
+    returns."""
 
     @functools.wraps(command)
     def run(*args: P.args, **kwargs: P.kwargs) -> None:
@@ -104,7 +134,10 @@ def _refusing(command: Callable[P, int]) -> Callable[P, None]:
 @app.command(epilog=_EPILOG)
 @_refusing
 def audit(
-    model: Annotated[str | None, typer.Argument(metavar="[MODEL]", help="The network; without it, the demonstration.", show_default=False)] = None,
+    model: Annotated[
+        str | None,
+        typer.Argument(metavar="[MODEL]", help="The network; without it, the demonstration.", show_default=False),
+    ] = None,
     images: ImagesOption = None,
     size: SizeOption = None,
     shape: ShapeOption = None,
@@ -113,27 +146,47 @@ def audit(
     axes: AxesOption = "-2,-1",
     seed: SeedOption = 0,
     dtype: DtypeOption = None,
-    out: Annotated[Path, typer.Option("--out", metavar="DIR", help="Folder for the report: a page and its data.")] = DEFAULT_FOLDER,
+    out: Annotated[
+        Path, typer.Option("--out", metavar="DIR", help="Folder for the report: a page and its data.")
+    ] = DEFAULT_FOLDER,
     json: JsonOption = None,
-    html: Annotated[Path | None, typer.Option("--html", metavar="FILE", help="Write the page here instead.", show_default=False)] = None,
+    html: Annotated[
+        Path | None, typer.Option("--html", metavar="FILE", help="Write the page here instead.", show_default=False)
+    ] = None,
 ) -> int:
     """Certify, measure and falsify a network, and write a report.
 
-    Without MODEL: trains the lecture's classifier on scikit-learn's digits, zero-padded and circular, and audits both, then audits
-    transformers' ResNet-18 on scikit-learn's two photographs. Nothing is downloaded.
+    Without MODEL: trains the lecture's classifier on scikit-learn's digits, zero-padded and circular, and audits both,
+    then audits transformers' ResNet-18 on scikit-learn's two photographs. Nothing is downloaded.
     """
     if model is None:
-        given = {"--images": images, "--size": size, "--shape": shape, "--checkpoint": checkpoint, "--dtype": dtype, "--json": json, "--html": html}
+        given = {
+            "--images": images,
+            "--size": size,
+            "--shape": shape,
+            "--checkpoint": checkpoint,
+            "--dtype": dtype,
+            "--json": json,
+            "--html": html,
+        }
         extra = [name for name, value in given.items() if value is not None] + (["--axes"] if axes != "-2,-1" else [])
         if extra:
-            raise BadInput(f"{', '.join(extra)}: the demonstration, which runs without MODEL, takes --seed and --out only; name a MODEL")
+            raise BadInput(
+                f"{', '.join(extra)}: the demonstration, which runs without MODEL, takes --seed and --out only; name a "
+                "MODEL"
+            )
         from equiconv.cli.demo import run_demo
 
         return run_demo(require_folder(out), seed=seed)
     from equiconv.cli.audits import audit_model
 
     targets = _report_targets(model, out, json, html)
-    return audit_model(_prepare(model, images, size, shape, limit, checkpoint, seed, dtype, photographs=True), _axes(axes), seed, targets)
+    return audit_model(
+        _prepare(model, images, size, shape, limit, checkpoint, seed, dtype, photographs=True),
+        _axes(axes),
+        seed,
+        targets,
+    )
 
 
 @app.command(epilog=_EPILOG)
@@ -153,7 +206,8 @@ def certify(
     dtype: DtypeOption = None,
     json: JsonOption = None,
 ) -> int:
-    """Derive, from the network's graph, the shifts that it provably ignores or follows, and the lines that cost the others."""
+    """Derive, from the network's graph, the shifts that it provably ignores or follows, and the lines that cost the
+    others."""
     if json is not None:
         require_writable(json, "--json")
     prepared = _prepare(model, images, size, shape, 1, checkpoint, seed, dtype)
@@ -161,7 +215,14 @@ def certify(
 
     with _status("certifying") as say:
         certificate = equiconv.certify(
-            prepared.model, prepared.example, _axes(axes), padding=padding, weights=weights, refute=refute, seed=seed, progress=say
+            prepared.model,
+            prepared.example,
+            _axes(axes),
+            padding=padding,
+            weights=weights,
+            refute=refute,
+            seed=seed,
+            progress=say,
         )
     print(certificate)
     if json is not None:
@@ -191,7 +252,10 @@ def verify(
 ) -> int:
     """Run every claim of a saved certificate on a network and an input; status 1 where a claim fails."""
     if not certificate.is_file():
-        raise BadInput(f"CERTIFICATE: the file {str(certificate)!r} does not exist; write one with equiconv certify MODEL --json FILE")
+        raise BadInput(
+            f"CERTIFICATE: the file {str(certificate)!r} does not exist; write one with equiconv certify MODEL --json "
+            "FILE"
+        )
     import equiconv
 
     loaded = equiconv.Certificate.load(certificate)
@@ -216,7 +280,8 @@ def measure(
     dtype: DtypeOption = None,
     json: JsonOption = None,
 ) -> int:
-    """Measure how far the network is from each shift's symmetry, over shifts and per layer, beside the rounding floor."""
+    """Measure how far the network is from each shift's symmetry, over shifts and per layer, beside the rounding
+    floor."""
     if json is not None:
         require_writable(json, "--json")
     prepared = _prepare(model, images, size, shape, limit, checkpoint, seed, dtype, photographs=True)
@@ -249,7 +314,11 @@ def falsify(
 
     with _status("looking for the smallest counterexample"):
         found = equiconv.falsify(prepared.model, prepared.example, axes=_axes(axes), seed=seed)
-    print("no counterexample was found: no shift that was tried changes the output beyond rounding" if found is None else found)
+    print(
+        "no counterexample was found: no shift that was tried changes the output beyond rounding"
+        if found is None
+        else found
+    )
     return ANSWERED
 
 
@@ -257,7 +326,10 @@ def falsify(
 @_refusing
 def symmetrize(
     model: Model,
-    out: Annotated[Path, typer.Option("--out", metavar="FILE.pt2", help="Where to save the mended network, as an exported program.")],
+    out: Annotated[
+        Path,
+        typer.Option("--out", metavar="FILE.pt2", help="Where to save the mended network, as an exported program."),
+    ],
     images: ImagesOption = None,
     size: SizeOption = None,
     shape: ShapeOption = None,
@@ -269,7 +341,9 @@ def symmetrize(
 ) -> int:
     """Change the network so that more shifts hold, weights kept; certify the result and save it."""
     if out.suffix != ".pt2":
-        raise BadInput(f"--out: {str(out)!r} came; the network is saved as an exported program, so give a name that ends with .pt2")
+        raise BadInput(
+            f"--out: {str(out)!r} came; the network is saved as an exported program, so give a name that ends with .pt2"
+        )
     require_writable(out, "--out")
     prepared = _prepare(model, images, size, shape, 1, checkpoint, seed, dtype)
     import torch
@@ -311,7 +385,15 @@ def _prepare(
 
     with _status(f"building {name}"):
         prepared = prepare(
-            name, size=size, shape=shape, folder=folder, photographs=photographs, limit=limit, checkpoint=checkpoint, seed=seed, dtype=dtype
+            name,
+            size=size,
+            shape=shape,
+            folder=folder,
+            photographs=photographs,
+            limit=limit,
+            checkpoint=checkpoint,
+            seed=seed,
+            dtype=dtype,
         )
     print(prepared.describe())
     return prepared

@@ -1,7 +1,7 @@
 """Pictures as tensors: a user's folder, or the two photographs that ship inside scikit-learn.
 
-One policy of size, said in every result: at its native size a picture is not touched; to another size it is scaled, aspect kept,
-until it covers that size (bicubic, anti-aliased), and the middle is cut out.
+One policy of size, said in every result: at its native size a picture is not touched; to another size it is scaled,
+aspect kept, until it covers that size (bicubic, anti-aliased), and the middle is cut out.
 """
 
 from __future__ import annotations
@@ -40,12 +40,12 @@ class Pictures:
 def load_folder(path: Path, size: Size | None = None, limit: int = 16) -> Pictures:
     """Every picture in a folder, by name, or one picture; at most ``limit`` of them, which the note says.
 
-    Hidden files and sub-folders are not looked into. Any other file must be a picture: none is skipped. EXIF rotation is applied, grey becomes
-    RGB, and transparency is laid on black.
+    Hidden files and sub-folders are not looked into. Any other file must be a picture: none is skipped. EXIF rotation
+    is applied, grey becomes RGB, and transparency is laid on black.
 
     Raises:
-        BadInput: no such folder, one that cannot be listed or holds no file, a file that is no picture or is damaged, pictures
-            with more than 8 bits a channel, or, without ``size``, pictures of different sizes.
+        BadInput: no such folder, one that cannot be listed or holds no file, a file that is no picture or is damaged,
+            pictures with more than 8 bits a channel, or, without ``size``, pictures of different sizes.
     """
     files = _list(path)
     taken = files[:limit]
@@ -53,9 +53,14 @@ def load_folder(path: Path, size: Size | None = None, limit: int = 16) -> Pictur
     native = {(image.height, image.width) for image in images}
     if size is None and len(native) > 1:
         shown = ", ".join(f"{h}x{w}" for h, w in sorted(native)[:4])
-        raise BadInput(f"--images: the pictures in {str(path)!r} differ in size ({shown}); give the size to bring them to: --size 224x224")
+        raise BadInput(
+            f"--images: the pictures in {str(path)!r} differ in size ({shown}); give the size to bring them to: --size "
+            "224x224"
+        )
     names = tuple(file.name for file in taken)
-    some = f"the first {limit} of {len(files)} pictures (--limit)" if len(files) > limit else _count(len(files), "picture")
+    some = (
+        f"the first {limit} of {len(files)} pictures (--limit)" if len(files) > limit else _count(len(files), "picture")
+    )
     return _collect(images, names, size, f"{some} from {path.name or path}")
 
 
@@ -71,8 +76,8 @@ def photographs(size: Size | None = None) -> Pictures:
         from sklearn.datasets import load_sample_images
     except ImportError as error:
         raise BadInput(
-            "The default photographs ship inside scikit-learn, which is not installed: pip install 'equiconv[demo]', or give your own: "
-            "--images DIR"
+            "The default photographs ship inside scikit-learn, which is not installed: pip install 'equiconv[demo]', "
+            "or give your own: --images DIR"
         ) from error
     samples = load_sample_images()
     names = tuple(Path(name).name for name in samples.filenames)
@@ -89,14 +94,19 @@ def native_size(folder: Path | None) -> Size:
     return pictures.pixels.shape[-2], pictures.pixels.shape[-1]
 
 
-def normalize(pixels: torch.Tensor, channels: int, mean: Sequence[float] = (), std: Sequence[float] = ()) -> torch.Tensor:
+def normalize(
+    pixels: torch.Tensor, channels: int, mean: Sequence[float] = (), std: Sequence[float] = ()
+) -> torch.Tensor:
     """Pixels as the network expects them: (x − mean)/std a channel, one channel by luminance (ITU-R BT.601).
 
     Raises:
         BadInput: a number of channels that a picture does not have.
     """
     if channels not in (1, 3):
-        raise BadInput(f"The network takes {channels} channels and a picture has 3 or 1; give noise instead: --shape 1x{channels}xHxW")
+        raise BadInput(
+            f"The network takes {channels} channels and a picture has 3 or 1; give noise instead: --shape "
+            f"1x{channels}xHxW"
+        )
     if channels == 1:
         luma = pixels.new_tensor([0.299, 0.587, 0.114]).view(1, 3, 1, 1)
         pixels = (pixels * luma).sum(1, keepdim=True)
@@ -119,7 +129,9 @@ def _list(path: Path) -> list[Path]:
     if not files:
         folders = sum(entry.is_dir() for entry in entries)
         also = f" ({_count(folders, 'sub-folder')}, which are not looked into)" if folders else ""
-        raise BadInput(f"--images: the folder {str(path)!r} holds no files{also}; give a folder of pictures (JPEG, PNG, …)")
+        raise BadInput(
+            f"--images: the folder {str(path)!r} holds no files{also}; give a folder of pictures (JPEG, PNG, …)"
+        )
     return files
 
 
@@ -130,14 +142,14 @@ def _open(file: Path) -> Any:
         with Image.open(file) as image:
             if image.mode in _WIDE_MODES:
                 raise BadInput(
-                    f"--images: {file.name!r} has more than 8 bits a channel (mode {image.mode}), which a conversion would clip; "
-                    "save it as an 8-bit picture first"
+                    f"--images: {file.name!r} has more than 8 bits a channel (mode {image.mode}), which a conversion "
+                    "would clip; save it as an 8-bit picture first"
                 )
             return _to_rgb(ImageOps.exif_transpose(image))
     except UnidentifiedImageError as error:
         raise BadInput(
-            f"--images: {file.name!r} in {str(file.parent)!r} is no picture that Pillow can read; move it elsewhere, or give a folder "
-            "that holds pictures only"
+            f"--images: {file.name!r} in {str(file.parent)!r} is no picture that Pillow can read; move it elsewhere, "
+            "or give a folder that holds pictures only"
         ) from error
     except BadInput:
         raise
@@ -173,7 +185,9 @@ def _cover(image: Any, height: int, width: int) -> Any:
 
     scale = max(height / image.height, width / image.width)
     # rounding up, so that the scaled picture covers the size whatever the rounding
-    scaled = image.resize((math.ceil(image.width * scale - 1e-9), math.ceil(image.height * scale - 1e-9)), Image.Resampling.BICUBIC)
+    scaled = image.resize(
+        (math.ceil(image.width * scale - 1e-9), math.ceil(image.height * scale - 1e-9)), Image.Resampling.BICUBIC
+    )
     left, top = (scaled.width - width) // 2, (scaled.height - height) // 2
     return scaled.crop((left, top, left + width, top + height))
 

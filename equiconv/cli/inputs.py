@@ -1,4 +1,5 @@
-"""The input that a command gives to a network: pictures or noise, of the size that was asked for or that the network is made for."""
+"""The input that a command gives to a network: pictures or noise, of the size that was asked for or that the network is
+made for."""
 
 from __future__ import annotations
 
@@ -51,8 +52,10 @@ def parse_size(text: str | None) -> tuple[int, int] | None:
         return None
     match = re.fullmatch(r"([1-9]\d*)(?:[xX×]([1-9]\d*))?", text.strip())
     if match is None:
-        raise BadInput(f"--size: {text!r} came; give HEIGHTxWIDTH in pixels, as in 224x320, one number for a square, "
-            "or native for the pictures' own size")
+        raise BadInput(
+            f"--size: {text!r} came; give HEIGHTxWIDTH in pixels, as in 224x320, one number for a square, or native "
+            "for the pictures' own size"
+        )
     return int(match[1]), int(match[2] or match[1])
 
 
@@ -65,7 +68,9 @@ def parse_shape(text: str | None) -> tuple[int, ...] | None:
     if text is None:
         return None
     if not re.fullmatch(r"[1-9]\d*(?:[xX×][1-9]\d*)+", text.strip()):
-        raise BadInput(f"--shape: {text!r} came; give the whole shape of the input, batch first, as in 1x3x224x224 or 1x16x100")
+        raise BadInput(
+            f"--shape: {text!r} came; give the whole shape of the input, batch first, as in 1x3x224x224 or 1x16x100"
+        )
     return tuple(int(part) for part in re.split("[xX×]", text.strip()))
 
 
@@ -100,13 +105,16 @@ def build_inputs(
 ) -> Inputs:
     """A batch that fits the network: a folder's pictures, scikit-learn's photographs, or standard normal noise.
 
-    With ``photographs``, a network that does not take pictures, or a machine without scikit-learn, gets noise, and the note says so.
+    With ``photographs``, a network that does not take pictures, or a machine without scikit-learn, gets noise, and the
+    note says so.
 
     Raises:
         BadInput: options that contradict each other or the network.
     """
     if shape is not None and (size is not None or folder is not None):
-        raise BadInput("--shape gives the whole shape of a noise input; leave out --size and --images, or leave out --shape")
+        raise BadInput(
+            "--shape gives the whole shape of a noise input; leave out --size and --images, or leave out --shape"
+        )
     if loaded.shape is not None:
         _require_program_shape(loaded, size, shape)
         shape = loaded.shape if folder is None and not (photographs and len(loaded.shape) == 4) else None
@@ -130,10 +138,14 @@ def build_inputs(
 def _require_program_shape(loaded: LoadedModel, size: tuple[int, int] | None, shape: tuple[int, ...] | None) -> None:
     accepted = "x".join(map(str, loaded.shape or ()))
     if size is not None and size != loaded.size:
-        raise BadInput(f"--size: {size[0]}x{size[1]} came, and {loaded.name} was exported for inputs of {accepted}; leave --size out")
+        raise BadInput(
+            f"--size: {size[0]}x{size[1]} came, and {loaded.name} was exported for inputs of {accepted}; leave --size "
+            "out"
+        )
     if shape is not None and shape != loaded.shape:
         raise BadInput(
-            f"--shape: {'x'.join(map(str, shape))} came, and {loaded.name} was exported for inputs of {accepted}; leave --shape out"
+            f"--shape: {'x'.join(map(str, shape))} came, and {loaded.name} was exported for inputs of {accepted}; "
+            "leave --shape out"
         )
 
 
@@ -143,18 +155,25 @@ def _from_pictures(loaded: LoadedModel, pictures: images.Pictures, channels: int
         batch = loaded.shape[0]
         if batch > len(pixels):
             raise BadInput(
-                f"--images: {len(pixels)} pictures came, and {loaded.name} was exported for batches of {batch}; give at least as many"
+                f"--images: {len(pixels)} pictures came, and {loaded.name} was exported for batches of {batch}; give "
+                "at least as many"
             )
         pixels, names = pixels[:batch], names[:batch]
         note += f"; the first {batch}, the batch that the program was exported for"
-    scaled = f"less the mean {loaded.mean}, over {loaded.std}" if loaded.mean else "in [0, 1], as no normalisation is known for the network"
+    scaled = (
+        f"less the mean {loaded.mean}, over {loaded.std}"
+        if loaded.mean
+        else "in [0, 1], as no normalisation is known for the network"
+    )
     x = images.normalize(pixels, channels, loaded.mean, loaded.std)
     return Inputs(_like(loaded, x), pixels, names, f"{note}, {scaled}")
 
 
 def _noise(loaded: LoadedModel, shape: tuple[int, ...], seed: int, why: str) -> Inputs:
     x = torch.randn(shape, generator=torch.Generator().manual_seed(seed), dtype=torch.float64)
-    return Inputs(_like(loaded, x), None, (), f"standard normal noise of shape {'x'.join(map(str, shape))} (seed {seed}){why}")
+    return Inputs(
+        _like(loaded, x), None, (), f"standard normal noise of shape {'x'.join(map(str, shape))} (seed {seed}){why}"
+    )
 
 
 def _like(loaded: LoadedModel, x: torch.Tensor) -> torch.Tensor:

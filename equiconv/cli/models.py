@@ -64,8 +64,8 @@ class LoadedModel:
 def resolve(name: str, *, size: tuple[int, int] | None = None, seed: int = 0) -> LoadedModel:
     """The network that MODEL names.
 
-    ``size`` is passed to architectures whose weights depend on it (a ViT's position embedding). Weights of a network chosen by
-    name alone are its library's initial ones, drawn with ``seed``.
+    ``size`` is passed to architectures whose weights depend on it (a ViT's position embedding). Weights of a network
+    chosen by name alone are its library's initial ones, drawn with ``seed``.
 
     Raises:
         BadInput: where nothing can be made of it.
@@ -75,16 +75,18 @@ def resolve(name: str, *, size: tuple[int, int] | None = None, seed: int = 0) ->
     prefix, colon, rest = name.partition(":")
     if colon and prefix in registries.SOURCES:
         if not rest:
-            raise BadInput(f"MODEL {name!r} names no network after {prefix}:, as in {registries.SOURCES[prefix].example}")
+            raise BadInput(
+                f"MODEL {name!r} names no network after {prefix}:, as in {registries.SOURCES[prefix].example}"
+            )
         return registries.SOURCES[prefix].build(rest, size, seed)
     path = Path(name)
     if path.suffix == ".pt2":
         return saved.exported_program(path)
     if path.suffix in _WEIGHT_FILES:
         raise BadInput(
-            f"MODEL {name!r} is a file of weights, and weights alone are no network (a pickled module would run its code when "
-            "loaded, so none is). Name the network and give the weights: equiconv audit timm:resnet18 --checkpoint "
-            f"{name}; or save a program: torch.export.save(torch.export.export(model, (x,)), 'model.pt2')"
+            f"MODEL {name!r} is a file of weights, and weights alone are no network (a pickled module would run its "
+            "code when loaded, so none is). Name the network and give the weights: equiconv audit timm:resnet18 "
+            f"--checkpoint {name}; or save a program: torch.export.save(torch.export.export(model, (x,)), 'model.pt2')"
         )
     if path.suffix in _OTHER_FILES:
         raise BadInput(
@@ -94,14 +96,18 @@ def resolve(name: str, *, size: tuple[int, int] | None = None, seed: int = 0) ->
     if colon:
         source, _, attribute = name.rpartition(":")
         return _from_code(name, source, attribute)
-    if path.is_dir():
+    if name and path.is_dir():
         return registries.SOURCES["transformers"].build(name, size, seed)
-    raise BadInput(f"MODEL {name!r} is none of the forms that are accepted.{registries.suggest(name)}\nAccepted:\n{FORMS}")
+    raise BadInput(
+        f"MODEL {name!r} is none of the forms that are accepted.{registries.suggest(name)}\nAccepted:\n{FORMS}"
+    )
 
 
 def _from_code(name: str, source: str, attribute: str) -> LoadedModel:
     if not source or not attribute:
-        raise BadInput(f"MODEL {name!r} needs both sides of the colon, as in package.module:attribute or file.py:attribute")
+        raise BadInput(
+            f"MODEL {name!r} needs both sides of the colon, as in package.module:attribute or file.py:attribute"
+        )
     is_file = source.endswith(".py") or Path(source).is_file()
     module = _load_file(Path(source)) if is_file else _import_module(source)
     value = _attribute(module, source, attribute)
@@ -154,8 +160,9 @@ def _import_module(source: str) -> ModuleType:
             missing = error.name or ""
             if source == missing or source.startswith(missing + "."):
                 raise BadInput(
-                    f"MODEL: there is no module named {missing!r} to import {source!r} from. Run where it can be imported "
-                    f"(its folder, or its environment), or name its file: path/to/{source.split('.')[-1]}.py:attribute"
+                    f"MODEL: there is no module named {missing!r} to import {source!r} from. Run where it can be "
+                    "imported (its folder, or its environment), or name its file: "
+                    f"path/to/{source.split('.')[-1]}.py:attribute"
                 ) from error
             raise
 
@@ -177,8 +184,8 @@ def _construct(value: Any, name: str) -> nn.Module:
         return value
     if not callable(value):
         raise BadInput(
-            f"MODEL {name!r} is a {type(value).__name__}; it must be a torch.nn.Module, a class of modules, or a function "
-            "without arguments that returns one"
+            f"MODEL {name!r} is a {type(value).__name__}; it must be a torch.nn.Module, a class of modules, or a "
+            "function without arguments that returns one"
         )
     made: list[Any] = []
     _run_foreign(

@@ -17,7 +17,9 @@ def require_writable(path: Path, option: str) -> Path:
         BadInput: the path is a folder, its folder does not exist or cannot be written to.
     """
     if path.is_dir():
-        raise BadInput(f"{option}: {str(path)!r} is a folder; give the name of a file in it: {path / ('report' + _suffix(option))}")
+        raise BadInput(
+            f"{option}: {str(path)!r} is a folder; give the name of a file in it: {path / ('report' + _suffix(option))}"
+        )
     folder = path.parent
     if not folder.is_dir():
         raise BadInput(f"{option}: the folder {str(folder)!r} does not exist; make it first: mkdir -p {folder}")
@@ -39,9 +41,11 @@ def require_folder(path: Path, option: str = "--out") -> Path:
 
 
 def write(path: Path, produce: Callable[[Path], object]) -> Path:
-    """Let ``produce`` write a file beside the path, then move it there in one step: it is there whole, or as it was before.
+    """Let ``produce`` write a file beside the path, then move it there in one step: it is there whole, or as it was
+    before.
 
-    ``produce`` is given a path with the same suffix, in the same folder (a move between file systems is no single step).
+    ``produce`` is given a path with the same suffix, in the same folder (a move between file systems is no single
+    step).
     """
     path.parent.mkdir(parents=True, exist_ok=True)
     handle, name = tempfile.mkstemp(prefix=f".{path.stem}-", suffix=path.suffix, dir=path.parent)
@@ -63,7 +67,8 @@ def _probe(folder: Path, option: str, wanted: str) -> None:
             pass
     except OSError as error:
         raise BadInput(
-            f"{option}: {wanted!r} cannot be written: {(error.strerror or 'unknown').lower()}; give a path where you may write"
+            f"{option}: {wanted!r} cannot be written: {(error.strerror or 'unknown').lower()}; give a path where you "
+            "may write"
         ) from error
 
 

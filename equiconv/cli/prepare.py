@@ -24,7 +24,8 @@ class Prepared:
 
     @property
     def example(self) -> Tensor:
-        """One input: the certificate holds for its shape, and a batch would only cost time. A saved program keeps its batch."""
+        """One input: the certificate holds for its shape, and a batch would only cost time. A saved program keeps its
+        batch."""
         return self.inputs.x if self.loaded.shape is not None else self.inputs.x[:1]
 
     def describe(self) -> str:
@@ -47,7 +48,8 @@ def prepare(
     """Resolve MODEL, give it its weights and its dtype, and build the input.
 
     Raises:
-        BadInput: as `equiconv.cli.models.resolve`, `equiconv.cli.saved.load_checkpoint` and `equiconv.cli.inputs.build_inputs`.
+        BadInput: as `equiconv.cli.models.resolve`, `equiconv.cli.saved.load_checkpoint` and
+            `equiconv.cli.inputs.build_inputs`.
     """
     wanted = images.native_size(folder) if size == "native" else inputs.parse_size(size)
     whole, cast = inputs.parse_shape(shape), inputs.parse_dtype(dtype)
@@ -60,7 +62,9 @@ def prepare(
         loaded = replace(loaded, weights=f"{loaded.weights}, {more}")
     if cast is not None:
         if loaded.shape is not None:
-            raise BadInput(f"--dtype: {dtype} came, and the dtypes of a saved program are fixed; export the network in that dtype")
+            raise BadInput(
+                f"--dtype: {dtype} came, and the dtypes of a saved program are fixed; export the network in that dtype"
+            )
         try:
             loaded.model.to(cast)
         except (TypeError, RuntimeError) as error:

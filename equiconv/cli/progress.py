@@ -8,7 +8,8 @@ from contextlib import contextmanager
 
 @contextmanager
 def status(text: str) -> Iterator[Callable[[str], None]]:
-    """Show the text beside a spinner; what is yielded changes it. Nothing is shown where the error stream is no terminal."""
+    """Show the text beside a spinner; what is yielded changes it. Nothing is shown where the error stream is no
+    terminal."""
     from rich.console import Console
 
     with Console(stderr=True).status(f"{text} …") as spinner:

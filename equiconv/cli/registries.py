@@ -64,7 +64,9 @@ def _require(package: str, name: str) -> Any:
         return importlib.import_module(package)
     except ImportError as error:
         if importlib.util.find_spec(package) is None:
-            raise BadInput(f"MODEL {name!r} needs {package}, which is not installed: pip install 'equiconv[models]'") from error
+            raise BadInput(
+                f"MODEL {name!r} needs {package}, which is not installed: pip install 'equiconv[models]'"
+            ) from error
         raise BadInput(f"MODEL {name!r}: {package} is installed but does not import ({first_line(error)})") from error
 
 
@@ -93,8 +95,8 @@ def _build_timm(name: str, size: Size, seed: int) -> LoadedModel:
     timm = _require("timm", f"timm:{name}")
     if not timm.is_model(name):
         raise BadInput(
-            f"MODEL 'timm:{name}': timm {timm.__version__} has no network of this name.{close_to(name, timm.list_models())} "
-            "timm.list_models() lists them all"
+            f"MODEL 'timm:{name}': timm {timm.__version__} has no network of this "
+            f"name.{close_to(name, timm.list_models())} timm.list_models() lists them all"
         )
     config = timm.get_pretrained_cfg(name)
     # Position embeddings and attention windows are sized when the network is built.
@@ -129,8 +131,9 @@ def _build_torchvision(name: str, size: Size, seed: int) -> LoadedModel:
     if name not in names:
         if name in models.list_models():
             raise BadInput(
-                f"MODEL 'torchvision:{name}' does not map one batch of images to tensors (it is made for detection, video, optical flow or "
-                "quantised inference). The networks for classification and segmentation are accepted"
+                f"MODEL 'torchvision:{name}' does not map one batch of images to tensors (it is made for detection, "
+                "video, optical flow or quantised inference). The networks for classification and segmentation are "
+                "accepted"
             )
         raise BadInput(
             f"MODEL 'torchvision:{name}': torchvision has no network of this name.{close_to(name, names)} "
@@ -181,16 +184,18 @@ def _build_transformers(name: str, size: Size, seed: int) -> LoadedModel:
         return _build_folder(transformers, Path(name), size, seed)
     last = name.split("/")[-1]  # microsoft/resnet-18, facebook/convnext-tiny-224
     known = next((k for k in (last, re.sub(r"-\d+$", "", last)) if k in KNOWN_CONFIGS), None)
+    kind: Any
     if known is not None:
         stem, changes = KNOWN_CONFIGS[known]
         config = getattr(transformers, f"{stem}Config")(num_labels=1000, **changes)
         kind = getattr(transformers, f"{stem}ForImageClassification")
     else:
         kind = getattr(transformers, _image_model_types().get(name, name), None)
-        if not (isinstance(kind, type) and issubclass(kind, transformers.PreTrainedModel) and kind.config_class):
+        if not _is_model_class(transformers, kind):
             raise BadInput(
-                f"MODEL 'transformers:{name}' is no known name ({', '.join(KNOWN_CONFIGS)}), no model type of an image classifier, no "
-                f"class of models in transformers {transformers.__version__}, and no folder.{close_to(name, _transformers_names())}"
+                f"MODEL 'transformers:{name}' is no known name ({', '.join(KNOWN_CONFIGS)}), no model type of an image "
+                f"classifier, no class of models in transformers {transformers.__version__}, and no "
+                f"folder.{close_to(name, _transformers_names())}"
             )
         config = kind.config_class()
     _resize(config, size)
@@ -198,15 +203,25 @@ def _build_transformers(name: str, size: Size, seed: int) -> LoadedModel:
     return _describe(f"transformers:{name}", model, _initial(seed), named=True)
 
 
+def _is_model_class(transformers: Any, kind: Any) -> bool:
+    """The bases and the automatic classes have no configuration of their own."""
+    is_model = isinstance(kind, type) and issubclass(kind, transformers.PreTrainedModel)
+    return is_model and getattr(kind, "config_class", None) is not None
+
+
 def _build_folder(transformers: Any, folder: Path, size: Size, seed: int) -> LoadedModel:
     """A folder written by ``save_pretrained``: its configuration, and its weights where it has any."""
     name = str(folder)
     if not (folder / "config.json").is_file():
-        raise BadInput(f"MODEL: the folder {name!r} has no config.json; a folder must be one that save_pretrained wrote")
+        raise BadInput(
+            f"MODEL: the folder {name!r} has no config.json; a folder must be one that save_pretrained wrote"
+        )
     try:
         config = transformers.AutoConfig.from_pretrained(folder, local_files_only=True, trust_remote_code=False)
     except (OSError, ValueError, KeyError, TypeError) as error:
-        raise BadInput(f"MODEL: {name}/config.json does not describe a model of transformers ({first_line(error)})") from error
+        raise BadInput(
+            f"MODEL: {name}/config.json does not describe a model of transformers ({first_line(error)})"
+        ) from error
     architecture = next(iter(config.architectures or ()), None)
     kind = getattr(transformers, architecture or "", transformers.AutoModelForImageClassification)
     if any(folder.glob("*.safetensors")):
@@ -220,8 +235,8 @@ def _build_folder(transformers: Any, folder: Path, size: Size, seed: int) -> Loa
         return _describe(name, model, f"those in {name}")
     if any(folder.glob("*.bin")):
         raise BadInput(
-            f"MODEL: the weights in {name!r} are a pickle; save them as safetensors (save_pretrained does), or remove them and give "
-            "--checkpoint FILE"
+            f"MODEL: the weights in {name!r} are a pickle; save them as safetensors (save_pretrained does), or remove "
+            "them and give --checkpoint FILE"
         )
     _resize(config, size)
     build_random = getattr(kind, "_from_config", None) or kind.from_config
@@ -242,8 +257,8 @@ def _resize(config: Any, size: Size) -> bool:
 def _describe(name: str, model: nn.Module, weights: str, *, named: bool = False) -> LoadedModel:
     if getattr(model, "main_input_name", "pixel_values") != "pixel_values":
         raise BadInput(
-            f"MODEL {name!r} takes {getattr(model, 'main_input_name', '')!r}, not images ('pixel_values'). From Python, "
-            "equiconv.certify(model, example) takes any tensors"
+            f"MODEL {name!r} takes {getattr(model, 'main_input_name', '')!r}, not images ('pixel_values'). From "
+            "Python, equiconv.certify(model, example) takes any tensors"
         )
     config: Any = model.config
     channels = int(getattr(config, "num_channels", None) or 3)

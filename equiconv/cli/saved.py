@@ -1,7 +1,8 @@
 """Files: saved programs and checkpoints, read without unpickling anything that could run code.
 
-torch's own reader of ``.pt2`` unpickles parts of an archive unsafely (tensor subclasses, script objects, and example inputs where
-the safe reader refuses them), so the archive is looked through first and refused where one of those is in it.
+torch's own reader of ``.pt2`` unpickles parts of an archive unsafely (tensor subclasses, script objects, and example
+inputs where the safe reader refuses them), so the archive is looked through first and refused where one of those is in
+it.
 """
 
 from __future__ import annotations
@@ -28,8 +29,8 @@ _WRAPPERS = ("state_dict", "model_state_dict", "model", "state_dict_ema", "model
 def exported_program(path: Path) -> LoadedModel:
     """A program saved by ``torch.export.save``, with the one shape of input that it accepts.
 
-    The weights are never unpickled unsafely; the program's graph is still torch's to parse, so a file of unknown origin deserves
-    the caution that code does.
+    The weights are never unpickled unsafely; the program's graph is still torch's to parse, so a file of unknown origin
+    deserves the caution that code does.
 
     Raises:
         BadInput: no such file, no program, an archive that would have to be unpickled, or inputs other than one tensor.
@@ -41,15 +42,15 @@ def exported_program(path: Path) -> LoadedModel:
             program = torch.export.load(io.BytesIO(content))
         except Exception as error:
             raise BadInput(
-                f"MODEL: {str(path)!r} could not be loaded by torch {torch.__version__} ({first_line(error)}). Save it again with "
-                "this torch: torch.export.save(torch.export.export(model, (x,)), 'model.pt2')"
+                f"MODEL: {str(path)!r} could not be loaded by torch {torch.__version__} ({first_line(error)}). Save it "
+                "again with this torch: torch.export.save(torch.export.export(model, (x,)), 'model.pt2')"
             ) from error
     args, kwargs = program.example_inputs or ((), {})
     tensors = [*args, *kwargs.values()]
     if len(tensors) != 1 or not isinstance(tensors[0], torch.Tensor):
         raise BadInput(
-            f"MODEL: the program in {str(path)!r} takes {len(tensors)} inputs, and the command line drives networks of one tensor. "
-            "From Python, equiconv.certify(model, example) takes a tuple or a dict of inputs"
+            f"MODEL: the program in {str(path)!r} takes {len(tensors)} inputs, and the command line drives networks of "
+            "one tensor. From Python, equiconv.certify(model, example) takes a tuple or a dict of inputs"
         )
     shape = tuple(tensors[0].shape)
     model = program.module()
@@ -69,15 +70,16 @@ def exported_program(path: Path) -> LoadedModel:
 def load_checkpoint(model: nn.Module, path: Path) -> str:
     """Load weights into the model, all or none; returns where they came from, in words.
 
-    ``.safetensors`` is read as such, and anything else with ``torch.load(weights_only=True)``. A dict that wraps the weights under a
-    usual key is unwrapped, and a prefix ``module.`` on every name (DataParallel) is dropped; both are said.
+    ``.safetensors`` is read as such, and anything else with ``torch.load(weights_only=True)``. A dict that wraps the
+    weights under a usual key is unwrapped, and a prefix ``module.`` on every name (DataParallel) is dropped; both are
+    said.
 
     Raises:
         BadInput: no such file, a pickle that is more than tensors, or names and shapes that are not the model's.
     """
     content = _read(path, "--checkpoint")
     if path.suffix == ".safetensors":
-        weights, remarks = _read_safetensors(content, path), []
+        weights, remarks = _read_safetensors(content, path), list[str]()
     else:
         weights, remarks = _unwrap(_read_pickle(content, path), path)
     if weights and all(name.startswith("module.") for name in weights):
@@ -108,17 +110,20 @@ def _refuse_pickles(content: bytes, path: Path) -> None:
         names = archive.namelist()
         if not any(name.endswith("/archive_format") for name in names) or not any("/models/" in name for name in names):
             raise BadInput(
-                f"MODEL: {str(path)!r} is a zip archive but no exported program of this format (torch.save, torch.jit.save and "
-                "torch 2.7 or earlier write others). Write it with torch.export.save(torch.export.export(model, (x,)), 'model.pt2')"
+                f"MODEL: {str(path)!r} is a zip archive but no exported program of this format (torch.save, "
+                "torch.jit.save and torch 2.7 or earlier write others). Write it with "
+                "torch.export.save(torch.export.export(model, (x,)), 'model.pt2')"
             )
         if len(set(names)) != len(names):
-            raise BadInput(f"MODEL: the archive {str(path)!r} holds two entries of one name; it was not written by torch")
+            raise BadInput(
+                f"MODEL: the archive {str(path)!r} holds two entries of one name; it was not written by torch"
+            )
         pickled = [name for name in names if "/data/" in name and _is_unsafe(archive, name)]
     if pickled:
         raise BadInput(
             f"MODEL: {str(path)!r} holds objects that only an unsafe unpickling, which can run any code, would load: "
-            f"{', '.join(pickled[:3])}. Export a network of plain tensors, or load the program yourself in a file.py and name it: "
-            "file.py:model"
+            f"{', '.join(pickled[:3])}. Export a network of plain tensors, or load the program yourself in a file.py "
+            "and name it: file.py:model"
         )
 
 
@@ -175,9 +180,9 @@ def _read_pickle(content: bytes, path: Path) -> Any:
         return torch.load(io.BytesIO(content), weights_only=True, map_location="cpu")
     except (pickle.UnpicklingError, RuntimeError, EOFError, ValueError) as error:
         raise BadInput(
-            f"--checkpoint: {str(path)!r} holds more than tensors, or is no checkpoint ({first_line(error)}); unpickling it could run any "
-            "code, so it is not done. In a process that you trust with it, save the tensors alone: "
-            "torch.save(model.state_dict(), 'weights.pt')"
+            f"--checkpoint: {str(path)!r} holds more than tensors, or is no checkpoint ({first_line(error)}); "
+            "unpickling it could run any code, so it is not done. In a process that you trust with it, save the "
+            "tensors alone: torch.save(model.state_dict(), 'weights.pt')"
         ) from error
 
 
@@ -202,10 +207,15 @@ def _unwrap(loaded: Any, path: Path) -> tuple[dict[str, torch.Tensor], list[str]
 
 def _refuse_mismatch(model: nn.Module, weights: dict[str, torch.Tensor], path: Path) -> None:
     own = model.state_dict()
-    faults = [f"{len(names)} {what}: {', '.join(sorted(names)[:3])}{' …' if len(names) > 3 else ''}" for what, names in (
-        ("names that the network has and the file lacks", own.keys() - weights.keys()),
-        ("names that the file has and the network lacks", weights.keys() - own.keys()),
-        ("shapes that differ", {n for n in own.keys() & weights.keys() if own[n].shape != weights[n].shape}),
-    ) if names]  # fmt: skip
+    differences = {
+        "names that the network has and the file lacks": own.keys() - weights.keys(),
+        "names that the file has and the network lacks": weights.keys() - own.keys(),
+        "shapes that differ": {n for n in own.keys() & weights.keys() if own[n].shape != weights[n].shape},
+    }
+    faults = [
+        f"{len(names)} {what}: {', '.join(sorted(names)[:3])}{' …' if len(names) > 3 else ''}"
+        for what, names in differences.items()
+        if names
+    ]
     if faults:
         raise BadInput(f"--checkpoint: {str(path)!r} does not fit the network: {'; '.join(faults)}")

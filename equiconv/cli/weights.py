@@ -1,8 +1,8 @@
 """Weights of a network that was chosen by name alone: random, and generic.
 
-Libraries start many parameters at one value: the last normalisation of a residual branch at 0, a layer scale at 1e-6, a position
-embedding at 0. Such a value is an accident of the beginning: a branch that is multiplied by zero hides every obstacle inside
-it, and no trained network has it.
+Libraries start many parameters at one value: the last normalisation of a residual branch at 0, a layer scale at 1e-6, a
+position embedding at 0. Such a value is an accident of the beginning: a branch that is multiplied by zero hides every
+obstacle inside it, and no trained network has it.
 """
 
 from __future__ import annotations
@@ -17,8 +17,8 @@ _SPREAD = 0.1
 def make_generic(model: nn.Module, seed: int = 0) -> int:
     """Move every parameter that is one value throughout, and every normalisation's running statistics, by up to 0.1.
 
-    Returns the number of tensors redrawn. The rest, which its library drew at random, stays; so does every other buffer, which may
-    be a mask or an index. In place, with a generator of its own.
+    Returns the number of tensors redrawn. The rest, which its library drew at random, stays; so does every other
+    buffer, which may be a mask or an index. In place, with a generator of its own.
 
     >>> norm = nn.BatchNorm2d(3).eval()
     >>> make_generic(norm), bool((norm.weight - 1).abs().max() <= 0.1), bool(norm.running_var.min() > 0)

@@ -1,7 +1,7 @@
 """The layers' three kernels by windows: wrap the signal, then torch's own convolution, which wraps nothing.
 
-The convolution, and its two adjoints. Each is linear in each operand and none conjugates. In float64 and on small integers
-they are exact, and so commute with shifts bitwise.
+The convolution, and its two adjoints. Each is linear in each operand and none conjugates. In float64 and on small
+integers they are exact, and so commute with shifts bitwise.
 """
 
 from __future__ import annotations
@@ -26,14 +26,14 @@ def convolve(input: Tensor, weight: Tensor, window: Window) -> Tensor:
 
 
 def input_adjoint(grad: Tensor, weight: Tensor, sizes: Sequence[int], window: Window) -> Tensor:
-    """The transpose of `convolve` in its input, applied to `grad`: (batch, in_channels, *sizes)."""
+    """The transpose of `convolve` in its input, applied to `grad`: the shape of the input."""
     padded = [n + left + right for n, left, right in zip(sizes, window.left, window.right, strict=True)]
     like = grad.new_empty(1).expand(grad.shape[0], weight.shape[1] * window.groups, *padded)
     return _unwrap(_backward(grad, like, weight, window, of_input=True), sizes, window)
 
 
 def weight_adjoint(grad: Tensor, input: Tensor, kernel_size: Sequence[int], window: Window) -> Tensor:
-    """The transpose of `convolve` in its weight, applied to `grad`: (out_channels, in_channels // groups, *kernel_size)."""
+    """The transpose of `convolve` in its weight, applied to `grad`: the shape of the weight."""
     like = grad.new_empty(1).expand(grad.shape[1], input.shape[1] // window.groups, *kernel_size)
     return _backward(grad, _wrap(input, window), like, window, of_input=False)
 

@@ -1,6 +1,7 @@
 """Circular padding: a signal on {0 … n−1} seen as periodic, [x]_k = [x]_{k mod n} (lecture L22).
 
-torch's own circular padding refuses to wrap more than once around the signal; here any padding is accepted, by the definition.
+torch's own circular padding refuses to wrap more than once around the signal; here any padding is accepted, by the
+definition.
 """
 
 from __future__ import annotations
@@ -17,10 +18,11 @@ __all__ = ["CircularPad1d", "CircularPad2d", "CircularPad3d", "circular_pad"]
 def circular_pad(x: Tensor, padding: Sequence[int]) -> Tensor:
     """`x` continued periodically by `padding` entries at each side: y[i] = x[(i − left) mod n].
 
-    `padding` is ordered as in `torch.nn.functional.pad`, the last dim first: (left, right), then (top, bottom), and so on. A
-    padding larger than the signal wraps more than once; a negative one crops. The dtype is any.
+    `padding` is ordered as in `torch.nn.functional.pad`, the last dim first: (left, right), then (top, bottom), and so
+    on. A padding larger than the signal wraps more than once; a negative one crops. The dtype is any.
 
-    In an exported graph this is one `aten.pad(mode="circular")`, or where torch refuses that, one `aten.index_select` a dim.
+    In an exported graph this is one `aten.pad(mode="circular")`, or where torch refuses that, one `aten.index_select` a
+    dim.
 
     Raises `ValueError` for a `padding` of odd length or with more pairs than x has dims, and where x is empty or would
     become empty.
@@ -39,8 +41,8 @@ def circular_pad(x: Tensor, padding: Sequence[int]) -> Tensor:
     for dim, (left, right) in zip(range(-1, -x.ndim - 1, -1), pairs, strict=False):
         if x.shape[dim] == 0 or x.shape[dim] + left + right < 1:
             raise ValueError(
-                f"padding {left}, {right} leaves nothing along dim {dim} of x, whose shape is {tuple(x.shape)}; a periodic "
-                f"signal has at least one sample"
+                f"padding {left}, {right} leaves nothing along dim {dim} of x, whose shape is {tuple(x.shape)}; "
+                f"a periodic signal has at least one sample"
             )
     once = all(max(pair) <= x.shape[dim] for dim, pair in zip(range(-1, -x.ndim - 1, -1), pairs, strict=False))
     # torch pads the last 1 to 3 dims of a signal that has a channel dim, and a batch dim or none.

@@ -1,17 +1,17 @@
 """The layers' three kernels by the convolution theorem (lecture L24; Vasilache et al., fbfft, arXiv 1412.7580).
 
-A window that slides over the torus with stride 1 is a product of spectra; a stride keeps some of its outputs, and a padding
-beyond the torus repeats some. With X = F x and
+A window that slides over the torus with stride 1 is a product of spectra; a stride keeps some of its outputs, and a
+padding beyond the torus repeats some. With X = F x and
 
     W[f] = Σ_t w[t]·ω^(f·(t·dilation − left)),   ω = e^(2πi/n),
 
-the convolution is F⁻¹(X ⊙ W), its input's adjoint F⁻¹(G ⊙ conj W), and its weight's adjoint is F⁻¹(conj G ⊙ X) read at the
-positions t·dilation − left, where G is the spectrum of the gradient put back on the torus. Channels are contracted at each
-frequency. All operands are real, so that half of the last axis' frequencies suffice.
+the convolution is F⁻¹(X ⊙ W), its input's adjoint F⁻¹(G ⊙ conj W), and its weight's adjoint is F⁻¹(conj G ⊙ X) read at
+the positions t·dilation − left, where G is the spectrum of the gradient put back on the torus. Channels are contracted
+at each frequency. All operands are real, so that half of the last axis' frequencies suffice.
 
-A kernel is much smaller than its spectrum: W comes from one product with an n × k matrix an axis (the phases above), which is
-exact for every left, dilation and k, wraps included, and faster than the transform of a kernel filled with zeros. Only
-kernels that are long along some axis are transformed.
+A kernel is much smaller than its spectrum: W comes from one product with an n × k matrix an axis (the phases above),
+which is exact for every left, dilation and k, wraps included, and faster than the transform of a kernel filled with
+zeros. Only kernels that are long along some axis are transformed.
 """
 
 from __future__ import annotations
@@ -25,10 +25,12 @@ from torch import Tensor
 
 from equiconv.nn.window import Window
 
-__all__ = ["LONG_KERNEL", "convolve", "input_adjoint", "weight_adjoint"]
+__all__ = ["convolve", "input_adjoint", "weight_adjoint"]
 
-# Along an axis, k multiply-adds a frequency and tap (matrix product) against some log2 n (transform, at a lower rate).
-LONG_KERNEL = 128
+# The matrix product costs k multiply-adds a frequency, the transform some log2 n at a much lower rate: measured, they
+# meet near k = 500. The matrix itself has n·k entries, which must stay small beside the signals.
+_LONGEST_KERNEL = 256
+_LARGEST_MATRIX = 2**19
 
 
 def convolve(input: Tensor, weight: Tensor, window: Window) -> Tensor:
@@ -44,14 +46,14 @@ def convolve(input: Tensor, weight: Tensor, window: Window) -> Tensor:
 
 
 def input_adjoint(grad: Tensor, weight: Tensor, sizes: Sequence[int], window: Window) -> Tensor:
-    """The transpose of `convolve` in its input, applied to `grad`: (batch, in_channels, *sizes)."""
+    """The transpose of `convolve` in its input, applied to `grad`: the shape of the input."""
     g = _spectrum(_put_all(grad, sizes, window), window)  # (f…, groups, batch, out)
     w = _kernel_spectrum(weight, sizes, window)  # (f…, groups, out, in)
     return _signal(_contract(g, w.conj()), sizes, window)
 
 
 def weight_adjoint(grad: Tensor, input: Tensor, kernel_size: Sequence[int], window: Window) -> Tensor:
-    """The transpose of `convolve` in its weight, applied to `grad`: (out_channels, in_channels // groups, *kernel_size)."""
+    """The transpose of `convolve` in its weight, applied to `grad`: the shape of the weight."""
     sizes = input.shape[2:]
     g = _spectrum(_put_all(grad, sizes, window), window)  # (f…, groups, batch, out)
     x = _spectrum(input, window)  # (f…, groups, batch, in)
@@ -66,8 +68,8 @@ def weight_adjoint(grad: Tensor, input: Tensor, kernel_size: Sequence[int], wind
 def _spectrum(x: Tensor, window: Window) -> Tensor:
     """(batch, groups·c, *sizes) to (*frequencies, groups, batch, c)."""
     axes = window.axes
-    spectrum = torch.fft.rfftn(x, dim=tuple(range(2, x.ndim)))
-    spectrum = spectrum.unflatten(1, (window.groups, -1))
+    spectrum: Tensor = torch.fft.rfftn(x, dim=tuple(range(2, x.ndim)))
+    spectrum = spectrum.reshape(x.shape[0], window.groups, -1, *spectrum.shape[2:])
     return spectrum.permute(*range(3, 3 + axes), 1, 0, 2)
 
 
@@ -75,7 +77,8 @@ def _signal(spectrum: Tensor, sizes: Sequence[int], window: Window) -> Tensor:
     """(*frequencies, groups, batch, c) to (batch, groups·c, *sizes)."""
     axes = window.axes
     spectrum = spectrum.permute(axes + 1, axes, axes + 2, *range(axes)).flatten(1, 2)
-    return torch.fft.irfftn(spectrum, s=tuple(sizes), dim=tuple(range(2, 2 + axes)))
+    signal: Tensor = torch.fft.irfftn(spectrum, s=tuple(sizes), dim=tuple(range(2, 2 + axes)))
+    return signal
 
 
 def _contract(a: Tensor, b: Tensor) -> Tensor:
@@ -112,12 +115,11 @@ def _kernel_spectrum(weight: Tensor, sizes: Sequence[int], window: Window) -> Te
     """(groups·o, c, *kernel_size) to (*frequencies, groups, o, c)."""
     axes, channels = window.axes, weight.shape[:2]
     taps = weight.permute(*range(2, 2 + axes), 0, 1)
-    if max(weight.shape[2:]) > LONG_KERNEL:
-        for a in range(axes):
-            torus = taps.new_zeros((*taps.shape[:a], sizes[a], *taps.shape[a + 1 :]))
-            index = torch.tensor(_positions(sizes[a], weight.shape[2 + a], a, window), device=taps.device)
-            taps = torus.index_add_(a, -index % sizes[a], taps)
-        spectrum = torch.fft.rfftn(taps, dim=tuple(range(axes)))
+    if _is_long(weight.shape[2:], sizes):
+        for a, n in enumerate(sizes):
+            torus = taps.new_zeros((*taps.shape[:a], n, *taps.shape[a + 1 :]))
+            taps = torus.index_add_(a, -_positions(a, n, weight.shape[2 + a], window, taps.device) % n, taps)
+        spectrum: Tensor = torch.fft.rfftn(taps, dim=tuple(range(axes)))
     else:
         spectrum = taps.flatten(-2)
         for a in range(axes):
@@ -126,8 +128,8 @@ def _kernel_spectrum(weight: Tensor, sizes: Sequence[int], window: Window) -> Te
             columns = spectrum.reshape(math.prod(shape[:a]), spectrum.shape[a], -1)
             product = _real_times(phases, columns[0]) if a == 0 else phases @ columns
             spectrum = product.reshape(shape)
-        spectrum = spectrum.unflatten(-1, channels)
-    return spectrum.unflatten(-2, (window.groups, -1))
+    frequencies = spectrum.shape[:axes]
+    return spectrum.reshape(*frequencies, window.groups, channels[0] // window.groups, channels[1])
 
 
 def _kernel_from_spectrum(spectrum: Tensor, sizes: Sequence[int], kernel_size: Sequence[int], window: Window) -> Tensor:
@@ -135,11 +137,11 @@ def _kernel_from_spectrum(spectrum: Tensor, sizes: Sequence[int], kernel_size: S
     axes = window.axes
     spectrum = spectrum.flatten(axes, axes + 1)
     channels = spectrum.shape[axes:]
-    if max(kernel_size) > LONG_KERNEL:
+    taps: Tensor
+    if _is_long(kernel_size, sizes):
         taps = torch.fft.irfftn(spectrum, s=tuple(sizes), dim=tuple(range(axes)))
-        for a in range(axes):
-            index = torch.tensor(_positions(sizes[a], kernel_size[a], a, window), device=taps.device)
-            taps = taps.index_select(a, index)
+        for a, n in enumerate(sizes):
+            taps = taps.index_select(a, _positions(a, n, kernel_size[a], window, taps.device))
     else:
         taps = spectrum.flatten(axes)
         for a in range(axes):
@@ -153,28 +155,32 @@ def _kernel_from_spectrum(spectrum: Tensor, sizes: Sequence[int], kernel_size: S
                 taps = ((phases.real * twice) @ columns.real - (phases.imag * twice) @ columns.imag).reshape(shape)
             else:
                 taps = (phases @ columns).reshape(shape)
-        taps = taps.unflatten(-1, channels) / math.prod(sizes)
+        taps = taps.reshape(*taps.shape[:axes], *channels) / math.prod(sizes)
     return taps.permute(axes, axes + 1, *range(axes))
 
 
-def _positions(n: int, k: int, axis: int, window: Window) -> list[int]:
-    """Where tap t reads, relative to its output: t·dilation − left mod n."""
-    return [(t * window.dilation[axis] - window.left[axis]) % n for t in range(k)]
+def _is_long(kernel_size: Sequence[int], sizes: Sequence[int]) -> bool:
+    return any(k > _LONGEST_KERNEL or n * k > _LARGEST_MATRIX for n, k in zip(sizes, kernel_size, strict=True))
+
+
+def _positions(axis: int, n: int, k: int, window: Window, device: torch.device) -> Tensor:
+    """Where tap t reads along an axis, relative to its output: t·dilation − left mod n."""
+    return (torch.arange(k, device=device) * window.dilation[axis] - window.left[axis]) % n
 
 
 def _phases_of(axis: int, sizes: Sequence[int], kernel_size: Sequence[int], like: Tensor, window: Window) -> Tensor:
-    """The matrix ω^(f·(t·dilation − left)) of one axis, over frequencies f and taps t, in the complex dtype of `like`."""
-    n = int(sizes[axis])
-    frequencies = n // 2 + 1 if axis == window.axes - 1 else n
-    positions = tuple(_positions(n, int(kernel_size[axis]), axis, window))
-    return _phases(n, frequencies, positions, like.dtype, like.device)
+    """The matrix ω^(f·(t·dilation − left)) of one axis, frequencies f by taps t, in the complex dtype of `like`."""
+    half = axis == window.axes - 1
+    return _phases(axis, int(sizes[axis]), int(kernel_size[axis]), half, window, like.dtype, like.device)
 
 
-@lru_cache(maxsize=128)
-def _phases(n: int, frequencies: int, positions: tuple[int, ...], dtype: torch.dtype, device: torch.device) -> Tensor:
-    # The exponent is reduced modulo n as an integer: the angle is then as accurate for the last frequency as for the first.
-    exponents = torch.outer(torch.arange(frequencies), torch.tensor(positions)) % n
-    angles = exponents.to(torch.float64) * (2 * math.pi / n)
+@lru_cache(maxsize=16)
+def _phases(axis: int, n: int, k: int, half: bool, window: Window, dtype: torch.dtype, device: torch.device) -> Tensor:
+    cpu = torch.device("cpu")
+    frequencies = torch.arange(n // 2 + 1 if half else n, device=cpu)
+    # The exponent is reduced modulo n as an integer: the angle is then as accurate for the last frequency as for the
+    # first.
+    angles = (torch.outer(frequencies, _positions(axis, n, k, window, cpu)) % n).to(torch.float64) * (2 * math.pi / n)
     complex_dtype = torch.complex128 if dtype == torch.float64 else torch.complex64
     return torch.polar(torch.ones_like(angles), angles).to(device=device, dtype=complex_dtype)
 

@@ -41,7 +41,7 @@ class Window:
         return self.padding[1::2]
 
     def output_sizes(self, sizes: Sequence[int], kernel_size: Sequence[int]) -> tuple[int, ...]:
-        """m = ⌊(n + left + right − dilation·(k − 1) − 1)/stride⌋ + 1 along each axis; below 1 where the kernel does not fit."""
+        """m = ⌊(n + left + right − dilation·(k − 1) − 1)/stride⌋ + 1 along each axis; < 1 where no window fits."""
         return tuple(
             (n + left + right - d * (k - 1) - 1) // s + 1
             for n, k, s, d, left, right in zip(
@@ -54,8 +54,8 @@ class Window:
         axes = weight.ndim - 2
         if axes not in (1, 2, 3):
             raise ValueError(
-                f"weight must have shape (out_channels, in_channels // groups, *kernel_size) with 1 to 3 spatial axes, got "
-                f"{tuple(weight.shape)}"
+                f"weight must have shape (out_channels, in_channels // groups, *kernel_size) with 1 to 3 spatial axes, "
+                f"got {tuple(weight.shape)}"
             )
         if input.ndim != weight.ndim:
             raise ValueError(
@@ -81,19 +81,20 @@ class Window:
         for name, other in (("weight", weight), ("bias", bias)):
             if other is not None and other.dtype != input.dtype:
                 raise TypeError(
-                    f"input and {name} must have one dtype, got {input.dtype} and {other.dtype}; convert one of them, for "
-                    f"instance with input.to({name}.dtype)"
+                    f"input and {name} must have one dtype, got {input.dtype} and {other.dtype}; convert one of them, "
+                    f"for instance with input.to({name}.dtype)"
                 )
         if not (input.is_floating_point() or input.is_complex()):
             raise TypeError(f"input must be real or complex floating, got {input.dtype}; write input.float()")
-        if 0 in input.shape[2:] or 0 in weight.shape[2:]:
+        if any(n == 0 for n in (*input.shape[2:], *weight.shape[2:])):
             raise ValueError(
-                f"input of shape {tuple(input.shape)} and weight of shape {tuple(weight.shape)} need at least one sample "
-                f"along each spatial axis"
+                f"input of shape {tuple(input.shape)} and weight of shape {tuple(weight.shape)} need at least one "
+                f"sample along each spatial axis"
             )
         sizes = self.output_sizes(input.shape[2:], weight.shape[2:])
-        if min(sizes) < 1:
+        if any(m < 1 for m in sizes):  # not min(), which would compare symbolic sizes with each other
             raise ValueError(
-                f"the kernel of size {tuple(weight.shape[2:])} with dilation {self.dilation} does not fit into input of "
-                f"shape {tuple(input.shape)} with padding {self.padding}; pad more, for instance with padding='same'"
+                f"the kernel of size {tuple(weight.shape[2:])} with dilation {self.dilation} does not fit into "
+                f"input of shape {tuple(input.shape)} with padding {self.padding}; pad more, for "
+                f"instance with padding='same'"
             )

@@ -1,0 +1,227 @@
+"""What a certificate means, in words made from its data: which shifts are safe, what breaks the others, what to change."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+
+from equiconv.certification import Certificate, Obstacle
+from equiconv.certification.certificate import strides_text
+
+_NAMED = 6  # modules that a sentence names before it counts the rest
+
+
+@dataclass(frozen=True)
+class ObstacleGroup:
+    """Obstacles with one cause on one source line (a block's line runs once for every block), in the order of the graph."""
+
+    obstacles: tuple[Obstacle, ...]
+
+    @property
+    def first(self) -> Obstacle:
+        return self.obstacles[0]
+
+    @property
+    def uniform(self) -> bool:
+        """All cost the same: one before and one after describe the group."""
+        return len({(o.before, o.after) for o in self.obstacles}) == 1
+
+
+def group_obstacles(obstacles: Iterable[Obstacle]) -> list[ObstacleGroup]:
+    """Obstacles that share cause, source line, remedy and theorem, together; groups in the order of their first members."""
+    groups: dict[tuple[object, ...], list[Obstacle]] = {}
+    for o in obstacles:
+        place = (o.source.file, o.source.line) if o.source else o.module
+        groups.setdefault((o.cause, place, o.remedy, o.theorem), []).append(o)
+    return [ObstacleGroup(tuple(found)) for found in groups.values()]
+
+
+def order_of(strides: Sequence[int], shape: Sequence[int]) -> int:
+    """How many circular shifts the product subgroup holds, 0 among them.
+
+    >>> order_of((32, 32), (224, 224))
+    49
+    """
+    return math.prod(n // s for s, n in zip(strides, shape, strict=True))
+
+
+def share(strides: Sequence[int], shape: Sequence[int]) -> str:
+    """``"49 of 50,176"``: the subgroup's shifts among all of them."""
+    return f"{order_of(strides, shape):,} of {math.prod(shape):,}"
+
+
+def strides_words(strides: Sequence[int], shape: Sequence[int]) -> str:
+    """The subgroup in plain words.
+
+    >>> strides_words((32, 1), (224, 224))
+    'multiples of 32 in height, any number in width'
+    """
+    names = axis_labels(len(shape))
+    return ", ".join(
+        f"{'none' if s == n and n > 1 else 'any number' if s == 1 else f'multiples of {s}'} in {name}"
+        for s, n, name in zip(strides, shape, names, strict=True)
+    )
+
+
+def axis_labels(rank: int) -> list[str]:
+    """Names of the group's axes: height and width where there are two."""
+    return ["height", "width"] if rank == 2 else ["length"] if rank == 1 else [f"axis {a}" for a in range(rank)]
+
+
+def headline(certificate: Certificate, name: str) -> str:
+    """The verdict in one sentence, for a reader who knows no group theory."""
+    c, shape = certificate, certificate.shape
+    if c.kind == "undecided":
+        if not c.unknown:
+            return f"Undecided: nothing can be claimed about {name} ({'; '.join(c.notes) or 'its output is no function of its input'})."
+        names = list(dict.fromkeys(u.operation for u in c.unknown))
+        return f"Undecided: {name} uses {_list(names)}, for which there is no rule yet, so nothing is claimed about it."
+    total = math.prod(shape)
+    if c.kind == "none":
+        if c.exact:
+            return (
+                f"{name} respects no circular shift of its input but the shift by 0: each of the {total - 1:,} others "
+                "fails on some input, which was proved by running it."
+            )
+        return f"No circular shift of its input but the shift by 0 is proved safe for {name}; not every other one was refuted."
+    verb = {"invariant": "does not change", "equivariant": "moves along"}[c.kind]
+    shifts = _under(c.strides, shape)
+    tail = ", and under no larger subgroup" if c.exact and order_of(c.strides, shape) < total else ""
+    lower = "" if c.exact else " (proved; a larger subgroup was not refuted)"
+    return f"The output of {name} {verb} under {shifts}{tail}{lower}."
+
+
+def _under(strides: Sequence[int], shape: Sequence[int]) -> str:
+    total, held = math.prod(shape), order_of(strides, shape)
+    if held == total:
+        return f"every one of the {total:,} circular shifts of its input"
+    return f"the {held:,} of {total:,} circular shifts of its input in {strides_text(strides, shape)}, {strides_words(strides, shape)}"
+
+
+def mendable(certificate: Certificate) -> bool:
+    """True where circular padding would give a strictly larger subgroup."""
+    c = certificate
+    return c.kind != "undecided" and c.potential_kind != "undecided" and c.strides != c.potential and all(
+        s % p == 0 for s, p in zip(c.strides, c.potential, strict=True)
+    )  # fmt: skip
+
+
+def safe(certificate: Certificate) -> str:
+    """Which shifts are safe."""
+    c, shape = certificate, certificate.shape
+    if c.kind == "undecided":
+        return "Unknown. Only the shift by 0 is claimed, which holds for every network."
+    if c.kind == "none":
+        base = "Only the shift by 0."
+    else:
+        acts = "stays as it is" if c.kind == "invariant" else "moves along" if len(c.outputs) == 1 else "stays or moves along, output by output"
+        base = f"{strides_words(c.strides, shape).capitalize()}: {share(c.strides, shape)} circular shifts, under which the output {acts}."
+        base += "" if len(c.outputs) < 2 else " " + " ".join(f"{o.name}: {o.kind}, {strides_text(o.strides, shape)}." for o in c.outputs[:_NAMED])
+    if c.refutations is None:
+        return base + " Larger subgroups were not tried."
+    if c.exact:
+        every = order_of(c.strides, shape) == math.prod(shape)
+        return base + ("" if every else " This is exact: every larger subgroup was refuted by running the network.")
+    left = [r.shift for r in c.refutations if not r.refuted]
+    return base + f" This is a lower bound: running the network did not refute {_list([str(s) for s in left])}."
+
+
+def breaks(certificate: Certificate) -> list[str]:
+    """What breaks the other shifts: one sentence for the paddings, one for each other cause."""
+    c, shape = certificate, certificate.shape
+    if c.kind == "undecided":
+        return [f"{u.operation} at {u.module or 'the model itself'}: {u.reason}." for u in c.unknown] + [n + "." for n in c.notes]
+    if not c.obstacles:
+        return ["Nothing: no operation of the network costs a shift."]
+    sentences = []
+    pads = [o for o in c.obstacles if o.removable]
+    if pads:
+        kinds = _count_kinds(pads)
+        least = strides_text(pads[0].after, shape)
+        what = "bring in values that do not move with the image" if len(pads) > 1 else "brings in values that do not move with the image"
+        each = " Each alone" if len(pads) > 1 and len({o.after for o in pads}) == 1 else " The first alone" if len(pads) > 1 else " Alone, it"
+        sentences.append(f"{_count(len(pads), 'padding')} ({kinds}) {what}: {_modules(pads)}.{each} would leave {least}.")
+    for cause in dict.fromkeys(o.cause for o in c.obstacles if not o.removable):
+        found = [o for o in c.obstacles if o.cause == cause and not o.removable]
+        steps: dict[str, list[str]] = {}
+        for o in found:
+            steps.setdefault(f"{strides_text(o.before, shape)} → {strides_text(o.after, shape)}", []).append(o.module or "the model itself")
+        costs = [f"{_list(list(dict.fromkeys(modules)))} ({step})" for step, modules in steps.items()]
+        sentences.append(f"{_count(len(found), _CAUSES.get(cause, cause.replace('_', ' ')))} {_EFFECTS.get(cause, 'cost symmetry')}: {_list(costs)}.")
+    return sentences
+
+
+#: How a sentence names a cause, and what it does; any other cause is named as it is.
+_CAUSES = {"stride": "stride", "ceil_mode": "overhanging window", "constant": "constant", "crop": "crop", "resampling": "resampling", "mismatch": "mismatch"}
+_EFFECTS = {
+    "stride": "let only shifts by whole steps through",
+    "ceil_mode": "see fewer entries at the edge than elsewhere",
+    "constant": "do not move with the image",
+    "crop": "leave out a part of the image",
+}
+
+
+def changes(certificate: Certificate) -> list[str]:
+    """What to change, in the order of what it buys; empty where nothing is known to help or nothing is broken."""
+    c, shape = certificate, certificate.shape
+    if c.kind == "undecided" or not c.obstacles:
+        return []
+    sentences = []
+    pads = [o for o in c.obstacles if o.removable]
+    if pads and mendable(c):
+        which = f"all {len(pads)} paddings" if len(pads) > 1 else "the padding"
+        kind = {"invariant": "the output would then not change", "equivariant": "the output would then move along"}.get(c.potential_kind, "")
+        sentences.append(
+            f"Make {which} circular: {strides_text(c.potential, shape)} would hold, {share(c.potential, shape)} shifts"
+            + (f"; {kind}" if kind else "")
+            + ". equiconv.symmetrize(model, x) does it and keeps the weights, which were made for the old padding: check the accuracy."
+        )
+    elif pads:
+        sentences.append(
+            f"Circular padding alone would give {strides_text(c.potential, shape)}, which is no gain: the other obstacles must go first."
+        )
+    remedies: dict[str, list[Obstacle]] = {}
+    for o in c.obstacles:
+        if not o.removable and o.remedy:
+            remedies.setdefault(o.remedy, []).append(o)
+    for remedy, found in remedies.items():
+        sentences.append(f"{remedy[0].upper()}{remedy[1:]}: {_modules(found)}.")
+    return sentences
+
+
+def _count_kinds(obstacles: Sequence[Obstacle]) -> str:
+    kinds: dict[str, int] = {}
+    for o in obstacles:
+        name = operation_word(o.operation)
+        kinds[name] = kinds.get(name, 0) + 1
+    return ", ".join(_count(n, name) for name, n in kinds.items())
+
+
+def operation_word(operation: str) -> str:
+    """An ATen operation as people say it.
+
+    >>> operation_word("aten.conv2d.default"), operation_word("aten.max_pool2d_with_indices.default")
+    ('convolution', 'max pool')
+    """
+    parts = operation.split(".")
+    name = parts[1] if len(parts) > 1 else operation
+    for mark, word in (("conv", "convolution"), ("max_pool", "max pool"), ("avg_pool", "average pool"), ("pad", "pad")):
+        if mark in name:
+            return word
+    return name
+
+
+def _modules(obstacles: Sequence[Obstacle]) -> str:
+    return _list(list(dict.fromkeys(o.module or "the model itself" for o in obstacles)))
+
+
+def _list(items: Sequence[str]) -> str:
+    """``a``, ``a and b``, ``a, b and 3 more``."""
+    if len(items) > _NAMED:
+        return ", ".join(items[: _NAMED - 1]) + f" and {len(items) - _NAMED + 1} more"
+    return items[0] if len(items) == 1 else ", ".join(items[:-1]) + " and " + items[-1]
+
+
+def _count(number: int, noun: str) -> str:
+    return f"{number} {noun}{'' if number == 1 else 's'}"

@@ -1,0 +1,171 @@
+"""The commands as a user types them: what they print, what they write, and the status they leave with."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+import torch
+from typer.testing import CliRunner
+
+from equiconv.cli.app import ANSWERED, REFUSED, UNDECIDED, app
+
+NETS = """
+import torch
+from torch import nn
+
+def net(mode):
+    torch.manual_seed(0)
+    return nn.Sequential(
+        nn.Conv2d(3, 4, 3, padding=1, padding_mode=mode), nn.ReLU(), nn.AvgPool2d(2),
+        nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear(4, 3),
+    ).eval()
+
+def zeros():
+    return net("zeros")
+
+def circular():
+    return net("circular")
+
+class Sort(nn.Module):
+    def forward(self, x):
+        return torch.linalg.svdvals(x)
+
+def broken():
+    network = net("zeros")
+    with torch.no_grad():
+        network[0].weight[0, 0, 0, 0] = float("nan")
+    return network
+
+class Branch(nn.Module):
+    def forward(self, x):
+        return x.relu() if x.sum() > 0 else x
+
+class Silent(nn.Module):
+    def forward(self, x):
+        return None
+"""
+
+
+@pytest.fixture
+def nets(tmp_path: Path) -> str:
+    (tmp_path / "nets.py").write_text(NETS)
+    return str(tmp_path / "nets.py")
+
+
+def run(*arguments: str) -> tuple[int, str, str]:
+    result = CliRunner().invoke(app, list(arguments), catch_exceptions=False)
+    return result.exit_code, result.stdout, result.stderr
+
+
+def test_help_names_every_command_and_every_form_of_model() -> None:
+    status, out, _ = run("--help")
+    assert status == 0
+    assert all(c in out for c in ("audit", "certify", "verify", "measure", "falsify", "symmetrize", "versions"))
+    assert all(form in out for form in ("timm:NAME", "file.py:attribute", ".pt2", "Exit status"))
+
+
+def test_help_is_quick_because_it_loads_no_torch() -> None:
+    code = (
+        "import sys\nsys.argv = ['equiconv', '--help']\n"
+        "from equiconv.cli import main\n"
+        "try: main()\nexcept SystemExit: pass\n"
+        "print('torch' in sys.modules, 'numpy' in sys.modules, 'timm' in sys.modules)"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.splitlines()[-1] == "False False False"
+
+
+def test_versions() -> None:
+    status, out, _ = run("versions")
+    assert status == ANSWERED
+    assert torch.__version__.split("+")[0] in out
+
+
+def test_certify_and_verify(nets: str, tmp_path: Path) -> None:
+    saved = tmp_path / "c.json"
+    status, out, _ = run("certify", f"{nets}:circular", "--size", "8x12", "--json", str(saved))
+    assert status == ANSWERED
+    assert "2Z × 2Z" in out
+    assert "all hold" in out
+    assert json.loads(saved.read_text())["strides"] == [2, 2]
+    status, out, _ = run("verify", f"{nets}:circular", str(saved), "--size", "8x12")
+    assert status == ANSWERED
+    assert "all hold" in out
+
+
+def test_certify_a_zero_padded_network(nets: str) -> None:
+    status, out, _ = run("certify", f"{nets}:zeros", "--size", "8")
+    assert status == ANSWERED  # the question was answered, and the answer is no
+    assert "padding: 0 (aten.conv2d" in out
+    status, out, _ = run("certify", f"{nets}:zeros", "--size", "8", "--padding", "circular", "--no-refute")
+    assert status == ANSWERED
+    assert "2Z × 2Z" in out
+
+
+def test_an_undecided_verdict_leaves_with_its_own_status(nets: str) -> None:
+    status, out, _ = run("certify", f"{nets}:Sort", "--size", "8")
+    assert status == UNDECIDED
+    assert "undecided" in out
+
+
+def test_a_signal_of_one_dimension() -> None:
+    status, out, _ = run("certify", "torch.nn:Identity", "--shape", "1x2x9", "--axes", "-1")
+    assert status == ANSWERED
+    assert "circular shifts of 9" in out
+
+
+def test_a_program_is_certified_from_its_file(tmp_path: Path) -> None:
+    net = torch.nn.Conv2d(1, 1, 3, padding=1, padding_mode="circular").eval()
+    torch.export.save(torch.export.export(net, (torch.zeros(2, 1, 6, 6),)), tmp_path / "net.pt2")
+    status, out, _ = run("certify", str(tmp_path / "net.pt2"))
+    assert status == ANSWERED
+    assert "follows every circular shift in Z × Z" in out
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["certify", "nosuch:net"], "no module named 'nosuch'"),
+        (["certify", "NETS:broken", "--size", "8"], "NaN"),
+        (["certify", "NETS:Silent", "--size", "8"], "no tensor"),
+        (["certify", "NETS:Branch", "--size", "8"], "branch"),
+        (["certify", "NETS:zeros", "--size", "8", "--axes", "-2,-9"], "axes"),
+        (["certify", "NETS:zeros", "--size", "8", "--padding", "wrapped"], "padding: got 'wrapped'"),
+        (["certify", "NETS:zeros", "--size", "8", "--weights", "any"], "weights: got 'any'"),
+        (["certify", "NETS:zeros", "--size", "big"], "--size: 'big' came"),
+        (["certify", "NETS:zeros", "--json", "nosuch/c.json"], "--json: the folder 'nosuch' does not exist"),
+        (["certify", "NETS:zeros", "--images", "nosuch"], "--images: 'nosuch' does not exist"),
+        (["verify", "NETS:zeros", "nosuch.json"], "CERTIFICATE: the file 'nosuch.json' does not exist"),
+        (["verify", "NETS:zeros", "NETS"], "is no certificate"),
+        (["audit", "--dtype", "float64"], "--dtype: the demonstration"),
+        (["symmetrize", "NETS:zeros", "--out", "net.pth"], "ends with .pt2"),
+        (["symmetrize", "NETS:zeros", "--out", "nosuch/net.pt2"], "the folder 'nosuch' does not exist"),
+        (["measure", "NETS:zeros", "--json", "nosuch/m.json"], "--json: the folder 'nosuch' does not exist"),
+    ],
+)
+def test_bad_input_is_refused_with_one_message(nets: str, arguments: list[str], message: str) -> None:
+    status, _, error = run(*(argument.replace("NETS", nets) for argument in arguments))
+    assert status == REFUSED
+    assert "\nerror" in f"\n{error}"  # torch.export may print the graph that it got to before
+    assert message in error
+    assert "Traceback" not in error
+
+
+def test_a_refusal_can_be_traced(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("EQUICONV_TRACEBACK", "1")
+    with pytest.raises(ValueError, match="no module named"):
+        run("certify", "nosuch:net")
+
+
+def test_files_are_looked_at_before_the_model(tmp_path: Path) -> None:
+    """Loading the model would leave a sign; the output that cannot be written is refused first."""
+    (tmp_path / "slow.py").write_text(f"open({str(tmp_path / 'loaded')!r}, 'w').close()\n")
+    for command, option in (("certify", "--json"), ("measure", "--json"), ("audit", "--json"), ("audit", "--html")):
+        status, _, error = run(command, f"{tmp_path / 'slow.py'}:net", option, str(tmp_path / "nosuch" / "file"))
+        assert status == REFUSED
+        assert f"{option}: the folder" in error
+    assert not (tmp_path / "loaded").exists()
