@@ -26,8 +26,8 @@ if TYPE_CHECKING:
     from equiconv.operators import Circulant as Circulant
     from equiconv.operators import Shift as Shift
     from equiconv.operators import Toeplitz as Toeplitz
-    from equiconv.report import audit as audit
-    from equiconv.symmetrization import symmetrize as symmetrize
+    from equiconv.report.audit import audit as audit
+    from equiconv.symmetrization.symmetrize import symmetrize as symmetrize
     from equiconv.testing import falsify as falsify
     from equiconv.versions import show_versions as show_versions
 

@@ -96,7 +96,8 @@ def pad_moving(step: Step, dim: Dim, before: int, after: int, wraps: bool, what:
     dim = step.canonical(dim)
     moving = axes_of(dim)
     window = dim[0] if len(dim) == 1 else None
-    whole = isinstance(window, Window) and window.rolls
+    # torch crops before it wraps where one side is negative: then it wraps what is no longer a whole period.
+    whole = isinstance(window, Window) and window.rolls and not min(before, after) < 0 < max(before, after)
     if (wraps or step.circular) and whole:
         assert isinstance(window, Window)
         if not wraps:

@@ -178,15 +178,11 @@ def audit(
         from equiconv.cli.demo import run_demo
 
         return run_demo(require_folder(out), seed=seed)
+    json, html = _report_targets(model, out, json, html)
+    prepared = _prepare(model, images, size, shape, limit, checkpoint, seed, dtype, photographs=True)
     from equiconv.cli.audits import audit_model
 
-    targets = _report_targets(model, out, json, html)
-    return audit_model(
-        _prepare(model, images, size, shape, limit, checkpoint, seed, dtype, photographs=True),
-        _axes(axes),
-        seed,
-        targets,
-    )
+    return audit_model(prepared, _axes(axes), seed, json, html)
 
 
 @app.command(epilog=_EPILOG)
@@ -287,11 +283,11 @@ def measure(
     prepared = _prepare(model, images, size, shape, limit, checkpoint, seed, dtype, photographs=True)
     import equiconv
 
-    with _status("measuring"):
-        measurement = equiconv.measure(prepared.model, prepared.inputs.x, axes=_axes(axes), seed=seed)
+    with _status("measuring") as say:
+        measurement = equiconv.measure(prepared.model, prepared.inputs.x, axes=_axes(axes), seed=seed, progress=say)
     print(measurement)
     if json is not None:
-        write(json, measurement.save)
+        measurement.save(json)
         print(f"measurement  {json}")
     return ANSWERED
 
@@ -351,8 +347,9 @@ def symmetrize(
     import equiconv
 
     with _status("mending and certifying"):
-        mended = equiconv.symmetrize(prepared.model, prepared.example, method=method, axes=_axes(axes))
-        certificate = equiconv.certify(mended, prepared.example, _axes(axes), seed=seed)
+        mended, certificate = equiconv.symmetrize(
+            prepared.model, prepared.example, method=method, axes=_axes(axes), return_certificate=True, seed=seed
+        )
         program = torch.export.export(mended, (prepared.example,))
     print(certificate)
     write(out, lambda path: torch.export.save(program, path))

@@ -9,8 +9,8 @@ import torch
 from equiconv import arrays
 from equiconv.groups import Translations
 from equiconv.operators import Circulant, Shift, Toeplitz
+from tests.operators.spectral_suite import SpectralSuite
 from tests.operators.suite import LIBRARIES, assert_same, definition, random, to
-from tests.operators.test_circulant import SpectralSuite
 
 
 class TestShift(SpectralSuite):

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from equiconv.report.figures import number
 from equiconv.report.html import raster
 from equiconv.report.html.markup import Markup, el
 
@@ -22,15 +23,6 @@ class Points:
     name: str
     css: str
     values: Sequence[float | None]
-
-
-def number(value: float) -> str:
-    """A number for a reader: three figures, exponents as powers of ten only where they help.
-
-    >>> number(0.0), number(12.3456), number(1.5e-7), number(98304.0)
-    ('0', '12.3', '1.5e-07', '9.83e+04')
-    """
-    return "0" if value == 0 else f"{value:.3g}"
 
 
 def power(exponent: int) -> Markup:
@@ -190,12 +182,15 @@ def staircase(sizes: Sequence[int], stages: Sequence[tuple[str, tuple[int, ...]]
     """
     left, right, top, bottom, height = 62, 90, 26, 70, 250
     inner_w, inner_h = WIDTH - left - right, height - top - bottom
-    high = math.log2(max(2, *(s for _, strides in stages for s in strides), *(min(sizes),)))
+    high = math.log2(max([2, *(s for _, strides in stages for s in strides)]))
     slots = len(stages) + len(walls)
     step = inner_w / max(slots, 1)
 
     def y(stride: float) -> float:
         return top + inner_h * (1 - math.log2(stride) / high)
+
+    def name_of(stride: int, axis: int) -> str:
+        return "{0}" if stride == sizes[axis] > 1 else "Z" if stride == 1 else f"{stride}Z"
 
     parts: list[Markup] = []
     for e in range(0, math.floor(high) + 1, max(1, math.ceil(high / 6))):
@@ -221,9 +216,10 @@ def staircase(sizes: Sequence[int], stages: Sequence[tuple[str, tuple[int, ...]]
                 level = stages[index][1][axis]
         end = left + inner_w
         parts.append(el("path", d=f"{path} L{_r(end)} {_r(y(level))}", class_=f"stairs axis-{axis % 3}"))
-        if axis == 0 or level != stages[-1][1][0]:
-            words = labels[axis] if stages and len({strides for strides in stages[-1][1]}) > 1 else ""
-            parts.append(el("text", f"{'Z' if level == 1 else f'{level}Z'} {words}".strip(), x=_r(end + 8), y=_r(y(level) + 4), class_="axis"))
+        reached = stages[-1][1] if stages else (1,) * len(sizes)
+        if axis == 0 or level != reached[0]:
+            words = "" if len(set(reached)) == 1 else f" {labels[axis]}"
+            parts.append(el("text", name_of(level, axis) + words, x=_r(end + 8), y=_r(y(level) + 4), class_="axis"))
     free = -1e9
     for position, (kind, index) in enumerate(order):
         middle = left + (position + 0.5) * step

@@ -1,0 +1,117 @@
+"""What a function returns, as a flat list of named arrays, and how far two such arrays are apart."""
+
+from __future__ import annotations
+
+import dataclasses
+import math
+import numbers
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import array_api_compat
+import numpy as np
+
+from equiconv.arrays import Array, compute_dtype, dtype_name, is_complex, namespace
+
+__all__ = ["Part", "largest_difference", "largest_magnitude", "parts_of"]
+
+
+@dataclass(frozen=True, eq=False)
+class Part:
+    """One array of an output.
+
+    path: what to write after the output to get it: ``""`` for a bare array, ``[0]``, ``["logits"]``, ``.logits``.
+    value: the array, a copy of its own.
+    """
+
+    path: str
+    value: Array
+
+    @property
+    def label(self) -> str:
+        """The part's name in a report, such as ``output["logits"]``."""
+        return f"output{self.path}"
+
+    @property
+    def is_logits(self) -> bool:
+        """Whether the last key or attribute on the path is ``logits``."""
+        return self.path.endswith(('["logits"]', ".logits"))
+
+
+def parts_of(output: Any) -> list[Part]:
+    """The arrays in an output: an array, a number, or mappings, dataclasses, tuples and lists of them, however nested.
+
+    Strings, None and other objects hold no array and are left out. Every value is a copy: a function may hand out a
+    buffer that its next call overwrites.
+
+    >>> [part.label for part in parts_of({"logits": np.zeros(2), "aux": (np.ones(1), None)})]
+    ['output["logits"]', 'output["aux"][0]']
+    """
+    return [Part(path, _copy(value)) for path, value in _walk(output, "")]
+
+
+def _walk(output: Any, path: str) -> Iterator[tuple[str, Any]]:
+    if array_api_compat.is_array_api_obj(output) or isinstance(output, numbers.Number):
+        yield path, output
+    elif isinstance(output, Mapping):
+        for key, value in output.items():
+            yield from _walk(value, f'{path}["{key}"]' if isinstance(key, str) else f"{path}[{key!r}]")
+    elif dataclasses.is_dataclass(output) and not isinstance(output, type):
+        for field in dataclasses.fields(output):
+            yield from _walk(getattr(output, field.name), f"{path}.{field.name}")
+    elif isinstance(output, tuple) and hasattr(output, "_fields"):
+        for name in output._fields:
+            yield from _walk(getattr(output, name), f"{path}.{name}")
+    elif isinstance(output, (tuple, list)):
+        for index, value in enumerate(output):
+            yield from _walk(value, f"{path}[{index}]")
+
+
+def _copy(value: Any) -> Array:
+    if isinstance(value, (numbers.Number, np.generic)):
+        return np.asarray(value)
+    xp = namespace(value)
+    return xp.asarray(value.detach() if hasattr(value, "detach") else value, copy=True)
+
+
+def _comparable(value: Array) -> Array:
+    """The array in a dtype in which differences do not wrap around (integers, booleans) and lose nothing (halves)."""
+    xp = namespace(value)
+    if is_complex(value) or dtype_name(value.dtype).startswith(("float", "bfloat", "longdouble")):
+        return xp.astype(value, compute_dtype(value.dtype), copy=False)
+    return xp.astype(value, xp.float64)
+
+
+def largest_difference(a: Array, b: Array) -> float:
+    """max |a − b|; equal infinities and two NaNs differ by 0, a NaN on one side only by infinity. 0 for empty arrays.
+
+    Raises `ValueError` where the shapes differ.
+
+    >>> largest_difference(np.array([1.0, np.inf]), np.array([0.5, np.inf]))
+    0.5
+    """
+    if tuple(a.shape) != tuple(b.shape):
+        raise ValueError(f"output: has the shape {tuple(a.shape)} in one run and {tuple(b.shape)} in another; they cannot be compared")
+    if math.prod(a.shape) == 0:
+        return 0.0
+    xp = namespace(a, b)
+    a, b = _comparable(a), _comparable(b)
+    with np.errstate(invalid="ignore", over="ignore"):
+        same = (a == b) | (xp.isnan(a) & xp.isnan(b))
+        difference = xp.abs(xp.where(same, xp.zeros_like(a), a - b))
+    largest = float(xp.max(difference))
+    return math.inf if math.isnan(largest) else largest
+
+
+def largest_magnitude(a: Array) -> float:
+    """max |a| over the finite entries; 0 where there is none.
+
+    >>> largest_magnitude(np.array([-3.0, np.inf]))
+    3.0
+    """
+    if math.prod(a.shape) == 0:
+        return 0.0
+    xp = namespace(a)
+    magnitude = xp.abs(_comparable(a))
+    return float(xp.max(xp.where(xp.isfinite(magnitude), magnitude, xp.zeros_like(magnitude))))

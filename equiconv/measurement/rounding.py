@@ -1,0 +1,139 @@
+"""The rounding floor: how much of a difference between two runs rounding explains. It owes nothing to the comparison it stands beside.
+
+A torch function is run again with every floating result inside it multiplied by 1 ± eps at random, entry by entry, in that result's own
+dtype (random rounding: Vignes, *Zéros mathématiques et zéros informatiques*, 1978; the CESTAC method). The change that arrives at the output is what one rounding per
+operation does to it, so a hard-coded ``.float()`` inside a float64 function counts as what it is. Other array libraries cannot be watched from
+outside: their input is perturbed by its unit roundoff instead.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+from torch.utils import _pytree as pytree
+from torch.utils._python_dispatch import TorchDispatchMode
+
+from equiconv.arrays import Array, asarray_like, dtype_name, eps, namespace, to_numpy
+from equiconv.measurement.outputs import Part, largest_difference, largest_magnitude
+from equiconv.measurement.subject import Subject
+
+__all__ = ["BEYOND", "RandomRounding", "Shaker", "floats", "own_roundoff", "rounding_floors"]
+
+#: An error is beyond rounding when it exceeds this many rounding floors. The floor charges one roundoff an operation; a convolution of K terms loses up
+#: to about √K of them, 68 for the widest layer of a ResNet-18.
+BEYOND = 256.0
+_POOL = 2**20 + 7
+
+
+class Shaker:
+    """Multiplies tensors in place by 1 ± eps of their dtype, the signs drawn at random for each entry.
+
+    The signs come from a pool, entered at a random place for each tensor: fresh ones would cost more than the network.
+    """
+
+    def __init__(self, seed: int) -> None:
+        self._generator = torch.Generator().manual_seed(seed)
+        self._signs = torch.randint(0, 2, (_POOL,), generator=self._generator, dtype=torch.int8) * 2 - 1
+        self._factors: dict[tuple[torch.dtype, torch.device], Tensor] = {}
+
+    def shake(self, value: Tensor) -> None:
+        """Perturb every entry of a floating tensor."""
+        key = value.dtype, value.device
+        if key not in self._factors:
+            real = value.real.dtype if value.is_complex() else value.dtype
+            self._factors[key] = 1 + torch.finfo(value.dtype).eps * self._signs.to(value.device, real)
+        start = int(torch.randint(0, _POOL, (), generator=self._generator))
+        pieces, missing = [], value.numel()
+        while missing:
+            pieces.append(self._factors[key][start : start + missing])
+            missing -= pieces[-1].numel()
+            start = 0
+        value.mul_(torch.cat(pieces).view(value.shape))
+
+
+class RandomRounding(TorchDispatchMode):
+    """While active, multiplies every floating result of an operation by 1 ± eps of its dtype, at random and entry by entry.
+
+    Views, and results of operations without a floating operand (constants), are left alone: they round nothing. So is the
+    memory of `kept` tensors (weights and buffers), which must outlive the run unchanged.
+    """
+
+    # A higher-order operation (a cond inside an exported program) runs as it is: what it computes is not shaken.
+    supports_higher_order_operators = True
+
+    def __init__(self, seed: int, kept: Sequence[Tensor] = ()) -> None:
+        super().__init__()
+        self._shaker = Shaker(seed)
+        self._kept = {t.untyped_storage().data_ptr() for t in kept if t.device.type != "meta"}
+
+    def __torch_dispatch__(self, func: Any, types: Any, args: tuple[Any, ...] = (), kwargs: dict[str, Any] | None = None) -> Any:
+        kwargs = kwargs or {}
+        result = func(*args, **kwargs)
+        if isinstance(func, torch._ops.OpOverload) and not func.is_view and any(floats(v) for v in pytree.tree_leaves((args, kwargs))):
+            for value in pytree.tree_leaves(result):
+                if floats(value) and value.untyped_storage().data_ptr() not in self._kept:
+                    self._shaker.shake(value)
+        return result
+
+
+def floats(value: Any) -> bool:
+    """Whether a value is a tensor whose entries round."""
+    return isinstance(value, Tensor) and (value.is_floating_point() or value.is_complex()) and value.numel() > 0
+
+
+def own_roundoff(part: Part) -> float:
+    """The least that rounding does to an output: one roundoff of its largest entry; 0 for integers and booleans."""
+    return eps(part.value.dtype) * largest_magnitude(part.value) if _rounds(part.value) else 0.0
+
+
+def rounding_floors(
+    subject: Subject, leaves: Sequence[Any], base: Sequence[Part], samples: int = 3, seed: int = 0, run: Callable[..., list[Part]] | None = None
+) -> list[float]:
+    """For each part of the output, the largest change that rounding makes in so many tries: at least one roundoff of its largest entry.
+
+    base: the output on `leaves`. run: what calls the function, where the caller keeps count.
+    """
+    call = run or subject.run
+    floors = [own_roundoff(part) for part in base]
+    for sample in range(samples):
+        if subject.library == "torch":
+            kept = [*subject.call.parameters(), *subject.call.buffers()] if isinstance(subject.call, torch.nn.Module) else []
+            shaken = call(leaves, RandomRounding(seed + sample, kept))
+        else:
+            shaken = call(_perturbed(subject, leaves, base, seed + sample))
+        floors = [max(floor, largest_difference(a.value, b.value)) for floor, a, b in zip(floors, shaken, base, strict=True)]
+    return floors
+
+
+def _perturbed(subject: Subject, leaves: Sequence[Any], base: Sequence[Part], seed: int) -> list[Any]:
+    """The arguments with every entry of the moved ones changed by one roundoff of the narrowest dtype that shows."""
+    generator = np.random.default_rng(seed)
+    result = list(leaves)
+    for index in subject.moved:
+        value: Array = leaves[index]
+        roundoff = max(eps(value.dtype), *(_visible_roundoff(part.value) for part in base))
+        sign = generator.integers(0, 2, size=tuple(value.shape)) * 2 - 1
+        result[index] = value * asarray_like(1 + roundoff * sign, value)
+    return result
+
+
+def _visible_roundoff(output: Array) -> float:
+    """The roundoff that an output shows: of its dtype, or of float32 where a float64 output has float32 values only (more than a few, no integers)."""
+    if not _rounds(output):
+        return 0.0
+    if dtype_name(output.dtype) in ("float64", "complex128"):
+        host = to_numpy(output)
+        flat = (host.view(np.float64) if host.dtype == np.complex128 else host).reshape(-1)
+        fractions = flat[np.isfinite(flat) & (flat != np.round(flat))]
+        if fractions.size >= 8 and np.array_equal(fractions, fractions.astype(np.float32).astype(np.float64)):
+            return float(np.finfo(np.float32).eps)
+    return eps(output.dtype)
+
+
+def _rounds(value: Array) -> bool:
+    xp = namespace(value)
+    return bool(xp.isdtype(value.dtype, ("real floating", "complex floating")))

@@ -1,0 +1,168 @@
+"""The page: its parts in the order in which a reader asks."""
+
+from __future__ import annotations
+
+from importlib.resources import files
+
+from equiconv.certification.certificate import strides_text
+from equiconv.report import findings
+from equiconv.report.figures import number, percent
+from equiconv.report.html import charts, evidence, sections
+from equiconv.report.html.markup import Child, Markup, el
+from equiconv.report.result import Audit
+
+_SCRIPT = """
+for (const button of document.querySelectorAll("[data-copies]")) {
+  button.hidden = !navigator.clipboard;
+  button.addEventListener("click", async () => {
+    await navigator.clipboard.writeText(document.getElementById(button.dataset.copies).textContent);
+    button.textContent = "Copied";
+    setTimeout(() => { button.textContent = "Copy"; }, 1600);
+  });
+}
+addEventListener("beforeprint", () => { for (const d of document.querySelectorAll("details")) d.open = true; });
+"""
+
+
+def page(audit: Audit) -> str:
+    """The whole page as text."""
+    style = files("equiconv.report.html").joinpath("style.css").read_text(encoding="utf-8")
+    head = el(
+        "head",
+        el("meta", charset="utf-8"),
+        el("meta", name="viewport", content="width=device-width, initial-scale=1"),
+        el("meta", name="generator", content=f"equiconv {audit.versions.get('equiconv', '')}".strip()),
+        el("title", f"{audit.name}: which shifts are safe?"),
+        el("style", Markup(style)),
+    )
+    parts = (_verdict(audit), _obstacles(audit), _scene(audit), _maps(audit), _layers(audit), _counterexample(audit), _twin(audit), _exactness(audit), _record(audit))
+    body = el("body", _header(audit), el("main", parts), _footer(audit), el("script", Markup(_SCRIPT)))
+    return "<!doctype html>\n" + el("html", head, body, lang="en") + "\n"
+
+
+def _section(title: str, lead: Child, *children: Child) -> Markup:
+    return el("section", el("h2", title), el("p", lead, class_="lead") if lead else None, children)
+
+
+def _header(audit: Audit) -> Markup:
+    c, m = audit.certificate, audit.measurement
+    badges: list[Markup] = []
+    if audit.kind == "undecided":
+        badges.append(el("span", "undecided", class_="badge warn"))
+    elif c is not None:
+        badges.append(el("span", c.kind if c.kind != "none" else "no symmetry", class_=f"badge {'bad' if c.kind == 'none' else 'good'}"))
+        badges.append(el("span", "exact" if c.exact else "lower bound", class_=f"badge {'good' if c.exact else 'warn'}"))
+        if audit.network.check is not None and audit.network.check.claims:
+            fine = bool(audit.network.check)
+            badges.append(el("span", f"{audit.network.check.claims} claims checked" if fine else "A CLAIM FAILS", class_=f"badge {'good' if fine else 'bad'}"))
+    shapes = ", ".join(" × ".join(map(str, s)) for s in m.input_shapes)
+    place = ", ".join(m.environment[k] for k in ("library", "device", "dtype") if k in m.environment)
+    facts = [f"input {shapes}", place, *([f"weights: {audit.weights}"] if audit.weights else []), *audit.notes]
+    return el("header", el("p", "equiconv audit", class_="eyebrow"), el("h1", audit.headline), el("div", badges, class_="badges"), el("ul", [el("li", f) for f in facts], class_="facts"))
+
+
+def _verdict(audit: Audit) -> Markup:
+    c, m = audit.certificate, audit.measurement
+    figures: list[tuple[str, str]] = []
+    if c is not None and c.kind != "undecided":
+        figures.append((findings.share(c.strides, c.shape), f"circular shifts are safe: {strides_text(c.strides, c.shape)}"))
+        if findings.mendable(c):
+            figures.append((findings.share(c.potential, c.shape), f"would be with circular padding: {strides_text(c.potential, c.shape)}"))
+    if m.classification is not None:
+        figures.append((percent(m.classification.consistency), f"of predictions stay the same over the shifts measured ({m.chosen})"))
+        if m.classification.worst_shift_accuracy is not None:
+            figures.append((percent(m.classification.worst_shift_accuracy), "of images are right under every shift measured"))
+    if m.worst == m.worst:
+        share = percent(m.worst / m.scale) if m.scale else number(m.worst)
+        figures.append((share, f"of the largest output is the largest error measured; rounding explains {number(m.floor / m.scale if m.scale else m.floor)} of it"))
+    cards = el("div", [el("div", el("b", value), el("span", words), class_="figure") for value, words in figures], class_="figures")
+    warning = None
+    if audit.network.check is not None and audit.network.check.violations:
+        text = "A claim of the certificate fails on this input. That is an error of equiconv, and the verdict above cannot be trusted: "
+        warning = el("div", el("p", text + str(audit.network.check)), class_="note", role="alert")
+    if c is None:
+        return el("section", cards, warning, el("div", el("p", audit.refusal), class_="note"))
+    stairs = sections.staircase(c)
+    notes = [el("div", el("p", note), class_="note") for note in c.notes]
+    return el("section", cards, warning, sections.answers(c), notes, stairs, sections.outputs(c))
+
+
+def _obstacles(audit: Audit) -> Markup:
+    c = audit.certificate
+    if c is None:
+        return Markup("")
+    groups = len(findings.group_obstacles(c.obstacles))
+    lead = f"{len(c.obstacles)} operations cost shifts, on {groups} lines of code." if len(c.obstacles) > 1 else None
+    if any(o.removable for o in c.obstacles):
+        lead = (lead or "One operation costs shifts.") + " Yellow ones are paddings, which can be made circular; each is shown with what would reach it were all others circular."
+    unknown: Child = None
+    if c.unknown:
+        unknown = [el("h3", "Operations without a rule"), sections.unknown(c.unknown), el("h3", "Obstacles found besides", style="margin-top:22px")]
+    return _section("The obstacles", lead, unknown, sections.obstacles(c))
+
+
+def _scene(audit: Audit) -> Markup:
+    return _section("One input, and its shifted twin", None, evidence.scene(audit))
+
+
+def _maps(audit: Audit) -> Markup:
+    top = evidence.colour_top(audit)
+    lead = "The largest change of an output under each shift, as a share of the largest output. Pale is small."
+    legend = charts.legend(top, "error / largest output")
+    return _section("Errors over shifts", lead, legend, evidence.map_keys(audit.certificate), evidence.maps(audit.network, top, "as it stands"))
+
+
+def _layers(audit: Audit) -> Markup:
+    lead = "How far each tensor inside the network is from following a shift. Where the dots leave the dashed line, the symmetry is lost."
+    return _section("Errors layer by layer", lead, evidence.layer_sections(audit.network, audit.twin))
+
+
+def _counterexample(audit: Audit) -> Markup:
+    found = audit.counterexample
+    if found is None:
+        return _section("The smallest counterexample", None, el("p", f"None: {audit.counterexample_note}."))
+    return _section(
+        "The smallest counterexample", "The smallest input and shift that were found to fail. Paste the lines into a fresh interpreter.", el("p", str(found)),
+        el("div", el("button", "Copy", type="button", data_copies="script"), el("pre", el("code", found.script, id="script"), tabindex="0", aria_label="Script of the counterexample"), class_="script"),
+    )  # fmt: skip
+
+
+def _twin(audit: Audit) -> Markup:
+    if audit.twin is None:
+        table = evidence.comparison(audit.network, None)
+        return _section("The numbers", None, table, el("p", f"No circular twin: {audit.twin_reason}.", class_="soft", style="margin-top:14px"))
+    lead = "The same network with every padding made circular, weights kept: equiconv.symmetrize(model, x). Accuracy must be looked at again, for the weights were made for the old padding."
+    top = evidence.colour_top(audit)
+    c = audit.twin.certificate
+    sentence = el("p", findings.headline(c, f"the circular twin of {audit.name}")) if c is not None else None
+    return _section(
+        "The circular twin", lead, sentence, evidence.comparison(audit.network, audit.twin), el("h3", "Its errors over the same shifts, on the same colour scale", style="margin-top:26px"),
+        charts.legend(top, "error / largest output"), evidence.map_keys(c), evidence.maps(audit.twin, top, "the circular twin"),
+    )  # fmt: skip
+
+
+def _exactness(audit: Audit) -> Markup:
+    parts: list[Child] = []
+    for title, side in (("As it stands", audit.network), ("The circular twin", audit.twin)):
+        if side is None or side.certificate is None or side.certificate.kind == "undecided":
+            continue
+        parts += [el("h3", title) if audit.twin is not None else None, sections.refutations(side.certificate)]
+        if side.check is not None:
+            parts.append(el("p", f"Every claim, run on the input: {side.check}.", class_="soft small"))
+    return _section("Why to believe it", "The lower bound is derived from the graph; the upper bound comes from running the network.", parts) if parts else Markup("")
+
+
+def _record(audit: Audit) -> Markup:
+    m = audit.measurement
+    notes = list(dict.fromkeys([*audit.sampling, *m.notes]))
+    what = el("ul", [el("li", s) for s in notes])
+    rows = [*audit.versions.items(), *((k, v) for k, v in m.environment.items()), ("seed", str(audit.seed))]
+    rows += [(f"seconds to {k}", f"{v:g}") for k, v in audit.seconds.items()]
+    table = el("table", el("tbody", [el("tr", el("th", k, scope="row"), el("td", v)) for k, v in rows]))
+    block = el("details", el("summary", "versions, environment and times"), sections.scroll(table, "Versions"), class_="block")
+    return _section("What was sampled, and with what", None, what, block)
+
+
+def _footer(audit: Audit) -> Markup:
+    words = "certify: derived from the graph, for every input. falsify: a concrete input and shift that fail. measure: how large the failure is, beside rounding. symmetrize: mend it."
+    return el("footer", el("p", f"Made by equiconv {audit.versions.get('equiconv', '')}. {words} Z stands for every shift, 32Z for multiples of 32, {{0}} for none but 0."))

@@ -1,0 +1,151 @@
+"""Capture: a functional graph that computes what the model computes, with the user's own lines."""
+
+from __future__ import annotations
+
+import torch
+import torch.nn.functional as F
+import pytest
+from torch import nn
+
+from equiconv.graph import WRAPPABLE, CaptureError, SourceLine, capture, wrapped
+from equiconv.graph.source import source_of
+from equiconv.graph.wrapping import wrap
+
+
+class Helper(nn.Module):
+    def __init__(self) -> None:
+        super().__init__()
+        self.conv = nn.Conv2d(1, 2, 3, padding=1)
+
+    def body(self, x):
+        return self.conv(x).relu_()
+
+    def forward(self, x):
+        y = self.body(x)
+        y[:, 0] = 0  # an in-place write through a view
+        return {"map": y, "sum": y.sum()}
+
+
+X = torch.randn(1, 1, 6, 5, generator=torch.Generator().manual_seed(0))
+
+
+def test_lines_of_helper_methods_and_module_paths() -> None:
+    graph = capture(Helper().eval(), (X,))
+    node = next(n for n in graph.nodes if n.operation == "aten.conv2d.default")
+    assert node.module == "conv"
+    assert node.source.code == "return self.conv(x).relu_()"
+    assert node.source.function == "body"
+    assert node.source.file == __file__
+
+
+def test_in_place_writes_are_functional_and_outputs_are_labelled() -> None:
+    graph = capture(Helper().eval(), (X,))
+    assert not any(getattr(n.target, "_schema", None) and n.target._schema.is_mutable for n in graph.nodes)
+    assert [label for label, _ in graph.outputs] == ["output['map']", "output['sum']"]
+
+
+def test_runs_node_by_node() -> None:
+    net = Helper().eval()
+    graph = capture(net, (X,))
+    seen = []
+    outputs = graph.run([X], lambda node, value: seen.append(node.name))
+    assert len(seen) == len(graph.nodes)
+    expected = net(X)
+    torch.testing.assert_close(outputs, [expected["map"], expected["sum"]], rtol=0, atol=0)
+    assert graph.run([X], dtype=torch.float64)[0].dtype == torch.float64
+
+
+def test_observer_may_replace_a_value() -> None:
+    graph = capture(nn.ReLU().eval(), (X,))
+    assert graph.run([X], lambda node, value: torch.zeros_like(value) if node.kind == "input" else None)[0].abs().max() == 0
+
+
+def test_rounding_floor_bounds_rounding_and_no_more() -> None:
+    """The floor, found without any comparison, covers the difference between float32 and float64 and stays near it."""
+    torch.manual_seed(0)
+    net = nn.Sequential(nn.Conv2d(1, 8, 3), nn.ReLU(), nn.Conv2d(8, 8, 3), nn.Flatten(), nn.Linear(16, 4)).eval()
+    graph = capture(net, (X,))
+    single, double = graph.run([X])[0].double(), graph.run([X], dtype=torch.float64)[0]
+    error = float((single - double).abs().max())
+    floor = graph.rounding([X])[graph.outputs[0][1]]
+    assert 0 < error < 32 * floor
+    assert floor < 1e-5
+    assert graph.rounding([X], torch.float64)[graph.outputs[0][1]] < 1e-13
+
+
+def test_a_model_that_branches_on_export_is_refused() -> None:
+    class Exported(nn.Module):
+        def forward(self, x):
+            return x * 2 if torch.compiler.is_exporting() else x
+
+    with pytest.raises(CaptureError, match="branches on being exported"):
+        capture(Exported().eval(), (X,))
+
+
+def test_inputs_of_another_structure_are_refused() -> None:
+    graph = capture(nn.ReLU().eval(), (X,))
+    with pytest.raises(ValueError, match="structure"):
+        graph.flatten((X, X), {})
+
+
+def test_source_lines() -> None:
+    assert source_of(None) is None
+    line = SourceLine("/a/b/site-packages/timm/models/resnet.py", 7, "forward", "x = 1")
+    assert str(line) == "timm/models/resnet.py:7  x = 1"
+    assert str(SourceLine("model.py", 3)) == "model.py:3"
+
+
+def test_wrap_many_times() -> None:
+    x = torch.arange(3)
+    assert wrap(x, [0], [7], [5]).tolist() == [i % 3 for i in range(-7, 8)]
+    assert wrap(x, [0], [-1], [0]).tolist() == [1, 2]
+
+
+PADDED = {
+    "conv": lambda x: F.conv2d(x, torch.ones(2, 1, 3, 3), padding=(1, 2), dilation=(1, 2)),
+    "same": lambda x: F.conv2d(x, torch.ones(2, 1, 2, 3), padding="same"),
+    "max pool": lambda x: F.max_pool2d(x, 3, 1, 1),
+    "average pool": lambda x: F.avg_pool2d(x, 3, 1, 1),
+    "pad": lambda x: F.pad(x, (1, 2, 3, 0)),
+    "reflect": lambda x: F.pad(x, (1, 2, 3, 0), mode="reflect"),
+    "columns": lambda x: F.unfold(x, 3, padding=1),
+}
+
+
+@pytest.mark.parametrize("name", PADDED)
+def test_wrapped_operations_commute_with_shifts_and_the_originals_do_not(name: str) -> None:
+    class Net(nn.Module):
+        def forward(self, x):
+            return PADDED[name](x)
+
+    graph = capture(Net().eval(), (X,))
+    node = next(n for n in graph.nodes if n.operation in WRAPPABLE)
+    shifted = torch.roll(X, (1, 2), (2, 3))
+    turned = {node.name: wrapped(node, [2, 3])}
+
+    def aligned(override) -> bool:
+        a, b = graph.run([X], override=override)[0], graph.run([shifted], override=override)[0]
+        if a.ndim == 3:
+            a, b = a.unflatten(2, (6, 5)), b.unflatten(2, (6, 5))
+        rolled = torch.roll(a, (1, 2), (2, 3))
+        if name in ("pad", "reflect"):  # a halo: compare the part that holds one period
+            rolled, b = torch.roll(a[:, :, 3:9, 1:6], (1, 2), (2, 3)), b[:, :, 3:9, 1:6]
+            if override is None:
+                b, rolled = graph.run([shifted])[0][:, :, :6, :5], torch.roll(a[:, :, :6, :5], (1, 2), (2, 3))
+        return torch.allclose(b, rolled, atol=1e-5)
+
+    assert aligned(turned)
+    assert not aligned(None)
+
+
+def test_dims_that_do_not_wrap_keep_their_padding() -> None:
+    class Net(nn.Module):
+        def forward(self, x):
+            return F.pad(x, (1, 1, 0, 0, 0, 2)) + 0
+
+    graph = capture(Net().eval(), (X,))
+    node = next(n for n in graph.nodes if n.operation in WRAPPABLE)
+    out = graph.run([X], override={node.name: wrapped(node, [3])})[0]
+    assert out.shape == (1, 3, 6, 7)
+    assert float(out[:, 1:].abs().max()) == 0
+    assert torch.equal(out[:, :1, :, 0], X[..., -1])

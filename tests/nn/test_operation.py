@@ -1,0 +1,257 @@
+"""`equiconv::circular_conv` is one well-behaved operation: registered fully, whole in graphs, differentiable, mappable."""
+
+from __future__ import annotations
+
+import io
+from typing import Any
+
+import pytest
+import torch
+from torch import nn
+
+from equiconv.nn import CircularConv1d, CircularConv2d, CircularConv3d, circular_conv, use_algorithm
+
+OP = torch.ops.equiconv.circular_conv.default
+INPUT_ADJOINT = torch.ops.equiconv.circular_conv_input_adjoint.default
+WEIGHT_ADJOINT = torch.ops.equiconv.circular_conv_weight_adjoint.default
+ALGORITHMS = ("direct", "spectral")
+
+# (sizes, kernel_size, stride, padding, dilation): asymmetric padding, more than one wrap, strides, dilation.
+GEOMETRIES = [
+    ((5,), (3,), (1,), (1, 1), (1,)),
+    ((4,), (2,), (2,), (6, 1), (3,)),
+    ((3, 4), (2, 3), (1, 2), (0, 1, 5, 0), (2, 1)),
+    ((2, 3, 2), (2, 1, 2), (1, 2, 1), (0, 1, 0, 0, 1, 2), (1, 1, 2)),
+]
+
+
+def operands(geometry: Any, dtype: torch.dtype, groups: int = 1, batch: int = 2) -> tuple[torch.Tensor, ...]:
+    sizes, kernel_size, *_ = geometry
+    generator = torch.Generator().manual_seed(0)
+    shapes = ((batch, 2, *sizes), (2, 2 // groups, *kernel_size), (2,))
+    return tuple(torch.randn(shape, dtype=dtype, generator=generator, requires_grad=True) for shape in shapes)
+
+
+@pytest.mark.parametrize("geometry", GEOMETRIES)
+@pytest.mark.parametrize("dtype", [torch.float32, torch.complex128])
+def test_opcheck(geometry: Any, dtype: torch.dtype) -> None:
+    """Schema, fake kernels (shapes, strides, dtypes), autograd registration and tracing with dynamic shapes, by torch's own."""
+    x, w, b = operands(geometry, dtype, groups=2)
+    window = (*geometry[2:], 2)
+    torch.library.opcheck(OP, (x, w, b, *window))
+    g = torch.randn_like(OP(x, w, None, *window), requires_grad=True)
+    torch.library.opcheck(INPUT_ADJOINT, (g, w, list(x.shape[2:]), *window))
+    torch.library.opcheck(WEIGHT_ADJOINT, (g, x, list(w.shape[2:]), *window))
+
+
+@pytest.mark.parametrize("algorithm", ALGORITHMS)
+@pytest.mark.parametrize("geometry", GEOMETRIES)
+@pytest.mark.parametrize(("dtype", "groups"), [(torch.float64, 1), (torch.float64, 2), (torch.complex128, 1)])
+def test_gradients_of_first_and_second_order(algorithm: Any, geometry: Any, dtype: torch.dtype, groups: int) -> None:
+    inputs = operands(geometry, dtype, groups, batch=1)
+
+    def f(x: Any, w: Any, b: Any) -> Any:
+        return OP(x, w, b, *geometry[2:], groups)
+
+    with use_algorithm(algorithm):
+        assert torch.autograd.gradcheck(f, inputs, fast_mode=True)
+        assert torch.autograd.gradgradcheck(f, inputs, fast_mode=True)
+
+
+@pytest.mark.parametrize("algorithm", ALGORITHMS)
+def test_gradcheck_entry_by_entry(algorithm: Any) -> None:
+    """The slow mode of gradcheck, which compares the whole Jacobian, on one small case."""
+    inputs = operands(GEOMETRIES[1], torch.float64, batch=1)
+    with use_algorithm(algorithm):
+        assert torch.autograd.gradcheck(lambda x, w, b: OP(x, w, b, *GEOMETRIES[1][2:], 1), inputs)
+        assert torch.autograd.gradgradcheck(lambda x, w, b: OP(x, w, b, *GEOMETRIES[1][2:], 1), inputs)
+
+
+def test_gradcheck_would_notice_a_wrong_gradient() -> None:
+    """Negative control: the input's gradient with the kernel not reversed (the same map again, not its transpose)."""
+    x, w, _ = operands(GEOMETRIES[0], torch.float64)
+
+    class Wrong(torch.autograd.Function):
+        @staticmethod
+        def forward(ctx: Any, x: Any) -> Any:
+            return OP(x, w.detach(), None, *GEOMETRIES[0][2:], 1)
+
+        @staticmethod
+        def backward(ctx: Any, grad: Any) -> Any:  # type: ignore[override]
+            return OP(grad, w.detach().transpose(0, 1), None, *GEOMETRIES[0][2:], 1)
+
+    assert not torch.autograd.gradcheck(Wrong.apply, (x,), raise_exception=False)
+
+
+def test_gradients_are_torchs() -> None:
+    generator = torch.Generator().manual_seed(0)
+    x = torch.randint(-9, 10, (2, 4, 6, 5), generator=generator).double().requires_grad_()
+    ours = CircularConv2d(4, 6, 3, stride=2, padding=1, groups=2, dtype=torch.float64)
+    with torch.no_grad():
+        for parameter in ours.parameters():
+            parameter.copy_(torch.randint(-9, 10, parameter.shape, generator=generator))
+    theirs = nn.Conv2d(4, 6, 3, stride=2, padding=1, groups=2, padding_mode="circular", dtype=torch.float64)
+    theirs.load_state_dict(ours.state_dict())
+    g = torch.randint(-9, 10, ours(x).shape, generator=generator).double()
+    with use_algorithm("direct"):
+        mine = torch.autograd.grad(ours(x), (x, *ours.parameters()), g)
+    for a, b in zip(mine, torch.autograd.grad(theirs(x), (x, *theirs.parameters()), g), strict=True):
+        assert torch.equal(a, b)
+
+
+# ---------------------------------------------------------------------------------------------------------------------
+# torch.func
+# ---------------------------------------------------------------------------------------------------------------------
+
+
+def integers(*shape: int, seed: int) -> torch.Tensor:
+    return torch.randint(-9, 10, shape, generator=torch.Generator().manual_seed(seed)).double()
+
+
+@pytest.mark.parametrize(
+    "in_dims", [(0, None, None), (None, 0, None), (None, None, 0), (1, 2, None), (2, 0, 1), (0, 1, 0)]
+)
+@pytest.mark.parametrize("groups", [1, 2])
+def test_vmap_is_a_loop(in_dims: Any, groups: int) -> None:
+    shapes = [(2, 4, 5, 6), (6, 4 // groups, 3, 2), (6,)]
+    inputs = [
+        integers(*shape, seed=k) if dim is None else integers(*shape[:dim], 3, *shape[dim:], seed=k)
+        for k, (shape, dim) in enumerate(zip(shapes, in_dims, strict=True))
+    ]
+
+    def f(x: Any, w: Any, b: Any) -> Any:
+        return circular_conv(x, w, b, stride=(2, 1), padding=(1, 2), groups=groups)
+
+    def slice_of(k: int) -> list[torch.Tensor]:
+        return [t if dim is None else t.select(dim, k) for t, dim in zip(inputs, in_dims, strict=True)]
+
+    with use_algorithm("direct"):
+        expected = torch.stack([f(*slice_of(k)) for k in range(3)])
+        assert torch.equal(torch.func.vmap(f, in_dims)(*inputs), expected)
+
+
+@pytest.mark.parametrize("per_sample", [(0, None), (None, 0), (0, 0)])
+def test_gradients_per_sample(per_sample: Any) -> None:
+    """vmap over grad, which maps the two adjoints, and over grad of grad, which maps all three."""
+    x, w = integers(2, 4, 5, seed=0), integers(6, 4, 3, seed=1)
+    if per_sample[0] == 0:
+        x = integers(3, 2, 4, 5, seed=0)
+    if per_sample[1] == 0:
+        w = integers(3, 6, 4, 3, seed=1)
+
+    def loss(x: Any, w: Any) -> Any:
+        return circular_conv(x, w, padding=1).pow(3).sum()
+
+    def penalty(x: Any, w: Any) -> Any:
+        return sum(g.pow(2).sum() for g in torch.func.grad(loss, (0, 1))(x, w))
+
+    def slice_of(k: int) -> list[torch.Tensor]:
+        return [t if dim is None else t[k] for t, dim in zip((x, w), per_sample, strict=True)]
+
+    with use_algorithm("direct"):
+        for f in (loss, penalty):
+            gradients = torch.func.vmap(torch.func.grad(f, (0, 1)), per_sample)(x, w)
+            for k in range(3):
+                for a, b in zip(gradients, torch.func.grad(f, (0, 1))(*slice_of(k)), strict=True):
+                    torch.testing.assert_close(a[k], b, rtol=1e-12, atol=0)
+
+
+# ---------------------------------------------------------------------------------------------------------------------
+# Graphs
+# ---------------------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("layer", "shape", "arguments"),
+    [
+        (CircularConv1d(2, 4, 3, padding="same", bias=False), (2, 2, 7), ([1], [1, 1], [1], 1)),
+        (CircularConv2d(2, 4, 4, padding="same"), (2, 2, 7, 5), ([1, 1], [1, 2, 1, 2], [1, 1], 1)),
+        (
+            CircularConv2d(2, 4, 3, stride=(1, 2), padding=(1, 9), groups=2),
+            (2, 2, 7, 5),
+            ([1, 2], [1, 1, 9, 9], [1, 1], 2),
+        ),
+        (CircularConv3d(2, 4, 3, padding=2, dilation=2), (2, 2, 5, 6, 4), ([1] * 3, [2] * 6, [2] * 3, 1)),
+    ],
+)
+def test_export_keeps_the_operation_whole(layer: nn.Module, shape: Any, arguments: Any) -> None:
+    """Whatever the padding: the certifier reads stride, padding (left and right of each axis), dilation and groups from it."""
+    x = torch.randn(shape)
+    program = torch.export.export(layer.eval(), (x,)).run_decompositions({})
+    calls = [node for node in program.graph.nodes if node.op == "call_function"]
+    assert [node.target for node in calls] == [OP]
+    assert tuple(calls[0].args[3:]) == arguments
+    assert torch.equal(program.module()(x), layer(x))
+
+
+def test_export_with_dynamic_sizes() -> None:
+    layer = CircularConv2d(2, 4, 3, stride=2, padding=1)
+    dims = {0: torch.export.Dim("batch"), 2: torch.export.Dim("h", min=3), 3: torch.export.Dim("w", min=3)}
+    program = torch.export.export(layer, (torch.randn(2, 2, 8, 6),), dynamic_shapes=(dims,))
+    x = torch.randn(3, 2, 5, 13)
+    assert torch.equal(program.module()(x), layer(x))
+
+
+def test_exported_programs_survive_a_file() -> None:
+    layer, x = CircularConv1d(2, 4, 3, padding=1), torch.randn(2, 2, 7)
+    file = io.BytesIO()
+    torch.export.save(torch.export.export(layer, (x,)), file)
+    file.seek(0)
+    assert torch.equal(torch.export.load(file).module()(x), layer(x))
+
+
+def test_weights_on_the_meta_device() -> None:
+    layer = CircularConv2d(2, 4, 3, stride=2, padding=1, device="meta")
+    y = layer(torch.empty(2, 2, 9, 7, device="meta"))
+    assert y.shape == (2, 4, 5, 4)
+    assert y.device.type == "meta"
+
+
+def test_compile_without_a_graph_break() -> None:
+    """With the backend that traces forward and backward but needs no compiler."""
+    layer, x = CircularConv2d(2, 4, 3, padding=1), torch.randn(2, 2, 7, 5, requires_grad=True)
+    compiled = torch.compile(layer, backend="aot_eager", fullgraph=True)
+    expected = torch.autograd.grad(layer(x).pow(2).sum(), (x, *layer.parameters()))
+    found = torch.autograd.grad(compiled(x).pow(2).sum(), (x, *layer.parameters()))
+    assert torch.equal(compiled(x), layer(x))
+    for a, b in zip(found, expected, strict=True):
+        assert torch.equal(a, b)
+
+
+# ---------------------------------------------------------------------------------------------------------------------
+# Autocast
+# ---------------------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("dtype", [torch.bfloat16, torch.float16])
+@pytest.mark.parametrize("compiled", [False, True])
+def test_autocast_casts_as_for_torchs_convolutions(dtype: torch.dtype, compiled: bool) -> None:
+    layer, x = CircularConv2d(2, 4, 3, padding=1), torch.randn(2, 2, 7, 5, requires_grad=True)
+    f = torch.compile(layer, backend="aot_eager", fullgraph=True) if compiled else layer
+    with torch.autocast("cpu", dtype=dtype):
+        y = f(x)
+        assert nn.Conv2d.forward(nn.Conv2d(2, 4, 3), x).dtype == y.dtype == dtype
+    y.float().sum().backward()
+    assert x.grad is not None
+    assert x.grad.dtype == layer.weight.grad.dtype == torch.float32
+    expected = circular_conv(x.to(dtype), layer.weight.to(dtype), layer.bias.to(dtype), padding=1)
+    assert torch.equal(y, expected)
+
+
+def test_autocast_leaves_float64_alone() -> None:
+    layer, x = CircularConv2d(2, 4, 3, padding=1, dtype=torch.float64), torch.randn(2, 2, 7, 5, dtype=torch.float64)
+    with torch.autocast("cpu", dtype=torch.bfloat16):
+        assert torch.equal(layer(x), nn.Conv2d.forward(layer, x))
+        assert layer(x).dtype == torch.float64
+
+
+@pytest.mark.parametrize("algorithm", ALGORITHMS)
+def test_the_bare_operation_keeps_its_dtype_under_autocast(algorithm: Any) -> None:
+    """As its fake kernel says: its own call of torch's convolution must not be cast behind its back."""
+    x, w, b = (t.detach() for t in operands(GEOMETRIES[2], torch.float32))
+    with use_algorithm(algorithm):
+        expected = OP(x, w, b, *GEOMETRIES[2][2:], 1)
+        with torch.autocast("cpu", dtype=torch.bfloat16):
+            y = OP(x, w, b, *GEOMETRIES[2][2:], 1)
+    assert y.dtype == torch.float32
+    assert torch.equal(y, expected)
