@@ -308,8 +308,10 @@ def falsify(
     prepared = _prepare(model, images, size, shape, 1, checkpoint, seed, dtype)
     import equiconv
 
-    with _status("looking for the smallest counterexample"):
-        found = equiconv.falsify(prepared.model, prepared.example, axes=_axes(axes), seed=seed)
+    with _status("looking for the smallest counterexample") as say:
+        found = equiconv.falsify(
+            prepared.model, prepared.example, axes=_axes(axes), seed=seed, progress=say, name=prepared.recipe
+        )
     print(
         "no counterexample was found: no shift that was tried changes the output beyond rounding"
         if found is None

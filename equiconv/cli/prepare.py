@@ -13,10 +13,16 @@ from equiconv.cli.errors import BadInput, first_line
 
 @dataclass(frozen=True)
 class Prepared:
-    """A network and a batch that fits it, both as a command uses them."""
+    """A network and a batch that fits it, both as a command uses them.
+
+    Attributes:
+        loaded, inputs: the two.
+        recipe: lines of Python that build the network again, bound to ``model``, where files are found as they were.
+    """
 
     loaded: models.LoadedModel
     inputs: inputs.Inputs
+    recipe: str
 
     @property
     def model(self) -> nn.Module:
@@ -41,7 +47,7 @@ def prepare(
     folder: Path | None = None,
     photographs: bool = False,
     limit: int = 16,
-    checkpoint: Path | None = None,
+    checkpoint: Path | str | None = None,
     seed: int = 0,
     dtype: str | None = None,
 ) -> Prepared:
@@ -54,6 +60,7 @@ def prepare(
     wanted = images.native_size(folder) if size == "native" else inputs.parse_size(size)
     whole, cast = inputs.parse_shape(shape), inputs.parse_dtype(dtype)
     loaded = models.resolve(name, size=wanted, seed=seed)
+    checkpoint = None if checkpoint is None else Path(checkpoint)
     if checkpoint is not None:
         loaded = replace(loaded, weights=saved.load_checkpoint(loaded.model, checkpoint))
     elif loaded.named:
@@ -72,4 +79,15 @@ def prepare(
     built = inputs.build_inputs(
         loaded, size=wanted, shape=whole, folder=folder, photographs=photographs, limit=limit, seed=seed
     )
-    return Prepared(loaded, built)
+    return Prepared(loaded, built, _recipe(name, wanted, checkpoint, seed, dtype))
+
+
+def _recipe(name: str, size: tuple[int, int] | None, checkpoint: Path | None, seed: int, dtype: str | None) -> str:
+    options = {
+        "size": None if size is None else f"{size[0]}x{size[1]}",
+        "checkpoint": None if checkpoint is None else str(checkpoint),
+        "seed": seed or None,
+        "dtype": dtype,
+    }
+    given = "".join(f", {key}={value!r}" for key, value in options.items() if value is not None)
+    return f"from equiconv.cli.prepare import prepare\nmodel = prepare({name!r}{given}).model"

@@ -46,9 +46,13 @@ class Action:
     Raises `ValueError` or `TypeError` for another word, or where "equivariant" is asked of an output without those dims.
     """
 
-    def __init__(self, rule: OutputAction, rank: int, axes: Sequence[int], shape: Sequence[int], parts: Sequence[Part], raw: Any) -> None:
+    def __init__(
+        self, rule: OutputAction, rank: int, axes: Sequence[int], shape: Sequence[int], parts: Sequence[Part], raw: Any
+    ) -> None:
         if not callable(rule) and rule not in ACTIONS:
-            raise ValueError(f"output_action: got {rule!r}; pass one of {ACTIONS} or a function (shift, output) → output")
+            raise ValueError(
+                f"output_action: got {rule!r}; pass one of {ACTIONS} or a function (shift, output) → output"
+            )
         self.rule = rule
         self.shape = tuple(shape)
         self.parts = tuple(parts)
@@ -62,7 +66,9 @@ class Action:
             return ()
         lacks = any(-a > part.value.ndim for a in axes)
         if self.rule == "equivariant" and lacks:
-            raise ValueError(f'output_action: "equivariant" needs the dims {tuple(axes)} in {part.label}, whose shape is {tuple(part.value.shape)}')
+            raise ValueError(
+                f'output_action: "equivariant" needs the dims {tuple(axes)} in {part.label}, whose shape is {tuple(part.value.shape)}'
+            )
         if lacks or (self.rule == "natural" and part.value.ndim != rank):
             return ()
         return tuple(axes)

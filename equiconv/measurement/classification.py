@@ -45,7 +45,12 @@ def find_logits(parts: Sequence[Part], action: Action, batch: int | None) -> int
     found = [
         i
         for i, part in enumerate(parts)
-        if part.value.ndim == 2 and part.value.shape[0] == batch and part.value.shape[1] > 1 and not action.moves(i) and not callable(action.rule) and _real(part.value)
+        if part.value.ndim == 2
+        and part.value.shape[0] == batch
+        and part.value.shape[1] > 1
+        and not action.moves(i)
+        and not callable(action.rule)
+        and _real(part.value)
     ]
     named = [i for i in found if parts[i].is_logits]
     return named[0] if named else found[0] if len(found) == 1 else None
@@ -69,7 +74,9 @@ def read_labels(labels: Any, logits: Part | None, batch: int | None) -> npt.NDAr
         raise ValueError(f"labels: must have the shape ({batch},), one per image, got {values.shape}")
     classes = int(logits.value.shape[1])
     if values.size and not (0 <= values.min() and values.max() < classes):
-        raise ValueError(f"labels: must lie in 0 … {classes - 1}, the {classes} classes of {logits.label}, got {values.min()} … {values.max()}")
+        raise ValueError(
+            f"labels: must lie in 0 … {classes - 1}, the {classes} classes of {logits.label}, got {values.min()} … {values.max()}"
+        )
     return values.astype(np.int64)
 
 

@@ -68,7 +68,11 @@ class LayerError:
     @property
     def relative(self) -> float:
         """The error as a share of the tensor's largest entry."""
-        return self.error / self.scale if self.scale else (math.nan if math.isnan(self.error) else 0.0 if self.error == 0 else math.inf)
+        return (
+            self.error / self.scale
+            if self.scale
+            else (math.nan if math.isnan(self.error) else 0.0 if self.error == 0 else math.inf)
+        )
 
     def breaks(self, index: int) -> bool:
         """Whether the error under the shift of this number is beyond rounding."""
@@ -117,7 +121,12 @@ def default_layer_shifts(graph: Graph, subject: Subject) -> tuple[tuple[int, ...
 
 
 def measure_layers(
-    graph: Graph, subject: Subject, shifts: Iterable[Sequence[int]], seed: int = 0, dtype: torch.dtype = torch.float64, progress: Callable[[str], None] | None = None
+    graph: Graph,
+    subject: Subject,
+    shifts: Iterable[Sequence[int]],
+    seed: int = 0,
+    dtype: torch.dtype = torch.float64,
+    progress: Callable[[str], None] | None = None,
 ) -> tuple[LayerError, ...]:
     """The error of every row under each shift, computed in `dtype` throughout (casts inside the model included).
 
@@ -154,12 +163,25 @@ def measure_layers(
         errors, actions = zip(*cells[name], strict=True)
         scale = float(value.abs().max()) if value.numel() else 0.0
         found.append(
-            LayerError(name, _operation(graph, node), node.module, node.module_type, node.source, tuple(value.shape), errors, actions, floors.get(name, 0.0), scale)
+            LayerError(
+                name,
+                _operation(graph, node),
+                node.module,
+                node.module_type,
+                node.source,
+                tuple(value.shape),
+                errors,
+                actions,
+                floors.get(name, 0.0),
+                scale,
+            )
         )
     return tuple(found)
 
 
-def _floors(graph: Graph, leaves: Sequence[Any], base: Mapping[str, Tensor], dtype: torch.dtype, seed: int, samples: int = 2) -> dict[str, float]:
+def _floors(
+    graph: Graph, leaves: Sequence[Any], base: Mapping[str, Tensor], dtype: torch.dtype, seed: int, samples: int = 2
+) -> dict[str, float]:
     """For each row the largest change when every result on the way to it is perturbed by its own roundoff (random rounding, as in `rounding`)."""
     found = dict.fromkeys(base, 0.0)
     for sample in range(samples):

@@ -135,7 +135,11 @@ class Measurement:
     @property
     def worst_shift(self) -> tuple[int, ...] | None:
         """The shift with the largest error; None where none can be compared."""
-        return None if self.incomparable == len(self.errors) else tuple(int(k) for k in self.shifts[int(np.nanargmax(self.errors))])
+        return (
+            None
+            if self.incomparable == len(self.errors)
+            else tuple(int(k) for k in self.shifts[int(np.nanargmax(self.errors))])
+        )
 
     @property
     def rate_bound(self) -> float | None:
@@ -193,8 +197,16 @@ class Measurement:
             "incomparable": self.incomparable,
             "beyond_rounding": int(self.beyond_rounding.sum()),
             "rate_bound": self.rate_bound,
-            "heatmap": None if grid is None or axes is None else {"axes": [a.tolist() for a in axes], "errors": grid.tolist()},
-            "outputs": [{**{k: getattr(o, k) for k in ("name", "shape", "dtype", "action", "scale", "floor")}, "errors": o.errors.tolist()} for o in self.outputs],
+            "heatmap": None
+            if grid is None or axes is None
+            else {"axes": [a.tolist() for a in axes], "errors": grid.tolist()},
+            "outputs": [
+                {
+                    **{k: getattr(o, k) for k in ("name", "shape", "dtype", "action", "scale", "floor")},
+                    "errors": o.errors.tolist(),
+                }
+                for o in self.outputs
+            ],
             "classification": asdict(self.classification) if self.classification else None,
             "layers": [row.as_dict() for row in self.layers],
             "layer_shifts": [list(s) for s in self.layer_shifts],
@@ -229,7 +241,9 @@ def _ratio(errors: Floats, unit: float) -> Floats:
 def _over(columns: list[Floats]) -> Floats:
     """The largest of several errors per shift, NaN only where all are."""
     stacked = np.stack(columns)
-    return np.asarray(np.where(np.isnan(stacked).all(axis=0), np.nan, np.nan_to_num(stacked, nan=0.0, posinf=np.inf).max(axis=0)))
+    return np.asarray(
+        np.where(np.isnan(stacked).all(axis=0), np.nan, np.nan_to_num(stacked, nan=0.0, posinf=np.inf).max(axis=0))
+    )
 
 
 def _quantile(errors: Floats, q: float) -> float:

@@ -99,9 +99,13 @@ def measure(
     predictions = Predictions(base[logits], targets) if logits is not None else None
 
     wanted = len(chosen.values) if batch_size is None else min(batch_size, len(chosen.values))
-    batched = (wanted > 1 or (layers is not False and subject.is_model and (batch or 1) > 1)) and subject.batched(base, floors, BEYOND)
+    batched = (wanted > 1 or (layers is not False and subject.is_model and (batch or 1) > 1)) and subject.batched(
+        base, floors, BEYOND
+    )
     if batch_size is not None and batch_size > 1 and not batched:
-        notes.append(f"batch_size {batch_size} was not used: f does not treat dim 0 of x as a batch, so each shift is a call of its own")
+        notes.append(
+            f"batch_size {batch_size} was not used: f does not treat dim 0 of x as a batch, so each shift is a call of its own"
+        )
     stack = min(wanted, _fitting(subject) if batch_size is None else batch_size) if batched else 1
 
     errors = np.full((len(base), len(chosen.values)), np.nan)
@@ -136,7 +140,9 @@ def _require_finite(base: Sequence[Part]) -> None:
     for part in base:
         nan = largest_difference(part.value, part.value * 0) == math.inf and bool((part.value != part.value).any())
         if nan:
-            raise ValueError(f"f: its {part.label} holds NaN on the unshifted input, with which nothing can be compared")
+            raise ValueError(
+                f"f: its {part.label} holds NaN on the unshifted input, with which nothing can be compared"
+            )
 
 
 def _steadiness(subject: Subject, base: Sequence[Part]) -> list[str]:
@@ -156,7 +162,9 @@ def _fitting(subject: Subject) -> int:
     return max(1, min(_STACK, _ENTRIES // max(1, math.prod(subject.example.shape))))
 
 
-def _runs(subject: Subject, shifts: Sequence[Sequence[int]], stack: int) -> Iterator[tuple[tuple[int, ...], list[Part]]]:
+def _runs(
+    subject: Subject, shifts: Sequence[Sequence[int]], stack: int
+) -> Iterator[tuple[tuple[int, ...], list[Part]]]:
     """What f returns on each shifted input, several shifts a call where they are stacked."""
     for start in range(0, len(shifts), stack):
         several = [tuple(int(k) for k in shift) for shift in shifts[start : start + stack]]
@@ -174,7 +182,11 @@ def _layers(
 ) -> tuple[tuple[LayerError, ...], tuple[tuple[int, ...], ...], list[str]]:
     if layers is False or not subject.is_model:
         return (), (), []
-    given = None if layers is True else tuple(tuple(int(k) for k in row) for row in choose_shifts(layers, subject.group, seed).values)
+    given = (
+        None
+        if layers is True
+        else tuple(tuple(int(k) for k in row) for row in choose_shifts(layers, subject.group, seed).values)
+    )
     say("layers: capturing the graph")
     args, kwargs = subject.arguments()
     try:

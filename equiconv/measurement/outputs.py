@@ -92,7 +92,9 @@ def largest_difference(a: Array, b: Array) -> float:
     0.5
     """
     if tuple(a.shape) != tuple(b.shape):
-        raise ValueError(f"output: has the shape {tuple(a.shape)} in one run and {tuple(b.shape)} in another; they cannot be compared")
+        raise ValueError(
+            f"output: has the shape {tuple(a.shape)} in one run and {tuple(b.shape)} in another; they cannot be compared"
+        )
     if math.prod(a.shape) == 0:
         return 0.0
     xp = namespace(a, b)

@@ -70,10 +70,16 @@ class RandomRounding(TorchDispatchMode):
         self._shaker = Shaker(seed)
         self._kept = {t.untyped_storage().data_ptr() for t in kept if t.device.type != "meta"}
 
-    def __torch_dispatch__(self, func: Any, types: Any, args: tuple[Any, ...] = (), kwargs: dict[str, Any] | None = None) -> Any:
+    def __torch_dispatch__(
+        self, func: Any, types: Any, args: tuple[Any, ...] = (), kwargs: dict[str, Any] | None = None
+    ) -> Any:
         kwargs = kwargs or {}
         result = func(*args, **kwargs)
-        if isinstance(func, torch._ops.OpOverload) and not func.is_view and any(floats(v) for v in pytree.tree_leaves((args, kwargs))):
+        if (
+            isinstance(func, torch._ops.OpOverload)
+            and not func.is_view
+            and any(floats(v) for v in pytree.tree_leaves((args, kwargs)))
+        ):
             for value in pytree.tree_leaves(result):
                 if floats(value) and value.untyped_storage().data_ptr() not in self._kept:
                     self._shaker.shake(value)
@@ -91,7 +97,12 @@ def own_roundoff(part: Part) -> float:
 
 
 def rounding_floors(
-    subject: Subject, leaves: Sequence[Any], base: Sequence[Part], samples: int = 3, seed: int = 0, run: Callable[..., list[Part]] | None = None
+    subject: Subject,
+    leaves: Sequence[Any],
+    base: Sequence[Part],
+    samples: int = 3,
+    seed: int = 0,
+    run: Callable[..., list[Part]] | None = None,
 ) -> list[float]:
     """For each part of the output, the largest change that rounding makes in so many tries: at least one roundoff of its largest entry.
 
@@ -101,11 +112,17 @@ def rounding_floors(
     floors = [own_roundoff(part) for part in base]
     for sample in range(samples):
         if subject.library == "torch":
-            kept = [*subject.call.parameters(), *subject.call.buffers()] if isinstance(subject.call, torch.nn.Module) else []
+            kept = (
+                [*subject.call.parameters(), *subject.call.buffers()]
+                if isinstance(subject.call, torch.nn.Module)
+                else []
+            )
             shaken = call(leaves, RandomRounding(seed + sample, kept))
         else:
             shaken = call(_perturbed(subject, leaves, base, seed + sample))
-        floors = [max(floor, largest_difference(a.value, b.value)) for floor, a, b in zip(floors, shaken, base, strict=True)]
+        floors = [
+            max(floor, largest_difference(a.value, b.value)) for floor, a, b in zip(floors, shaken, base, strict=True)
+        ]
     return floors
 
 

@@ -51,7 +51,9 @@ def choose_shifts(shifts: ShiftsLike, group: Translations, seed: int) -> Shifts:
         raise TypeError(f"shifts: got {shifts!r}; pass None, a number of draws, a list of shifts, or a subgroup")
     if isinstance(shifts, TranslationSubgroup):
         if shifts.group != group:
-            raise ValueError(f"shifts: is a subgroup of {shifts.group}, but x is shifted by {group}; make it with Translations({group.shape}).subgroup(strides)")
+            raise ValueError(
+                f"shifts: is a subgroup of {shifts.group}, but x is shifted by {group}; make it with Translations({group.shape}).subgroup(strides)"
+            )
         return _of_subgroup(shifts, f"shifts in {shifts}", seed)
     if hasattr(shifts, "__index__"):
         count = int(shifts.__index__())
@@ -59,7 +61,9 @@ def choose_shifts(shifts: ShiftsLike, group: Translations, seed: int) -> Shifts:
             raise ValueError(f"shifts: got {count}; draw at least one")
         return _draws(group.full(), count, "shifts", seed)
     if not isinstance(shifts, Iterable):
-        raise TypeError(f"shifts: got {type(shifts).__name__}; pass None, a number of draws, a list of shifts, or a subgroup")
+        raise TypeError(
+            f"shifts: got {type(shifts).__name__}; pass None, a number of draws, a list of shifts, or a subgroup"
+        )
     rows = []
     for shift in shifts:
         entries = shift.shifts if hasattr(shift, "shifts") else shift
@@ -72,7 +76,11 @@ def choose_shifts(shifts: ShiftsLike, group: Translations, seed: int) -> Shifts:
     values = np.asarray(rows, dtype=np.int64)
     distinct = len({tuple(row) for row in rows})
     complete = distinct == group.order
-    text = f"all {group.order:,} shifts" if complete else f"{len(rows):,} given shift{'s' if len(rows) > 1 else ''} of {group.order:,}"
+    text = (
+        f"all {group.order:,} shifts"
+        if complete
+        else f"{len(rows):,} given shift{'s' if len(rows) > 1 else ''} of {group.order:,}"
+    )
     return Shifts(values, text, complete, False)
 
 
@@ -80,7 +88,9 @@ def _of_subgroup(subgroup: TranslationSubgroup, noun: str, seed: int) -> Shifts:
     if subgroup.order > ALL:
         return _draws(subgroup, SAMPLE, noun, seed)
     values = np.asarray([g.shifts for g in subgroup.elements()], dtype=np.int64)
-    return Shifts(values, f"all {subgroup.order:,} {noun}" if subgroup.order > 1 else f"the only one of the {noun}", True, False)
+    return Shifts(
+        values, f"all {subgroup.order:,} {noun}" if subgroup.order > 1 else f"the only one of the {noun}", True, False
+    )
 
 
 def _draws(subgroup: TranslationSubgroup, count: int, noun: str, seed: int) -> Shifts:

@@ -56,7 +56,9 @@ class Subject:
             inputs, an argument on another device than the weights, axes that no argument has.
         """
         call = _callable(f)
-        args, kwargs = ((), dict(x)) if isinstance(x, Mapping) else (tuple(x), {}) if isinstance(x, (tuple, list)) else ((x,), {})
+        args, kwargs = (
+            ((), dict(x)) if isinstance(x, Mapping) else (tuple(x), {}) if isinstance(x, (tuple, list)) else ((x,), {})
+        )
         flat, spec = pytree.tree_flatten((args, kwargs))
         dummy = pytree.tree_unflatten(list(range(len(flat))), spec)
         labels = tuple(_label(path) for path, _ in pytree.tree_flatten_with_path(dummy)[0])
@@ -99,7 +101,11 @@ class Subject:
             with torch.no_grad(), within or nullcontext():
                 return self.call(*args, **kwargs)
         except Exception as error:
-            shapes = ", ".join(f"{n} {tuple(v.shape)}" for n, v in zip(self.labels, leaves or self.leaves, strict=True) if hasattr(v, "shape"))
+            shapes = ", ".join(
+                f"{n} {tuple(v.shape)}"
+                for n, v in zip(self.labels, leaves or self.leaves, strict=True)
+                if hasattr(v, "shape")
+            )
             error.add_note(f"raised by {self.name} when called on {shapes}")
             raise
 
@@ -111,7 +117,9 @@ class Subject:
         """The arrays in an output. Raises `ValueError` where there are none."""
         parts = parts_of(output)
         if not parts:
-            raise ValueError(f"f: has no tensor in its output (a {type(output).__name__}), so there is nothing to compare; return an array or a structure of arrays")
+            raise ValueError(
+                f"f: has no tensor in its output (a {type(output).__name__}), so there is nothing to compare; return an array or a structure of arrays"
+            )
         return parts
 
     def shifted(self, shift: Sequence[int], leaves: Sequence[Any] | None = None) -> list[Any]:
@@ -152,7 +160,10 @@ class Subject:
             expected = (3 * before.value.shape[0], *before.value.shape[1:])
             if before.value.shape[0] != count or tuple(part.value.shape) != tuple(expected):
                 return False
-            errors = (largest_difference(part.value[:count], before.value), largest_difference(part.value[2 * count :], before.value))
+            errors = (
+                largest_difference(part.value[:count], before.value),
+                largest_difference(part.value[2 * count :], before.value),
+            )
             if max(errors) > slack * floor:
                 return False
         return True
@@ -171,7 +182,9 @@ class Subject:
             found["device"] = f"{found['device']} ({torch.cuda.get_device_name(self.example.device)})"
             found["float32 matmul"] = str(torch.backends.cuda.matmul.fp32_precision)
             found["float32 convolution"] = str(torch.backends.cudnn.conv.fp32_precision)
-            found["cudnn"] = f"deterministic={torch.backends.cudnn.deterministic}, benchmark={torch.backends.cudnn.benchmark}"
+            found["cudnn"] = (
+                f"deterministic={torch.backends.cudnn.deterministic}, benchmark={torch.backends.cudnn.benchmark}"
+            )
         return found
 
 
@@ -182,10 +195,14 @@ def _callable(f: Any) -> Callable[..., Any]:
     if isinstance(f, type):
         raise TypeError(f"f: got the class {f.__name__}; pass an instance of it, or a function")
     if not callable(f):
-        raise TypeError(f"f: got {type(f).__name__}, which cannot be called; pass a torch module or a function of arrays")
+        raise TypeError(
+            f"f: got {type(f).__name__}, which cannot be called; pass a torch module or a function of arrays"
+        )
     if isinstance(f, torch.nn.Module):
         if f.training:
-            raise ValueError("f: is in training mode, where dropout and batch statistics make it no fixed function; call f.eval() first")
+            raise ValueError(
+                "f: is in training mode, where dropout and batch statistics make it no fixed function; call f.eval() first"
+            )
         training = next((name for name, part in f.named_modules() if part.training), None)
         if training:
             raise ValueError(f"f: its part {training} is in training mode; call f.eval() first")
@@ -204,7 +221,9 @@ def _label(path: tuple[Any, ...]) -> str:
     return name + str(pytree.keystr(rest[1:]))
 
 
-def _carriers(flat: Sequence[Any], labels: Sequence[str], axes: int | Iterable[int]) -> tuple[dict[int, tuple[int, ...]], tuple[int, ...], tuple[str, ...]]:
+def _carriers(
+    flat: Sequence[Any], labels: Sequence[str], axes: int | Iterable[int]
+) -> tuple[dict[int, tuple[int, ...]], tuple[int, ...], tuple[str, ...]]:
     """The leaves that the group acts on, with their dims; the sizes of those dims; and notes on the other leaves."""
     arrays = [i for i, v in enumerate(flat) if array_api_compat.is_array_api_obj(v)]
     if not arrays:
@@ -222,14 +241,20 @@ def _carriers(flat: Sequence[Any], labels: Sequence[str], axes: int | Iterable[i
         dims = normalize_axes(wanted, value.ndim)
         sizes = tuple(int(value.shape[d]) for d in dims)
         if 0 in sizes:
-            raise ValueError(f"axes: the dims {wanted} of {label} have the sizes {sizes}; an axis without entries has no shifts")
+            raise ValueError(
+                f"axes: the dims {wanted} of {label} have the sizes {sizes}; an axis without entries has no shifts"
+            )
         shape = shape or sizes
         if sizes == shape:
             moved[i] = dims
         else:
-            notes.append(f"{label} has the sizes {sizes} along {wanted}, not {shape}: it stays as it is under the shifts")
+            notes.append(
+                f"{label} has the sizes {sizes} along {wanted}, not {shape}: it stays as it is under the shifts"
+            )
     if not moved:
-        raise ValueError(f"axes: no argument has the dims {wanted}; the shapes are {[tuple(flat[i].shape) for i in arrays]}")
+        raise ValueError(
+            f"axes: no argument has the dims {wanted}; the shapes are {[tuple(flat[i].shape) for i in arrays]}"
+        )
     return moved, shape, tuple(notes)
 
 
@@ -246,20 +271,28 @@ def _require_torch(f: Any, flat: Sequence[Any], labels: Sequence[str]) -> None:
     """Refuse arguments that the module cannot take, and weights that make every comparison false."""
     for value, label in zip(flat, labels, strict=True):
         if isinstance(value, np.ndarray) or (array_api_compat.is_array_api_obj(value) and library(value) != "torch"):
-            raise TypeError(f"{label}: is a {type(value).__module__}.{type(value).__name__} and f a torch module; write torch.as_tensor({label})")
+            raise TypeError(
+                f"{label}: is a {type(value).__module__}.{type(value).__name__} and f a torch module; write torch.as_tensor({label})"
+            )
     parameters = list(f.named_parameters())
     for path, weight in parameters:
         if weight.device.type == "meta":
-            raise ValueError(f"f: its weight {path} is on the meta device, which holds no values; load the weights first")
+            raise ValueError(
+                f"f: its weight {path} is on the meta device, which holds no values; load the weights first"
+            )
         if weight.is_floating_point() or weight.is_complex():
             bad = int((~torch.isfinite(weight)).sum())
             if bad:
-                raise ValueError(f"f: its weight {path} holds {bad} NaN or infinite values of {weight.numel()}; load sound weights")
+                raise ValueError(
+                    f"f: its weight {path} holds {bad} NaN or infinite values of {weight.numel()}; load sound weights"
+                )
     homes = {weight.device for _, weight in parameters}
     for value, label in zip(flat, labels, strict=True):
         if isinstance(value, torch.Tensor) and len(homes) == 1 and value.device not in homes:
             (home,) = homes
-            raise ValueError(f"{label}: is on {value.device} and the weights of f are on {home}; write {label}.to({str(home)!r})")
+            raise ValueError(
+                f"{label}: is on {value.device} and the weights of f are on {home}; write {label}.to({str(home)!r})"
+            )
 
 
 def _copied(leaf: Any) -> Any:

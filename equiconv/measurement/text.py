@@ -18,7 +18,10 @@ def describe(m: Measurement) -> str:
     """The measurement as text of several lines."""
     shapes = ", ".join(str(s) for s in m.input_shapes)
     place = ", ".join(v if k in ("library", "device", "dtype") else f"{k}: {v}" for k, v in m.environment.items())
-    lines = [f"measurement of {m.name} on {shapes}, shifted along the dims {m.axes} of sizes {m.shape} ({place})", f"  {m.chosen}"]
+    lines = [
+        f"measurement of {m.name} on {shapes}, shifted along the dims {m.axes} of sizes {m.shape} ({place})",
+        f"  {m.chosen}",
+    ]
     if m.incomparable:
         lines.append(
             f"  {m.incomparable} of {len(m.errors)} are not comparable: the output's grid has no place for them (a grid of m points moves by k·m/n, which must be an integer)"
@@ -38,9 +41,13 @@ def _errors(m: Measurement) -> list[str]:
         f"  {'largest error':24}{m.worst:>10.2e}{m.percentile99:>10.2e}{m.median:>10.2e}   rounding floor {m.floor:.2e}, largest entry {m.scale:.3g}",
     ]
     beyond, compared = int(m.beyond_rounding.sum()), len(m.errors) - m.incomparable
-    lines.append(f"  {beyond} of {compared} beyond rounding (more than {BEYOND:.0f} rounding floors); worst at the shift {m.worst_shift}")
+    lines.append(
+        f"  {beyond} of {compared} beyond rounding (more than {BEYOND:.0f} rounding floors); worst at the shift {m.worst_shift}"
+    )
     if m.rate_bound is not None:
-        lines.append(f"  0 failures in {compared} uniform draws: at 95 %, fewer than {m.rate_bound:.2%} of all shifts fail on this input")
+        lines.append(
+            f"  0 failures in {compared} uniform draws: at 95 %, fewer than {m.rate_bound:.2%} of all shifts fail on this input"
+        )
     if len(m.outputs) > 1:
         for o in m.outputs:
             known = o.errors[~_isnan(o.errors)]
@@ -65,9 +72,13 @@ def _predictions(m: Measurement) -> list[str]:
         f"{c.flipped_shifts} of {c.shifts} shifts flip one"
     ]
     if c.accuracy is not None:
-        lines.append(f"    accuracy {c.accuracy:.2%} unshifted, {c.shifted_accuracy:.2%} over shifts, {c.worst_shift_accuracy:.2%} under every shift measured")
+        lines.append(
+            f"    accuracy {c.accuracy:.2%} unshifted, {c.shifted_accuracy:.2%} over shifts, {c.worst_shift_accuracy:.2%} under every shift measured"
+        )
     if c.flip_bound is not None:
-        lines.append(f"    no flip in {c.shifts} uniform draws: at 95 %, fewer than {c.flip_bound:.2%} of all shifts flip a prediction")
+        lines.append(
+            f"    no flip in {c.shifts} uniform draws: at 95 %, fewer than {c.flip_bound:.2%} of all shifts flip a prediction"
+        )
     return lines
 
 
@@ -76,7 +87,11 @@ def _layers(m: Measurement) -> list[str]:
     header = "".join(f"{str(s):>14}" for s in m.layer_shifts)
     lines = [f"  per layer, in {m.layer_dtype}, error under the shift", f"    {'':{width}}{header}{'floor':>10}"]
     marked = {id(row) for i in range(len(m.layer_shifts)) if (row := m.first_break(i))}
-    shown = m.layers if len(m.layers) <= _ROWS else [*(r for r in m.layers[:-2] if id(r) in marked or r in m.layers[: _ROWS - 4]), *m.layers[-2:]]
+    shown = (
+        m.layers
+        if len(m.layers) <= _ROWS
+        else [*(r for r in m.layers[:-2] if id(r) in marked or r in m.layers[: _ROWS - 4]), *m.layers[-2:]]
+    )
     for row in shown:
         cells = "".join(f"{_cell(row, i):>14}" for i in range(len(m.layer_shifts)))
         lines.append(f"    {row.label:{width}}{cells}{row.floor:>10.1e}")
@@ -87,7 +102,11 @@ def _layers(m: Measurement) -> list[str]:
         if broken is None:
             lines.append(f"    {shift}: every layer follows it")
             continue
-        how = "has no place for it (a stride)" if math.isnan(broken.errors[i]) else f"is the first that does not follow it: error {broken.errors[i]:.2e}"
+        how = (
+            "has no place for it (a stride)"
+            if math.isnan(broken.errors[i])
+            else f"is the first that does not follow it: error {broken.errors[i]:.2e}"
+        )
         lines.append(f"    {shift}: {broken.label} {how}" + (f"\n      {broken.source}" if broken.source else ""))
     return lines
 

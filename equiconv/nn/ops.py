@@ -13,8 +13,10 @@ lists the last axis first.)
 
 Because it is one operation, an exported graph keeps it whole, a rule of the certifier reads it as it is written, and
 how it is computed (`direct`, `spectral`) may depend on sizes without a trace of that in the graph. It has a fake (meta)
-kernel, gradients of every order, and batching rules. Autocasting is the business of the layers' function,
-`equiconv.nn.circular_conv`: called by itself, the operation computes in the dtype that it is given.
+kernel, gradients of every order, and batching rules. (`torch.func.grad` and forward-mode derivatives do not reach
+custom operations in torch: differentiate with `torch.autograd`, and map with `torch.func.vmap` or `is_grads_batched`.)
+Autocasting is the business of the layers' function, `equiconv.nn.circular_conv`: called by itself, the operation
+computes in the dtype that it is given.
 
 **Gradients.** With T(x, w, g) = Σ g·conv(x, w), linear in each argument, the three operations are the three partial
 gradients: conv(x, w) = ∂T/∂g, input_adjoint(g, w) = ∂T/∂x and weight_adjoint(g, x) = ∂T/∂w. Hence the gradients of each

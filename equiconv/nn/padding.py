@@ -44,8 +44,12 @@ def circular_pad(x: Tensor, padding: Sequence[int]) -> Tensor:
                 f"padding {left}, {right} leaves nothing along dim {dim} of x, whose shape is {tuple(x.shape)}; "
                 f"a periodic signal has at least one sample"
             )
-    once = all(max(pair) <= x.shape[dim] for dim, pair in zip(range(-1, -x.ndim - 1, -1), pairs, strict=False))
-    # torch pads the last 1 to 3 dims of a signal that has a channel dim, and a batch dim or none.
+    once = all(
+        0 <= min(pair) <= max(pair) <= x.shape[dim]
+        for dim, pair in zip(range(-1, -x.ndim - 1, -1), pairs, strict=False)
+    )
+    # torch pads the last 1 to 3 dims of a signal that has a channel dim, and a batch dim or none. (It accepts some
+    # negative paddings too, and returns uninitialised memory for (-4, 3) on 4 samples.)
     if once and x.ndim - len(pairs) in (1, 2) and len(pairs) <= 3:
         return F.pad(x, tuple(padding), mode="circular")
     for dim, (left, right) in zip(range(-1, -x.ndim - 1, -1), pairs, strict=False):

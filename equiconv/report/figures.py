@@ -24,6 +24,15 @@ def percent(share: float | None) -> str:
     return "" if share is None else f"{100 * share:.1f} %"
 
 
+def percent_small(share: float) -> str:
+    """A share that may be far below a percent.
+
+    >>> percent_small(3.3e-7), percent_small(0.25)
+    ('0.000033 %', '25 %')
+    """
+    return "0 %" if share == 0 else f"{100 * share:.2g} %" if share >= 1e-4 else f"{100 * share:.{1 - math.floor(math.log10(100 * share))}f} %"
+
+
 def _subgroup(side: Side) -> str:
     c = side.certificate
     return "" if c is None else "undecided" if c.kind == "undecided" else f"{strides_text(c.strides, c.shape)} ({c.kind})"

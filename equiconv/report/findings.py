@@ -54,14 +54,13 @@ def share(strides: Sequence[int], shape: Sequence[int]) -> str:
 def strides_words(strides: Sequence[int], shape: Sequence[int]) -> str:
     """The subgroup in plain words.
 
-    >>> strides_words((32, 1), (224, 224))
-    'multiples of 32 in height, any number in width'
+    >>> strides_words((32, 1), (224, 224)), strides_words((4, 4), (8, 8))
+    ('multiples of 32 in height and any number in width', 'multiples of 4 in height and width')
     """
-    names = axis_labels(len(shape))
-    return ", ".join(
-        f"{'none' if s == n and n > 1 else 'any number' if s == 1 else f'multiples of {s}'} in {name}"
-        for s, n, name in zip(strides, shape, names, strict=True)
-    )
+    groups: dict[str, list[str]] = {}
+    for s, n, name in zip(strides, shape, axis_labels(len(shape)), strict=True):
+        groups.setdefault("0" if s == n and n > 1 else "any number" if s == 1 else f"multiples of {s}", []).append(name)
+    return " and ".join(f"{amount} in {_list(names)}" for amount, names in groups.items())
 
 
 def axis_labels(rank: int) -> list[str]:
@@ -81,13 +80,13 @@ def headline(certificate: Certificate, name: str) -> str:
     if c.kind == "none":
         if c.exact:
             return (
-                f"{name} respects no circular shift of its input but the shift by 0: each of the {total - 1:,} others "
-                "fails on some input, which was proved by running it."
+                f"{name} respects no circular shift of its input: for each of the {total - 1:,} there are, "
+                "some input breaks the symmetry."
             )
-        return f"No circular shift of its input but the shift by 0 is proved safe for {name}; not every other one was refuted."
+        return f"No circular shift of its input but that by 0 is proved safe for {name}, and not every other one is refuted."
     verb = {"invariant": "does not change", "equivariant": "moves along"}[c.kind]
     shifts = _under(c.strides, shape)
-    tail = ", and under no larger subgroup" if c.exact and order_of(c.strides, shape) < total else ""
+    tail = "; under no larger subgroup" if c.exact and order_of(c.strides, shape) < total else ""
     lower = "" if c.exact else " (proved; a larger subgroup was not refuted)"
     return f"The output of {name} {verb} under {shifts}{tail}{lower}."
 
@@ -96,7 +95,7 @@ def _under(strides: Sequence[int], shape: Sequence[int]) -> str:
     total, held = math.prod(shape), order_of(strides, shape)
     if held == total:
         return f"every one of the {total:,} circular shifts of its input"
-    return f"the {held:,} of {total:,} circular shifts of its input in {strides_text(strides, shape)}, {strides_words(strides, shape)}"
+    return f"{held:,} of the {total:,} circular shifts of its input: {strides_words(strides, shape)}, {strides_text(strides, shape)}"
 
 
 def mendable(certificate: Certificate) -> bool:
@@ -144,21 +143,21 @@ def breaks(certificate: Certificate) -> list[str]:
         sentences.append(f"{_count(len(pads), 'padding')} ({kinds}) {what}: {_modules(pads)}.{each} would leave {least}.")
     for cause in dict.fromkeys(o.cause for o in c.obstacles if not o.removable):
         found = [o for o in c.obstacles if o.cause == cause and not o.removable]
-        steps: dict[str, list[str]] = {}
+        left: dict[str, list[str]] = {}
         for o in found:
-            steps.setdefault(f"{strides_text(o.before, shape)} → {strides_text(o.after, shape)}", []).append(o.module or "the model itself")
-        costs = [f"{_list(list(dict.fromkeys(modules)))} ({step})" for step, modules in steps.items()]
-        sentences.append(f"{_count(len(found), _CAUSES.get(cause, cause.replace('_', ' ')))} {_EFFECTS.get(cause, 'cost symmetry')}: {_list(costs)}.")
+            left.setdefault(strides_text(o.after, shape), []).append(o.module or "the model itself")
+        costs = [f"{_list(list(dict.fromkeys(modules)))} ({after})" for after, modules in left.items()]
+        noun, one, many = _CAUSES.get(cause, (f"obstacle of the kind “{cause.replace('_', ' ')}”", "leaves", "leave"))
+        sentences.append(f"{_count(len(found), noun)} {one if len(found) == 1 else many}: {_list(costs)}.")
     return sentences
 
 
-#: How a sentence names a cause, and what it does; any other cause is named as it is.
-_CAUSES = {"stride": "stride", "ceil_mode": "overhanging window", "constant": "constant", "crop": "crop", "resampling": "resampling", "mismatch": "mismatch"}
-_EFFECTS = {
-    "stride": "let only shifts by whole steps through",
-    "ceil_mode": "see fewer entries at the edge than elsewhere",
-    "constant": "do not move with the image",
-    "crop": "leave out a part of the image",
+#: How a sentence names a cause, and what one of them, or several, do; what is left of the subgroup follows.
+_CAUSES = {
+    "stride": ("stride", "lets only coarser shifts through", "let only coarser shifts through"),
+    "ceil_mode": ("overhanging window", "sees less at the edge than elsewhere, which leaves", "see less at the edge than elsewhere, which leaves"),
+    "constant": ("constant", "does not move with the image, which leaves", "do not move with the image, which leaves"),
+    "crop": ("crop", "leaves out a part of the image, which leaves", "leave out a part of the image, which leaves"),
 }
 
 

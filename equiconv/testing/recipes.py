@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import Any, TypeAlias
 
 import numpy as np
 import torch
@@ -13,11 +13,13 @@ import torch
 from equiconv.arrays import Array, device, dtype_name, library, namespace, to_numpy
 from equiconv.testing.strategies import Pixels
 
-__all__ = ["Dense", "Recipe", "Sparse", "build", "nonzero_pixels"]
+__all__ = ["LITERAL", "Dense", "Recipe", "Sparse", "build", "imports", "lines", "literal", "nonzero_pixels", "rolled"]
 
-#: An array with at most this many non-zero entries is written out, entry by entry.
+#: An array with at most this many non-zero entries is written out, entry by entry; one with at most `_WHOLE` as a whole.
 LITERAL = 48
-_LARGEST = 3  # of the integers that dense inputs are drawn from
+_WHOLE = 256
+#: The largest of the integers that dense inputs are drawn from.
+_LARGEST = 3
 
 
 @dataclass(frozen=True)
@@ -29,9 +31,9 @@ class Sparse:
 
 @dataclass(frozen=True)
 class Dense:
-    """An array that is given (seed None), or of seeded random integers from −3 to 3; then rounded, cut to a box (zero outside it), and rolled.
+    """The given array (seed None) or seeded random integers from −3 to 3; rounded, cut to a box, then rolled.
 
-    box: (start, stop) for each dim; None is all of it. offset: (dims, amounts) of the roll.
+    box: (start, stop) for each dim, zero outside; None is all of it. offset: (dims, amounts) of the roll.
     """
 
     seed: int | None
@@ -40,25 +42,22 @@ class Dense:
     offset: tuple[tuple[int, ...], tuple[int, ...]] | None = None
 
 
-Recipe = Sparse | Dense
+Recipe: TypeAlias = Sparse | Dense
 
 
 def build(recipe: Recipe, like: Array) -> Array:
-    """The array of a recipe, in the shape, dtype, device and library of `like`, which is also what a given one starts from."""
+    """The array of a recipe in the shape, dtype, device and library of `like`, which is also the given one.
+
+    >>> build(Sparse((((1,), -2),)), np.zeros(3))
+    array([ 0., -2.,  0.])
+    """
     xp = namespace(like)
     zeros = xp.zeros(tuple(like.shape), dtype=like.dtype, device=device(like))
     if isinstance(recipe, Sparse):
         for index, value in recipe.pixels:
             zeros[index] = value
         return zeros
-    if recipe.seed is None:
-        values = xp.asarray(like.detach() if isinstance(like, torch.Tensor) else like, copy=True)
-    elif library(like) == "torch":
-        drawn = torch.randint(-_LARGEST, _LARGEST + 1, tuple(like.shape), generator=_generator(recipe.seed))
-        values = drawn.to(like.device, like.dtype)
-    else:
-        drawn = np.random.default_rng(recipe.seed).integers(-_LARGEST, _LARGEST + 1, tuple(like.shape))
-        values = xp.astype(xp.asarray(drawn, device=device(like)), like.dtype)
+    values = _values(recipe.seed, like)
     if recipe.rounded:
         values = xp.round(values)
     if recipe.box is not None:
@@ -70,15 +69,30 @@ def build(recipe: Recipe, like: Array) -> Array:
     return values
 
 
+def _values(seed: int | None, like: Array) -> Array:
+    xp, shape = namespace(like), tuple(like.shape)
+    if seed is None:
+        return xp.asarray(like.detach() if isinstance(like, torch.Tensor) else like, copy=True)
+    if isinstance(like, torch.Tensor):
+        generator = torch.Generator().manual_seed(seed)
+        return torch.randint(-_LARGEST, _LARGEST + 1, shape, generator=generator).to(like.device, like.dtype)
+    drawn = np.random.default_rng(seed).integers(-_LARGEST, _LARGEST + 1, shape)
+    return xp.astype(xp.asarray(drawn, device=device(like)), like.dtype)
+
+
 def rolled(recipe: Recipe, dims: Sequence[int], amounts: Sequence[int], shape: Sequence[int]) -> Recipe:
-    """The recipe of the same array, rolled by `amounts` along `dims`."""
+    """The recipe of the same array, of this shape, rolled by `amounts` along `dims`.
+
+    >>> rolled(Sparse((((0, 2), 1),)), (1,), (2,), (3, 3))
+    Sparse(pixels=(((0, 1), 1),))
+    """
     if isinstance(recipe, Sparse):
-        move = dict(zip(dims, amounts, strict=True))
-        pixels = (
-            (tuple((i + move.get(d, 0)) % n for d, (i, n) in enumerate(zip(index, shape, strict=True))), value)
+        moves = dict(zip(dims, amounts, strict=True))
+        moved = [
+            (tuple((i + moves.get(d, 0)) % n for d, (i, n) in enumerate(zip(index, shape, strict=True))), value)
             for index, value in recipe.pixels
-        )
-        return Sparse(tuple(sorted(pixels)))
+        ]
+        return Sparse(tuple(sorted(moved, key=lambda pixel: pixel[0])))
     before = recipe.offset[1] if recipe.offset else (0,) * len(dims)
     total = tuple((a + b) % shape[d] for a, b, d in zip(before, amounts, dims, strict=True))
     return replace(recipe, offset=(tuple(dims), total) if any(total) else None)
@@ -89,30 +103,38 @@ def nonzero_pixels(value: Array, most: int) -> Pixels | None:
     host = to_numpy(value)
     if np.count_nonzero(host) > most:
         return None
-    return tuple((tuple(int(i) for i in index), _plain(host[tuple(index)])) for index in np.argwhere(host))
+    return tuple((tuple(int(i) for i in index), _number(host[tuple(index)])) for index in np.argwhere(host))
 
 
-def _plain(value: Any) -> Any:
+def _number(value: Any) -> Any:
     number = value.item()
-    return int(number) if not isinstance(number, complex) and number == int(number) else number
+    whole = not isinstance(number, complex) and math.isfinite(number) and number == int(number)
+    return int(number) if whole else number
 
 
-def _generator(seed: int) -> torch.Generator:
-    return torch.Generator().manual_seed(seed)
+# Lines ---------------------------------------------------------------------------------------------------------------
 
 
-# Lines ------------------------------------------------------------------------------------------------------------------
+def imports(like: Array) -> list[str]:
+    """The imports that `lines` needs."""
+    return [f"import {word}" for word in dict.fromkeys([library(like), *([] if _is_torch(like) else ["numpy"])])]
 
 
 def lines(recipe: Recipe, like: Array, name: str) -> list[str]:
-    """Lines that bind `name` to the recipe's array, with torch or numpy (or cupy) imported under its own name."""
+    """Lines that bind `name` to the recipe's array.
+
+    >>> lines(Sparse((((1,), -2),)), np.zeros(3), "x")
+    ['x = numpy.zeros((3,), dtype=numpy.float64)', 'x[1] = -2']
+    """
     lib = library(like)
     pixels = recipe.pixels if isinstance(recipe, Sparse) else nonzero_pixels(build(recipe, like), LITERAL)
-    zeros = f"{lib}.zeros({tuple(like.shape)}, dtype={lib}.{dtype_name(like.dtype)}{_where(like)})"
-    if pixels is not None:
-        return [f"{name} = {zeros}", *(f"{name}[{', '.join(map(str, index))}] = {value!r}" for index, value in pixels)]
-    assert isinstance(recipe, Dense)
-    found = _source(recipe, like, name)
+    if pixels is not None or isinstance(recipe, Sparse):
+        zeros = f"{name} = {lib}.zeros({tuple(like.shape)}, dtype={lib}.{dtype_name(like.dtype)}{_where(like)})"
+        return [zeros, *(f"{name}[{', '.join(map(str, index))}] = {value!r}" for index, value in pixels or ())]
+    whole = literal(build(recipe, like), _WHOLE)
+    if whole is not None:
+        return [f"{name} = {whole}"]
+    found = [_source(recipe, like, name)]
     if recipe.rounded:
         found.append(f"{name} = {lib}.round({name})")
     if recipe.box is not None:
@@ -123,39 +145,33 @@ def lines(recipe: Recipe, like: Array, name: str) -> list[str]:
     return found
 
 
-def _source(recipe: Dense, like: Array, name: str) -> list[str]:
+def _source(recipe: Dense, like: Array, name: str) -> str:
     lib, shape, dtype = library(like), tuple(like.shape), dtype_name(like.dtype)
     if recipe.seed is None:
-        return [f"# bind {name} to the input that was given: {shape}, {dtype}; it cannot be written out in a few lines"]
-    if lib == "torch":
-        drawn = f"torch.randint({-_LARGEST}, {_LARGEST + 1}, {shape}, generator=torch.Generator().manual_seed({recipe.seed}))"
+        return f"# first bind {name} to the input that was given, {shape} {dtype}: its values matter, and are too many to list"
+    bounds = f"{-_LARGEST}, {_LARGEST + 1}, {shape}"
+    if _is_torch(like):
         home = f"{str(like.device)!r}, " if like.device.type != "cpu" else ""
-        return [f"{name} = {drawn}.to({home}torch.{dtype})"]
-    drawn = f"numpy.random.default_rng({recipe.seed}).integers({-_LARGEST}, {_LARGEST + 1}, {shape})"
-    return [f"{name} = {lib}.asarray({drawn}).astype({lib}.{dtype})"]
+        drawn = f"torch.randint({bounds}, generator=torch.Generator().manual_seed({recipe.seed}))"
+        return f"{name} = {drawn}.to({home}torch.{dtype})"
+    return f"{name} = {lib}.asarray(numpy.random.default_rng({recipe.seed}).integers({bounds})).astype({lib}.{dtype})"
+
+
+def literal(value: Array, most: int = LITERAL) -> str | None:
+    """A small array as an expression; None where it has more than `most` entries, or is not finite."""
+    if math.prod(value.shape) > most:
+        return None
+    host, lib = to_numpy(value), library(value)
+    if host.dtype.kind in "fc" and not np.isfinite(host).all():
+        return None
+    word = "bool" if host.dtype.kind == "b" else dtype_name(value.dtype)
+    dtype = f"{lib}.{word}" if lib == "torch" or word != "bool" else "bool"
+    return f"{lib}.{'tensor' if lib == 'torch' else 'array'}({host.tolist()!r}, dtype={dtype}{_where(value)})"
+
+
+def _is_torch(value: Array) -> bool:
+    return isinstance(value, torch.Tensor)
 
 
 def _where(like: Array) -> str:
-    return f", device={str(like.device)!r}" if isinstance(like, torch.Tensor) and like.device.type != "cpu" else ""
-
-
-def imports(like: Array) -> list[str]:
-    """The imports that `lines` needs."""
-    return ["import torch"] if library(like) == "torch" else list(dict.fromkeys([f"import {library(like)}", "import numpy"]))
-
-
-def literal(value: Any) -> str | None:
-    """A small array of any dtype as an expression, for arguments that do not move; None where it is too large to be one."""
-    lib = library(value)
-    if math.prod(value.shape) > LITERAL:
-        return None
-    host = to_numpy(value)
-    if host.dtype.kind in "fc" and not np.isfinite(host).all():
-        return None
-    maker = "torch.tensor" if lib == "torch" else f"{lib}.array"
-    return f"{maker}({host.tolist()!r}, dtype={lib}.{_dtype_word(value)}{_where(value)})"
-
-
-def _dtype_word(value: Array) -> str:
-    word = dtype_name(value.dtype)
-    return "bool" if word in ("bool", "bool_") else word
+    return f", device={str(like.device)!r}" if _is_torch(like) and like.device.type != "cpu" else ""

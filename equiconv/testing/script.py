@@ -1,4 +1,7 @@
-"""The lines that, pasted into a fresh interpreter, reproduce a counterexample. They need the function and its array library, and not equiconv."""
+"""The lines that, pasted into a fresh interpreter, reproduce a counterexample.
+
+They need the function and its array library, and not equiconv.
+"""
 
 from __future__ import annotations
 
@@ -9,6 +12,7 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import array_api_compat
+from torch.utils import _pytree as pytree
 
 from equiconv.arrays import is_complex, library
 from equiconv.measurement.outputs import Part
@@ -20,17 +24,18 @@ __all__ = ["locate", "write_script"]
 _PLACE = re.compile(r"^(?P<module>[A-Za-z_][\w.]*):(?P<rest>[A-Za-z_].*)$")
 
 
-def locate(f: Any, name: str | None) -> list[str]:
-    """Lines that bind `model` to f.
+def locate(f: Any, name: str | None, word: str = "model") -> list[str]:
+    """Lines that bind `word` to f.
 
-    name: ``"package.module:expression"``, lines of Python that bind ``model``, or an expression without imports; None looks for f in the modules that are loaded: a function
-    under its own name, an instance as an attribute of the module of its class. Where it is found nowhere, a comment says what to bind.
+    name: ``"package.module:expression"``, lines of Python that bind ``model``, or an expression without imports. None
+    looks for f itself in modules that can be imported: a function under its own name, an instance as an attribute of the
+    module of its class. Where it is found nowhere, a comment says what to bind.
 
     Raises `ValueError` for a name that is no Python.
 
-    >>> import math
-    >>> locate(math.fsum, None), locate(math.fsum, "math:fsum")
-    (['from math import fsum as model'], ['from math import fsum', 'model = fsum'])
+    >>> import statistics
+    >>> locate(statistics.fmean, None), locate(None, "torch.nn:ReLU()")
+    (['from statistics import fmean as model'], ['from torch.nn import ReLU', 'model = ReLU()'])
     """
     if name is not None:
         return _named(name)
@@ -38,11 +43,12 @@ def locate(f: Any, name: str | None) -> list[str]:
     if found is not None:
         module, attribute = found
         head, _, rest = attribute.partition(".")
-        return [f"from {module} import {head} as model"] if not rest else [f"from {module} import {head}", f"model = {attribute}"]
+        if rest:
+            return [f"from {module} import {head}", f"{word} = {attribute}"]
+        return [f"from {module} import {head} as {word}" if head != word else f"from {module} import {head}"]
     kind = getattr(f, "__qualname__", None) or type(f).__qualname__
     weights = sum(p.numel() for p in f.parameters()) if hasattr(f, "parameters") else 0
-    with_weights = f" with its {weights:,} weights" if weights else ""
-    return [f"# bind `model` to the function that was falsified first: {kind}{with_weights}"]
+    return [f"# first bind `{word}` to {kind}" + (f" as it was given, with its {weights:,} weights" if weights else "")]
 
 
 def _named(name: str) -> list[str]:
@@ -50,7 +56,7 @@ def _named(name: str) -> list[str]:
     if match and "\n" not in name.strip():
         head = re.split(r"\W", match["rest"], maxsplit=1)[0]
         found = [f"from {match['module']} import {head}", f"model = {match['rest']}"]
-    elif re.search(r"^\s*model\s*=[^=]", name, re.MULTILINE) or re.search(r"\bas model\s*$", name, re.MULTILINE):
+    elif re.search(r"^model\s*=[^=]|\bimport model\b|\bas model\s*$|^def model\b", name, re.MULTILINE):
         found = name.strip("\n").splitlines()
     else:
         found = [f"model = {name.strip()}"]
@@ -65,18 +71,17 @@ def _named(name: str) -> list[str]:
 
 def _importable(f: Any) -> tuple[str, str] | None:
     """Module and attribute under which an import finds this very object."""
-    named = getattr(f, "__module__", None), getattr(f, "__qualname__", None)
-    if all(isinstance(part, str) for part in named):
-        module, attribute = str(named[0]), str(named[1])
+    module, attribute = getattr(f, "__module__", None), getattr(f, "__qualname__", None)
+    if isinstance(module, str) and isinstance(attribute, str):
         if module != "__main__" and "<" not in attribute and _resolves(module, attribute, f):
             return module, attribute
-    home = type(f).__module__
-    if home in ("__main__", "builtins"):
         return None
-    for attribute, value in vars(sys.modules.get(home, object())).items() if home in sys.modules else ():
-        if value is f and attribute.isidentifier():
-            return home, attribute
-    return None
+    home = sys.modules.get(type(f).__module__)
+    if home is None or home.__name__ in ("__main__", "builtins"):
+        return None
+    return next(
+        ((home.__name__, word) for word, value in vars(home).items() if value is f and word.isidentifier()), None
+    )
 
 
 def _resolves(module: str, attribute: str, f: Any) -> bool:
@@ -97,47 +102,38 @@ def write_script(
     roll: tuple[tuple[int, ...], tuple[int, ...]] | None,
     action: Callable[..., Any] | None,
     law: str,
-    error: float,
-    floor: float,
+    found: str,
     name: str | None,
 ) -> str:
     """The script.
 
-    recipes: for each argument that moves. part: the output to compare. roll: (dims, amounts) by which it should roll, None where it stays. action: the function that says
-    what it should be, where the caller gave one.
+    recipes: for each argument that moves. part: the output to compare. roll: (dims, amounts) by which it should roll,
+    None where it stays. action: the function that says what it should be, where the caller gave one. found: what was
+    found, to be printed beside what the script finds.
     """
-    like = subject.example
-    lib = library(like)
-    text = list(dict.fromkeys([*imports(like), *locate(subject.f, name)]))
+    lib, shift = library(subject.example), tuple(shift)
     names = _argument_names(subject)
+    text = list(dict.fromkeys([*imports(subject.example), *locate(subject.f, name)]))
     for index, word in names.items():
         if index in recipes:
+            dims = tuple(d - subject.leaves[index].ndim for d in subject.moved[index])
             text += lines(recipes[index], subject.leaves[index], word)
-    moved = [names[i] for i in subject.moved]
-    for index in subject.moved:
-        dims = tuple(d - subject.leaves[index].ndim for d in subject.moved[index])
-        text.append(f"{names[index]}_moved = {lib}.roll({names[index]}, {tuple(shift)}, {dims})  # S {names[index]}")
-    for index, word in names.items():
-        if index not in recipes:
+            text.append(f"S_{word} = {lib}.roll({word}, {shift}, {dims})")
+        else:
             expression = literal(subject.leaves[index])
-            text.append(f"{word} = {expression}" if expression else f"# bind {word} to {subject.labels[index]} as it was given")
-    before, after = _call(subject, names, ""), _call(subject, {i: f"{w}_moved" if i in subject.moved else w for i, w in names.items()}, "")
-    calls = [f"expected = model({before}){part.path}", f"got = model({after}){part.path}"]
+            text.append(f"{word} = {expression}" if expression else f"# first bind {word} to {subject.labels[index]}")
+    before = f"model({_call(subject, names)})"
+    after = f"model({_call(subject, {i: f'S_{w}' if i in recipes else w for i, w in names.items()})})"
     if action is not None:
-        calls[0] = f"expected = action({tuple(shift)}, model({before})){part.path}"
-        text += [line for line in locate_as(action, "action")]
-    text += ["with torch.no_grad():", *(f"    {line}" for line in calls)] if lib == "torch" else calls
+        text += locate(action, None, "action")
+        before = f"action({shift}, {before})"
+    runs = [f"expected, got = {before}{part.path}, {after}{part.path}"]
+    text += ["with torch.no_grad():", f"    {runs[0]}"] if lib == "torch" else runs
     if roll is not None:
         text.append(f"expected = {lib}.roll(expected, {roll[1]}, {roll[0]})")
-    text.append(_error_line(part, lib))
-    text.append(f'print(f"{law} fails for the shift {tuple(shift)}: error {{error:.6g}} (found: {error:.6g}; rounding explains {floor:.2g})")')
-    del moved
+    text.append(_error(part, lib))
+    text.append(f'print(f"{law} fails for S = shift by {shift}: error {{error:.6g}} ({found})")')
     return "\n".join(text) + "\n"
-
-
-def locate_as(f: Any, word: str) -> list[str]:
-    """Lines that bind another word to a function."""
-    return [re.sub(r"\bmodel\b", word, line) for line in locate(f, None)]
 
 
 def _argument_names(subject: Subject) -> dict[int, str]:
@@ -145,23 +141,26 @@ def _argument_names(subject: Subject) -> dict[int, str]:
     return {arrays[0]: "x"} if len(arrays) == 1 else {i: f"x{position}" for position, i in enumerate(arrays)}
 
 
-def _call(subject: Subject, names: Mapping[int, str], _: str) -> str:
-    from torch.utils import _pytree as pytree
+class _Word(str):
+    """A name that prints as itself."""
 
-    class Word(str):
-        """A name that prints as itself."""
+    __slots__ = ()
 
-        def __repr__(self) -> str:
-            return str(self)
+    def __repr__(self) -> str:
+        return str(self)
 
-    values = [Word(names[i]) if i in names else v for i, v in enumerate(subject.leaves)]
+
+def _call(subject: Subject, names: Mapping[int, str]) -> str:
+    """The arguments of the call as Python, arrays by name."""
+    values = [_Word(names[i]) if i in names else v for i, v in enumerate(subject.leaves)]
     args, kwargs = pytree.tree_unflatten(values, subject.spec)
     return ", ".join([*(repr(a) for a in args), *(f"{k}={v!r}" for k, v in kwargs.items())])
 
 
-def _error_line(part: Part, lib: str) -> str:
+def _error(part: Part, lib: str) -> str:
     if lib == "torch":
         wide = "" if is_complex(part.value) else ".double()"
         return f"error = (got{wide} - expected{wide}).abs().max().item()"
     dtype = "complex" if is_complex(part.value) else "float"
-    return f"error = abs({lib}.asarray(got, dtype={dtype}) - {lib}.asarray(expected, dtype={dtype})).max()"
+    got, expected = (f"{lib}.asarray({word}, dtype={dtype})" for word in ("got", "expected"))
+    return f"error = float(abs({got} - {expected}).max())"

@@ -169,3 +169,62 @@ def test_files_are_looked_at_before_the_model(tmp_path: Path) -> None:
         assert status == REFUSED
         assert f"{option}: the folder" in error
     assert not (tmp_path / "loaded").exists()
+
+
+def test_measure(nets: str, tmp_path: Path) -> None:
+    saved = tmp_path / "m.json"
+    status, out, _ = run("measure", f"{nets}:circular", "--shape", "1x3x8x8", "--json", str(saved))
+    assert status == ANSWERED
+    assert "64 shifts" in out
+    assert json.loads(saved.read_text())
+
+
+def test_falsify(nets: str) -> None:
+    status, out, _ = run("falsify", f"{nets}:zeros", "--size", "8")
+    assert status == ANSWERED
+    assert "f(S x)" in out
+    assert f"prepare('{nets}:zeros'" in out  # the lines to paste say how the network was made
+    status, out, _ = run("falsify", "torch.nn:ReLU", "--size", "4")
+    assert status == ANSWERED
+    assert "no counterexample was found" in out
+
+
+def test_the_recipe_builds_the_same_network(nets: str, tmp_path: Path) -> None:
+    from equiconv.cli.prepare import prepare
+
+    torch.save({k: v + 1 for k, v in prepare(f"{nets}:zeros").model.state_dict().items()}, tmp_path / "w.pt")
+    made = prepare(f"{nets}:zeros", size="8x6", checkpoint=tmp_path / "w.pt", seed=3, dtype="float64")
+    scope: dict[str, object] = {}
+    exec(made.recipe, scope)
+    model = scope["model"]
+    assert isinstance(model, torch.nn.Module)
+    assert all(torch.equal(a, b) for a, b in zip(model.parameters(), made.model.parameters(), strict=True))
+    assert next(model.parameters()).dtype == torch.float64
+
+
+def test_symmetrize_saves_a_network_that_certifies(nets: str, tmp_path: Path) -> None:
+    saved = tmp_path / "mended.pt2"
+    status, out, _ = run("symmetrize", f"{nets}:zeros", "--size", "8", "--out", str(saved))
+    assert status == ANSWERED
+    assert "2Z × 2Z" in out
+    status, out, _ = run("certify", str(saved))
+    assert status == ANSWERED
+    assert "2Z × 2Z" in out
+
+
+def test_audit_writes_a_page_and_data(nets: str, tmp_path: Path) -> None:
+    status, out, _ = run("audit", f"{nets}:zeros", "--size", "8", "--out", str(tmp_path / "report"))
+    assert status == ANSWERED
+    page, data = sorted((tmp_path / "report").iterdir(), key=lambda p: p.suffix, reverse=True)
+    assert (page.suffix, data.suffix) == (".json", ".html") or (page.suffix, data.suffix) == (".html", ".json")
+    assert str(page) in out
+    assert str(data) in out
+    files = {p.suffix: p.read_text() for p in (page, data)}
+    assert json.loads(files[".json"])["verdict"]["potential"] == [2, 2]
+    assert files[".html"].lstrip().lower().startswith("<!doctype html>")
+
+
+def test_audit_of_an_undecided_network_leaves_with_that_status(nets: str, tmp_path: Path) -> None:
+    status, _, _ = run("audit", f"{nets}:Sort", "--size", "8", "--json", str(tmp_path / "a.json"))
+    assert status == UNDECIDED
+    assert [p.name for p in tmp_path.iterdir() if p.suffix in (".json", ".html")] == ["a.json"]

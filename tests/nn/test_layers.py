@@ -68,7 +68,7 @@ def test_the_output_is_torchs_bitwise_on_small_integers(problem: Any, seed: int)
     x = integers(shape, seed)
     with use_algorithm("direct"):
         assert torch.equal(layer(x), reference(x))
-    # By spectra it is the same up to rounding, far below the spacing of integers: the whole grid of arguments is covered.
+    # By spectra it is the same up to rounding, which is far below the spacing of integers.
     with use_algorithm("spectral"):
         assert torch.equal(layer(x).round(), reference(x))
 

@@ -1,4 +1,4 @@
-"""`equiconv::circular_conv` is one well-behaved operation: registered fully, whole in graphs, differentiable, mappable."""
+"""`equiconv::circular_conv` is one operation: fully registered, whole in graphs, differentiable and mappable."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ def operands(geometry: Any, dtype: torch.dtype, groups: int = 1, batch: int = 2)
 @pytest.mark.parametrize("geometry", GEOMETRIES)
 @pytest.mark.parametrize("dtype", [torch.float32, torch.complex128])
 def test_opcheck(geometry: Any, dtype: torch.dtype) -> None:
-    """Schema, fake kernels (shapes, strides, dtypes), autograd registration and tracing with dynamic shapes, by torch's own."""
+    """torch's own test of schema, fake kernels, autograd registration and tracing with dynamic shapes."""
     x, w, b = operands(geometry, dtype, groups=2)
     window = (*geometry[2:], 2)
     torch.library.opcheck(OP, (x, w, b, *window))
@@ -130,30 +130,43 @@ def test_vmap_is_a_loop(in_dims: Any, groups: int) -> None:
         assert torch.equal(torch.func.vmap(f, in_dims)(*inputs), expected)
 
 
-@pytest.mark.parametrize("per_sample", [(0, None), (None, 0), (0, 0)])
-def test_gradients_per_sample(per_sample: Any) -> None:
-    """vmap over grad, which maps the two adjoints, and over grad of grad, which maps all three."""
-    x, w = integers(2, 4, 5, seed=0), integers(6, 4, 3, seed=1)
-    if per_sample[0] == 0:
-        x = integers(3, 2, 4, 5, seed=0)
-    if per_sample[1] == 0:
-        w = integers(3, 6, 4, 3, seed=1)
+@pytest.mark.parametrize("in_dims", [(0, None), (None, 0), (2, 1)])
+@pytest.mark.parametrize("groups", [1, 2])
+def test_vmap_of_the_adjoints_is_a_loop(in_dims: Any, groups: int) -> None:
+    window = ([2, 1], [1, 1, 2, 2], [1, 1], groups)
+    x, w, g = integers(2, 4, 5, 6, seed=0), integers(6, 4 // groups, 3, 2, seed=1), integers(2, 6, 3, 9, seed=2)
 
-    def loss(x: Any, w: Any) -> Any:
-        return circular_conv(x, w, padding=1).pow(3).sum()
+    def many(t: torch.Tensor, dim: int | None) -> torch.Tensor:
+        return t if dim is None else torch.stack([t, 2 * t - 1, -t], dim)
 
-    def penalty(x: Any, w: Any) -> Any:
-        return sum(g.pow(2).sum() for g in torch.func.grad(loss, (0, 1))(x, w))
+    def loop(f: Any, a: torch.Tensor, b: torch.Tensor) -> torch.Tensor:
+        one = [
+            [t if dim is None else t.select(dim, k) for t, dim in zip((a, b), in_dims, strict=True)] for k in range(3)
+        ]
+        return torch.stack([f(*pair) for pair in one])
 
-    def slice_of(k: int) -> list[torch.Tensor]:
-        return [t if dim is None else t[k] for t, dim in zip((x, w), per_sample, strict=True)]
+    def to_input(g: torch.Tensor, w: torch.Tensor) -> torch.Tensor:
+        return INPUT_ADJOINT(g, w, [5, 6], *window)
+
+    def to_weight(g: torch.Tensor, x: torch.Tensor) -> torch.Tensor:
+        return WEIGHT_ADJOINT(g, x, [3, 2], *window)
 
     with use_algorithm("direct"):
-        for f in (loss, penalty):
-            gradients = torch.func.vmap(torch.func.grad(f, (0, 1)), per_sample)(x, w)
-            for k in range(3):
-                for a, b in zip(gradients, torch.func.grad(f, (0, 1))(*slice_of(k)), strict=True):
-                    torch.testing.assert_close(a[k], b, rtol=1e-12, atol=0)
+        for f, a, b in ((to_input, g, w), (to_weight, g, x)):
+            a, b = many(a, in_dims[0]), many(b, in_dims[1])
+            assert torch.equal(torch.func.vmap(f, in_dims)(a, b), loop(f, a, b))
+
+
+def test_batched_gradients() -> None:
+    """autograd's `is_grads_batched`, which maps the backward pass, gives the rows of the Jacobian."""
+    x, w = integers(1, 2, 5, seed=0).requires_grad_(), integers(3, 2, 3, seed=1).requires_grad_()
+    with use_algorithm("direct"):
+        y = circular_conv(x, w, padding=1)
+        rows = torch.eye(y.numel(), dtype=y.dtype).reshape(-1, *y.shape)
+        batched = torch.autograd.grad(y, (x, w), rows, is_grads_batched=True, retain_graph=True)
+        for k, row in enumerate(rows):
+            for a, b in zip(batched, torch.autograd.grad(y, (x, w), row, retain_graph=True), strict=True):
+                assert torch.equal(a[k], b)
 
 
 # ---------------------------------------------------------------------------------------------------------------------
@@ -175,7 +188,7 @@ def test_gradients_per_sample(per_sample: Any) -> None:
     ],
 )
 def test_export_keeps_the_operation_whole(layer: nn.Module, shape: Any, arguments: Any) -> None:
-    """Whatever the padding: the certifier reads stride, padding (left and right of each axis), dilation and groups from it."""
+    """Whatever the padding; stride, padding (left and right of each axis), dilation and groups can be read from it."""
     x = torch.randn(shape)
     program = torch.export.export(layer.eval(), (x,)).run_decompositions({})
     calls = [node for node in program.graph.nodes if node.op == "call_function"]

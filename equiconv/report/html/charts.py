@@ -150,12 +150,12 @@ def shift_map(
     return _figure(parts, left + width + right, above + height + below, title, "map")
 
 
-def legend(top: float, label: str) -> Markup:
-    """The colour scale of :func:`shift_map`, from 0 to ``top``, with the marks explained."""
+def legend(top: float, label: str, name: str) -> Markup:
+    """The colour scale of :func:`shift_map`, from 0 to ``top``; ``name`` tells it from another scale on the page."""
     stops = [el("stop", offset=f"{offset:.3f}", stop_color=colour) for offset, colour in raster.gradient()]
     parts = [
-        el("defs", el("linearGradient", stops, id="error-scale")),
-        el("rect", x=0, y=4, width=240, height=14, fill="url(#error-scale)", class_="frame"),
+        el("defs", el("linearGradient", stops, id=name)),
+        el("rect", x=0, y=4, width=240, height=14, fill=f"url(#{name})", class_="scale"),
         el("text", "0", x=0, y=34, class_="tick"),
         el("text", number(top / 2), x=120, y=34, text_anchor="middle", class_="tick"),
         el("text", number(top), x=240, y=34, text_anchor="end", class_="tick"),

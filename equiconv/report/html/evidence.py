@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from equiconv.certification import Certificate
 from equiconv.measurement import BEYOND, LayerError, Measurement
 from equiconv.report import findings
-from equiconv.report.figures import NUMBERS, number
+from equiconv.report.figures import NUMBERS, number, percent
 from equiconv.report.html import charts, raster
 from equiconv.report.html.markup import Child, Markup, breakable, el
 from equiconv.report.html.sections import scroll
@@ -37,8 +37,8 @@ def scene(audit: Audit) -> Markup:
         caption: list[Child] = [f"The input {moved}, what leaves one edge comes back at the other" if after else "The input as it is"]
         if s.classes:
             best = s.predicted(after)
-            share = "" if s.probabilities and best.after > 1 else f", {100 * (best.share_after if after else best.share_before):.1f} %"
-            caption = [el("span", f"{best.name}{share}", class_="prediction"), *caption]
+            share = best.share_after if after else best.share_before
+            caption = [el("span", f"{best.name}, {percent(share)}", class_="prediction"), *caption]
         frames.append(el("figure", _photograph(pixels, f"the input {moved}" if after else "the input") if pixels is not None else None, el("figcaption", caption)))
     parts: list[Child] = [*words, el("div", frames, class_="pair")]
     if s.picture is None:
@@ -53,8 +53,8 @@ def scene(audit: Audit) -> Markup:
 
 
 def _shift_words(s: Scene) -> str:
-    share = f", {100 * s.error / s.scale:.2g} % of the largest" if s.scale else ""
-    head = f"Of the shifts measured, {s.shift} changes this input's output the most: an entry changes by {number(s.error)}{share}."
+    share = f", {100 * s.error / s.scale:.2g} % of its largest entry" if s.scale else ""
+    head = f"Of the shifts measured, {s.shift} changes the output for this input the most: an entry changes by {number(s.error)}{share}."
     known = f" The right class is {s.label}." if s.label is not None else ""
     if s.flips is None:
         return head + known
@@ -69,8 +69,11 @@ def _photograph(pixels: Floats, alt: str) -> Markup:
 def _scores(s: Scene) -> Markup:
     kind = "probability" if s.probabilities else "logit"
     rows = []
+    longest = max(max(c.share_before, c.share_after) for c in s.classes) or 1.0
     for c in s.classes:
-        meters = [el("span", class_=f"meter {css}", style=f"width:{100 * max(0.0, min(1.0, share)):.2f}%") for css, share in (("before", c.share_before), ("after", c.share_after))]
+        meters = [
+            el("span", class_=f"meter {css}", style=f"width:{100 * max(0.0, share / longest):.1f}%") for css, share in (("before", c.share_before), ("after", c.share_after))
+        ]
         shares = el("span", f"{100 * c.share_before:.2f} %", Markup("<br>"), f"{100 * c.share_after:.2f} %")
         rows.append(
             el("tr", el("th", c.name, scope="row"), el("td", meters), el("td", shares, class_="num"), el("td", f"{c.before:.4g}", class_="num"), el("td", f"{c.after:.4g}", class_="num"))
@@ -211,8 +214,9 @@ def _layer_chart(m: Measurement, other: Measurement | None, index: int) -> Marku
     tips = [f"{'—' if math.isnan(row.errors[index]) else row.actions[index]}; shape {row.shape}\n{row.source or ''}".strip() for row in rows]
     names = [row.label for row in rows]
     groups = [row.module.split(".")[0] if row.module else "" for row in rows]
-    missing = sum(math.isnan(row.errors[index]) for row in rows)
-    gone = f" {missing} of {len(rows)} layers have no place for this shift and no mark." if missing else ""
+    missing, zero = sum(math.isnan(row.errors[index]) for row in rows), sum(row.scale == 0 for row in rows)
+    gone = f" {missing} of {len(rows)} have no place for this shift, and no dot." if missing else ""
+    gone += f" {zero} of {len(rows)} are zero throughout (weights that start at zero), and have no dot." if zero else ""
     title = f"Error per layer under the shift {m.layer_shifts[index]} on a logarithmic axis, {len(rows)} layers; numbers are in the table below."
     chart = charts.layers(names, tips, groups, series, "error / largest entry of the layer", title)
     note = el("p", f"Computed in {m.layer_dtype}. A dot is one line of one module; point at it to see which.{gone}", class_="soft small")
@@ -226,7 +230,7 @@ def _twin_row(row: LayerError, twins: dict[str, LayerError]) -> LayerError | Non
 
 
 def _share(value: float, row: LayerError) -> float | None:
-    return None if math.isnan(value) or math.isinf(value) else value / row.scale if row.scale else value
+    return value / row.scale if math.isfinite(value) and row.scale else None
 
 
 def _layer_table(m: Measurement) -> Markup:

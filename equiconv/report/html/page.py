@@ -6,7 +6,7 @@ from importlib.resources import files
 
 from equiconv.certification.certificate import strides_text
 from equiconv.report import findings
-from equiconv.report.figures import number, percent
+from equiconv.report.figures import number, percent, percent_small
 from equiconv.report.html import charts, evidence, sections
 from equiconv.report.html.markup import Child, Markup, el
 from equiconv.report.result import Audit
@@ -57,8 +57,19 @@ def _header(audit: Audit) -> Markup:
             badges.append(el("span", f"{audit.network.check.claims} claims checked" if fine else "A CLAIM FAILS", class_=f"badge {'good' if fine else 'bad'}"))
     shapes = ", ".join(" × ".join(map(str, s)) for s in m.input_shapes)
     place = ", ".join(m.environment[k] for k in ("library", "device", "dtype") if k in m.environment)
-    facts = [f"input {shapes}", place, *([f"weights: {audit.weights}"] if audit.weights else []), *audit.notes]
+    facts = [f"input {shapes}", f"shifted along the dims {', '.join(map(str, m.axes))}", place, *([f"weights: {audit.weights}"] if audit.weights else []), *audit.notes]
     return el("header", el("p", "equiconv audit", class_="eyebrow"), el("h1", audit.headline), el("div", badges, class_="badges"), el("ul", [el("li", f) for f in facts], class_="facts"))
+
+
+def _notation(audit: Audit) -> Markup:
+    shape = audit.measurement.shape
+    example = " × ".join(["32Z"] * len(shape))
+    both = "in each direction" if len(shape) > 1 else ""
+    return el(
+        "p", "A circular shift moves the input, and what leaves one edge comes back at the other. ", el("b", example, class_="nobreak"),
+        f" stands for the shifts by multiples of 32 {both}, Z for all of them, {{0}} for none but the shift by 0. A shift is safe where the output stays, or moves "
+        "along with the input, whatever the input.", class_="soft small",
+    )  # fmt: skip
 
 
 def _verdict(audit: Audit) -> Markup:
@@ -74,7 +85,7 @@ def _verdict(audit: Audit) -> Markup:
             figures.append((percent(m.classification.worst_shift_accuracy), "of images are right under every shift measured"))
     if m.worst == m.worst:
         share = percent(m.worst / m.scale) if m.scale else number(m.worst)
-        figures.append((share, f"of the largest output is the largest error measured; rounding explains {number(m.floor / m.scale if m.scale else m.floor)} of it"))
+        figures.append((share, f"largest error measured, as a share of the largest output; rounding alone gives {percent_small(m.floor / m.scale) if m.scale else number(m.floor)}"))
     cards = el("div", [el("div", el("b", value), el("span", words), class_="figure") for value, words in figures], class_="figures")
     warning = None
     if audit.network.check is not None and audit.network.check.violations:
@@ -84,7 +95,7 @@ def _verdict(audit: Audit) -> Markup:
         return el("section", cards, warning, el("div", el("p", audit.refusal), class_="note"))
     stairs = sections.staircase(c)
     notes = [el("div", el("p", note), class_="note") for note in c.notes]
-    return el("section", cards, warning, sections.answers(c), notes, stairs, sections.outputs(c))
+    return el("section", cards, warning, sections.answers(c), _notation(audit), notes, stairs, sections.outputs(c))
 
 
 def _obstacles(audit: Audit) -> Markup:
@@ -108,7 +119,7 @@ def _scene(audit: Audit) -> Markup:
 def _maps(audit: Audit) -> Markup:
     top = evidence.colour_top(audit)
     lead = "The largest change of an output under each shift, as a share of the largest output. Pale is small."
-    legend = charts.legend(top, "error / largest output")
+    legend = charts.legend(top, "error / largest output", "scale")
     return _section("Errors over shifts", lead, legend, evidence.map_keys(audit.certificate), evidence.maps(audit.network, top, "as it stands"))
 
 
@@ -137,7 +148,7 @@ def _twin(audit: Audit) -> Markup:
     sentence = el("p", findings.headline(c, f"the circular twin of {audit.name}")) if c is not None else None
     return _section(
         "The circular twin", lead, sentence, evidence.comparison(audit.network, audit.twin), el("h3", "Its errors over the same shifts, on the same colour scale", style="margin-top:26px"),
-        charts.legend(top, "error / largest output"), evidence.map_keys(c), evidence.maps(audit.twin, top, "the circular twin"),
+        charts.legend(top, "error / largest output", "twin-scale"), evidence.map_keys(c), evidence.maps(audit.twin, top, "the circular twin"),
     )  # fmt: skip
 
 
@@ -165,4 +176,4 @@ def _record(audit: Audit) -> Markup:
 
 def _footer(audit: Audit) -> Markup:
     words = "certify: derived from the graph, for every input. falsify: a concrete input and shift that fail. measure: how large the failure is, beside rounding. symmetrize: mend it."
-    return el("footer", el("p", f"Made by equiconv {audit.versions.get('equiconv', '')}. {words} Z stands for every shift, 32Z for multiples of 32, {{0}} for none but 0."))
+    return el("footer", el("p", f"Made by equiconv {audit.versions.get('equiconv', '')}. {words}"))

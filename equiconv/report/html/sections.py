@@ -66,7 +66,7 @@ def obstacles(certificate: Certificate) -> Markup:
         return el("p", "None." if c.kind != "undecided" else "None are known: the derivation did not reach the output.", class_="soft")
     groups = findings.group_obstacles(c.obstacles)
     heads = ("Where, and the line of code", "Cause", "Subgroup before → after", "Remedy", "Theorem")
-    widths = el("colgroup", [el("col")] * 4, el("col", style="width:122px"))
+    widths = el("colgroup", [el("col")] * len(heads))
     head = el("thead", el("tr", [el("th", h, scope="col") for h in heads]))
     table = el("table", widths, head, el("tbody", [_obstacle_row(g, c.shape) for g in groups]), class_="obstacles")
     return scroll(table, "Obstacles", tall=len(groups) > _TALL)
@@ -86,12 +86,12 @@ def _obstacle_row(group: ObstacleGroup, shape: tuple[int, ...]) -> Markup:
         ]
         where.append(el("details", el("summary", f"all {len(rows)} modules"), el("table", el("tbody", rows))))
     badge = el("span", o.cause.replace("_", " "), class_=f"badge {'warn' if o.removable else 'bad'}")
-    count = el("span", f" × {len(group.obstacles)}", class_="soft") if several else None
+    count = el("span", f" {len(group.obstacles)} times", class_="soft small nobreak") if several else None
     costs: list[object] = [_step(o.before, o.after, shape)]
     if not group.uniform:
         last = group.obstacles[-1]
         costs += [Markup("<br>"), el("span", "… ", class_="soft"), _step(last.before, last.after, shape)]
-    remedy = o.remedy or "none known"
+    remedy = breakable(o.remedy or "none known")
     cells = ((None, where), ("Cause", [badge, count]), ("Before → after", costs), ("Remedy", remedy), ("Theorem", el("code", breakable(o.theorem))))
     return el("tr", [el("td", el("span", label, class_="label") if label else None, body) for label, body in cells])
 

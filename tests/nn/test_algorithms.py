@@ -1,0 +1,207 @@
+"""Windows and spectra compute the same three maps; the choice between them, and its switch."""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from equiconv.arrays import fourier_bound, gamma
+from equiconv.nn import CircularConv2d, Window, choose_algorithm, circular_conv, use_algorithm
+
+OPS = torch.ops.equiconv
+
+
+@st.composite
+def problems(draw: st.DrawFn) -> tuple[Window, tuple[int, ...], tuple[int, ...], int]:
+    """(window, input shape, weight shape, seed) over everything the operation takes, wraps and asymmetry included."""
+    axes = draw(st.integers(1, 3))
+    groups = draw(st.integers(1, 3))
+    sizes = tuple(draw(st.integers(1, 8 if axes < 3 else 4)) for _ in range(axes))
+    kernel_size = tuple(draw(st.integers(1, 5)) for _ in range(axes))
+    dilation = tuple(draw(st.integers(1, 3)) for _ in range(axes))
+    padding: list[int] = []
+    for n, k, d in zip(sizes, kernel_size, dilation, strict=True):
+        left = draw(st.integers(0, 2 * n + 1))
+        padding += [left, draw(st.integers(max(0, d * (k - 1) + 1 - n - left), 3 * n + d * k))]
+    window = Window(tuple(draw(st.integers(1, 3)) for _ in range(axes)), tuple(padding), dilation, groups)
+    channels, filters = draw(st.integers(1, 3)), groups * draw(st.integers(1, 3))
+    shape = (draw(st.integers(1, 3)), groups * channels, *sizes)
+    return window, shape, (filters, channels, *kernel_size), draw(st.integers(0, 2**31))
+
+
+def arguments(window: Window) -> tuple[Any, ...]:
+    return window.stride, window.padding, window.dilation, window.groups
+
+
+@settings(max_examples=120, deadline=None)
+@given(problem=problems())
+def test_all_three_operations_agree_and_are_adjoint(problem: Any) -> None:
+    """Exact lane: on small integers windows are bitwise right, and spectra are after rounding to integers."""
+    window, x_shape, w_shape, seed = problem
+    generator = torch.Generator().manual_seed(seed)
+
+    def integers(shape: Any) -> torch.Tensor:
+        return torch.randint(-5, 6, tuple(shape), generator=generator).double()
+
+    x, w = integers(x_shape), integers(w_shape)
+    g = integers((x_shape[0], w_shape[0], *window.output_sizes(x_shape[2:], w_shape[2:])))
+
+    def three() -> tuple[torch.Tensor, ...]:
+        return (
+            OPS.circular_conv(x, w, None, *arguments(window)),
+            OPS.circular_conv_input_adjoint(g, w, x_shape[2:], *arguments(window)),
+            OPS.circular_conv_weight_adjoint(g, x, w_shape[2:], *arguments(window)),
+        )
+
+    with use_algorithm("direct"):
+        y, to_input, to_weight = three()
+    # ⟨g, conv(x, w)⟩ is one trilinear form, whichever argument it is written for.
+    assert (g * y).sum() == (x * to_input).sum() == (w * to_weight).sum()
+    with use_algorithm("spectral"):
+        for a, b in zip(three(), (y, to_input, to_weight), strict=True):
+            assert a.shape == b.shape
+            assert (a - b).abs().max() < 1e-9
+            assert torch.equal(a.round(), b)
+
+
+def spectral_bound(x: torch.Tensor, w: torch.Tensor, dtype: torch.dtype) -> float:
+    """A bound on each entry of the spectral convolution.
+
+    The transforms of the signals err as `fourier_bound` says, summed over channels by Cauchy–Schwarz. The kernel's
+    spectrum is a sum of k products an axis and its phases are rounded, which adds γ·‖w‖₁ to each frequency and so
+    γ·‖x‖₂·‖w‖₁ to each entry (Parseval); the sum over channels adds as many roundings as channels. ‖w‖₁ bounds every
+    norm of the kernel.
+    """
+    sizes, axes = tuple(x.shape[2:]), x.ndim - 2
+    x_norm = x.double().flatten(1).norm(dim=1).max().item()
+    w_norm = w.double().flatten(1).abs().sum(dim=1).max().item()
+    roundings = sum(w.shape[2:]) + w.shape[1] + 4 * axes
+    return fourier_bound(x_norm, w_norm, sizes, dtype) + gamma(roundings, dtype) * x_norm * w_norm
+
+
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
+@pytest.mark.parametrize(
+    ("x_shape", "w_shape"),
+    [
+        ((2, 3, 64), (4, 3, 9)),
+        ((1, 1, 1009), (1, 1, 400)),  # a large prime, and a kernel that is transformed itself
+        ((2, 8, 32, 32), (8, 8, 5, 5)),
+        ((2, 8, 31, 37), (8, 8, 31, 37)),
+        ((1, 2, 6, 7, 8), (2, 2, 3, 3, 3)),
+    ],
+)
+def test_the_spectral_error_stays_below_its_bound(dtype: torch.dtype, x_shape: Any, w_shape: Any) -> None:
+    generator = torch.Generator().manual_seed(0)
+    x, w = (torch.randn(shape, generator=generator, dtype=dtype) for shape in (x_shape, w_shape))
+    with use_algorithm("spectral"):
+        found = circular_conv(x, w, padding="same").double()
+    # In float64 the truth is the direct sum, whose own error γ·(|w| ⋆ |x|) is added to the bound.
+    with use_algorithm("direct"):
+        truth = circular_conv(x.double(), w.double(), padding="same")
+        magnitude = circular_conv(x.double().abs(), w.double().abs(), padding="same").max().item()
+    bound = spectral_bound(x, w, dtype) + gamma(math.prod(w_shape[1:]), torch.float64) * magnitude
+    error = (found - truth).abs().max().item()
+    assert 0 < error <= bound
+
+
+def test_the_spectral_bound_can_fail() -> None:
+    torch.manual_seed(0)
+    x, w = torch.randn(2, 8, 32, 32, dtype=torch.float64), torch.randn(8, 8, 5, 5, dtype=torch.float64)
+    with use_algorithm("spectral"):
+        narrow = circular_conv(x.float(), w.float(), padding="same")
+    error = (narrow - circular_conv(x, w, padding="same")).abs().max().item()
+    assert error > spectral_bound(x, w, torch.float64)
+
+
+# ---------------------------------------------------------------------------------------------------------------------
+# The choice
+# ---------------------------------------------------------------------------------------------------------------------
+
+
+def same(k: int, axes: int = 2, stride: int = 1, groups: int = 1) -> Window:
+    return Window((stride,) * axes, (k // 2,) * (2 * axes), (1,) * axes, groups)
+
+
+@pytest.mark.parametrize(
+    ("x_shape", "w_shape", "window", "expected"),
+    [
+        ((8, 64, 56, 56), (64, 64, 3, 3), same(3), "direct"),
+        ((8, 64, 56, 56), (64, 64, 21, 21), same(21), "spectral"),
+        ((8, 128, 56, 56), (128, 1, 7, 7), same(7, groups=128), "direct"),
+        ((8, 128, 56, 56), (128, 1, 31, 31), same(31, groups=128), "spectral"),
+        ((2, 3, 224, 224), (64, 3, 7, 7), same(7, stride=2), "direct"),
+        ((4, 32, 4096), (32, 32, 3), same(3, axes=1), "direct"),
+        ((4, 32, 4096), (32, 32, 513), same(513, axes=1), "spectral"),
+        ((2, 8, 24, 24, 24), (8, 8, 9, 9, 9), same(9, axes=3), "spectral"),
+        ((1, 4, 8, 8), (4, 4, 3, 3), same(3), "direct"),
+        ((8, 512, 7, 7), (512, 512, 1, 1), same(1), "direct"),
+    ],
+)
+def test_the_choice_where_one_method_is_far_faster(x_shape: Any, w_shape: Any, window: Window, expected: str) -> None:
+    """Cases in which the slower method was measured to take at least 1.5 times as long."""
+    assert choose_algorithm(x_shape, w_shape, window) == expected
+
+
+def test_once_spectral_the_choice_stays_spectral_for_larger_kernels() -> None:
+    choices = [
+        choose_algorithm((8, 64, 56, 56), (64, 64, k, k), same(k), dtype)
+        for dtype in (torch.float32, torch.float64)
+        for k in range(1, 57, 2)
+    ]
+    for half in (choices[:28], choices[28:]):
+        assert half == sorted(half)
+        assert set(half) == {"direct", "spectral"}
+
+
+def test_float64_which_torch_convolves_slowly_turns_spectral_earlier() -> None:
+    case = ((8, 64, 28, 28), (64, 64, 5, 5), same(5))
+    assert choose_algorithm(*case, torch.float32) == "direct"
+    assert choose_algorithm(*case, torch.float64) == "spectral"
+
+
+def test_a_device_without_measurements_must_promise_more() -> None:
+    def first_spectral(device: str) -> int:
+        return next(
+            k
+            for k in range(1, 57, 2)
+            if choose_algorithm((8, 64, 56, 56), (64, 64, k, k), same(k), device=device) == "spectral"
+        )
+
+    assert first_spectral("cuda") > first_spectral("cpu")
+
+
+def test_the_layer_follows_the_choice() -> None:
+    """The two methods round differently, which says which one ran."""
+    torch.manual_seed(0)
+    for k, expected in ((3, "direct"), (21, "spectral")):
+        layer = CircularConv2d(8, 8, k, padding=k // 2)
+        x = torch.randn(2, 8, 40, 40)
+        assert choose_algorithm(x.shape, layer.weight.shape, same(k)) == expected
+        results = {}
+        for algorithm in ("direct", "spectral"):
+            with use_algorithm(algorithm):  # type: ignore[arg-type]
+                results[algorithm] = layer(x)
+        assert not torch.equal(results["direct"], results["spectral"])
+        assert torch.equal(layer(x), results[expected])
+
+
+def test_use_algorithm_ends_with_its_context_even_after_an_error() -> None:
+    case = ((1, 4, 8, 8), (4, 4, 3, 3), same(3))
+    with use_algorithm("spectral"):
+        assert choose_algorithm(*case) == "spectral"
+        with use_algorithm("direct"):
+            assert choose_algorithm(*case) == "direct"
+        assert choose_algorithm(*case) == "spectral"
+    with pytest.raises(RuntimeError, match="inside"), use_algorithm("spectral"):
+        raise RuntimeError("inside")
+    assert choose_algorithm(*case) == "direct"
+
+
+def test_unknown_algorithm() -> None:
+    with pytest.raises(ValueError, match=r"'direct' or 'spectral', got 'fast'"):
+        use_algorithm("fast").__enter__()  # type: ignore[arg-type]
