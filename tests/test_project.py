@@ -18,8 +18,21 @@ needs_make = pytest.mark.skipif(shutil.which("make") is None, reason="make is no
 
 
 def make(*arguments: str, cwd: Path, **environment: str) -> subprocess.CompletedProcess[str]:
+    """Run make as from a fresh shell: the tests may themselves run under a make whose variables would be inherited."""
+    inherited = {
+        "MAKEFLAGS",
+        "MFLAGS",
+        "MAKEOVERRIDES",
+        "MAKELEVEL",
+        "TORCH",
+        "TEST_EXTRAS",
+        "WORKERS",
+        "ARGS",
+        "PYTHON",
+    }
+    clean = {name: value for name, value in os.environ.items() if name not in inherited}
     return subprocess.run(
-        ["make", *arguments], cwd=cwd, capture_output=True, text=True, env={**os.environ, **environment}, check=False
+        ["make", *arguments], cwd=cwd, capture_output=True, text=True, env=clean | environment, check=False
     )
 
 

@@ -13,7 +13,7 @@ from torch.utils import _pytree as pytree
 
 import equiconv.certification.rules  # noqa: F401  (fills the registry)
 from equiconv.certification.registry import find, is_random
-from equiconv.certification.states import Constant, Dim, Signal, Still, Window
+from equiconv.certification.states import Constant, Dim, Signal, Window
 from equiconv.certification.step import Loss, Step, UnknownOperation, constants_in, signals_in, still
 from equiconv.graph import Graph, Node
 from equiconv.graph.wrapping import WRAPPABLE, bind
@@ -72,7 +72,7 @@ def derive(
             values[node.name] = None
         elif node.kind != "operation":
             value = graph.state[node.name]
-            taint = generic and node.kind == "parameter"
+            taint = (generic and node.kind == "parameter") or (isinstance(value, Tensor) and value.is_meta)
             values[node.name] = Constant(value, taint, f"{node.kind} {node.path}" if node.path else "a constant")
         else:
             values[node.name] = _operation(node, values, shape, circular, found)
@@ -94,30 +94,36 @@ def _operation(node: Node, values: Mapping[str, Any], shape: tuple[int, ...], ci
     args, kwargs = fx.node.map_arg((node.args, dict(node.kwargs)), lambda n: values[n.name])
     is_overload = isinstance(node.target, torch._ops.OpOverload)
     random = is_random(node.target) and not _dropout_off(node, kwargs, args)
-    if not signals_in((args, kwargs)) and not random and not _has_none_subgraph(node, values):
-        return _constant(node, args, kwargs)
     if is_overload:
         arguments = bind(node.target, args, kwargs)
     else:
         arguments = {str(i): a for i, a in enumerate(args)} | dict(kwargs)
     step = Step(node, arguments, shape, circular)
-    rule = None if random else find(node.target)
     try:
         if random:
             raise UnknownOperation("it draws random numbers, so the output is no function of the input")
         if is_overload and node.target._schema.is_mutable:
             raise UnknownOperation("it writes to its argument, and export should have removed that")
+        if not signals_in((args, kwargs)) and not _has_none_subgraph(node, values):
+            return _constant(node, args, kwargs)
+        rule = find(node.target)
         if rule is None:
             raise UnknownOperation("no rule; one would have to say how a shift of each input moves each output")
         step.theorem = rule.theorem
         result = rule.transfer(step)
+        if step.wrapped and node.operation not in WRAPPABLE:
+            raise AssertionError("its padding was taken to wrap, but nothing can run it so")
     except UnknownOperation as error:
         found.unknown.append(Unknown(node.name, node.operation, str(error)))
         return _nothing_known(node, shape)
+    except AssertionError as error:
+        found.unknown.append(Unknown(node.name, node.operation, f"its rule contradicted itself, so its claim is dropped ({error})"))
+        return _nothing_known(node, shape)
+    except Exception as error:  # a use that the rule's author did not foresee must end as "undecided", whatever it trips over
+        found.unknown.append(Unknown(node.name, node.operation, f"its rule does not cover this use ({type(error).__name__}: {error})"))
+        return _nothing_known(node, shape)
     found.losses.extend(step.losses)
     if step.wrapped:
-        if node.operation not in WRAPPABLE:
-            raise AssertionError(f"{node.operation}: its rule lets the padding wrap, but nothing can run it so")
         before = tuple(Step(node, arguments, shape, circular).strides)
         found.wrapped[node.name] = Wrap(tuple(sorted(step.wrapped)), before, step.wrapped_axes)
     return result
@@ -148,20 +154,21 @@ def _constant(node: Node, args: Any, kwargs: Any) -> Any:
     )
     with torch.no_grad():
         value = node.target(*plain_args, **plain_kwargs)
-    # Uninitialised memory has no values to rely on.
-    generic = any(c.generic for c in constants) or "empty" in node.operation
+    # Uninitialised memory and tensors on the meta device have no values to rely on.
+    generic = any(c.generic for c in constants) or "empty" in node.operation or (isinstance(value, Tensor) and value.is_meta)
     names = list(dict.fromkeys(c.label for c in constants if c.label != "a constant"))
     label = names[0] if len(names) == 1 else "a constant"
     if isinstance(value, (list, tuple)):
-        return type(value)(Constant(v, generic, label) if isinstance(v, Tensor) else v for v in value)
+        return [Constant(v, generic, label) if isinstance(v, Tensor) else v for v in value]
     return Constant(value, generic, label) if isinstance(value, Tensor) else value
 
 
 def _nothing_known(node: Node, shape: tuple[int, ...]) -> Any:
     def claim(value: Any) -> Any:
         if isinstance(value, Tensor):
-            return Signal(tuple(shape), tuple((Still(int(d)),) if int(d) != 1 else () for d in value.shape))
-        return value
+            return Signal(tuple(shape), tuple(still(int(d)) for d in value.shape))
+        # A number read off a tensor is a tensor without dims, so that what it enters does not pass for a constant.
+        return Signal(tuple(shape), ()) if isinstance(value, (bool, int, float, torch.SymInt, torch.SymFloat, torch.SymBool)) else value
 
     if isinstance(node.value, (list, tuple)):
         return [claim(v) for v in node.value]

@@ -26,11 +26,12 @@ def slide(
     wraps: bool = False,
     what: str = "convolution",
     position: int = 0,
+    symmetric: bool = False,
 ) -> Dim:
     """A window of ``kernel`` entries, ``dilation`` apart, applied every ``stride`` entries: convolution, pooling, unfold.
 
     before, after: padding on the two sides; wraps: that padding is circular by itself. ``out`` is the true number of outputs; ``position`` which
-    dim of the operand this is.
+    dim of the operand this is. symmetric: the order of the entries in a window does not matter (pooling).
     """
     dim = step.canonical(dim)
     span = (kernel - 1) * dilation + 1
@@ -41,10 +42,11 @@ def slide(
     elif before or after:
         return still(out)
     moving = axes_of(dim)
+    fits = (size_of(dim) - span) // stride + 1
     if not moving:
-        return (Uniform(out),) if all(isinstance(f, Uniform) for f in dim) and out > 1 else still(out)
+        # A window that hangs over the edge sees fewer entries: a pool with a fixed divisor gives another value there.
+        return (Uniform(out),) if all(isinstance(f, Uniform) for f in dim) and 1 < out <= fits else still(out)
     if len(dim) == 1 and isinstance(window := dim[0], Window):
-        fits = (window.size - span) // stride + 1
         if out > fits:
             step.give_up(
                 moving, "ceil_mode",
@@ -55,7 +57,13 @@ def slide(
         return strided(step, window, out, stride, what)
     if kernel == stride and dilation == 1 and size_of(dim) == out * kernel:
         outer, inner = regroup(step, [dim], (out, kernel))
-        reduce(step, inner, what)
+        if symmetric:
+            reduce(step, inner, what)
+        elif inside := step.moving_axes([inner]):
+            step.give_up(
+                inside, "join", f"a {what} tells apart the positions along the {axis_names(inside, step.shape)}, which lie inside its windows",
+                "keep the image axis in a dim of its own", theorem="constant_stabiliser",
+            )  # fmt: skip
         return step.canonical(outer)
     pads = [f.pad for f in dim if isinstance(f, Sum) and f.pad]
     if pads:

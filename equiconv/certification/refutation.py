@@ -14,7 +14,8 @@ import torch
 from torch import Tensor
 
 from equiconv.certification.certificate import Refutation
-from equiconv.certification.states import Signal, Window, axes_of
+from equiconv.certification.states import Factor, Signal, Sum, axes_of, size_of
+from equiconv.certification.step import still
 from equiconv.graph import Graph
 from equiconv.graph.capture import largest_difference
 from equiconv.groups import Translations
@@ -35,7 +36,10 @@ def shifted(inputs: Sequence[Any], graph: Graph, moved: Mapping[str, tuple[int, 
 
 
 def draws(inputs: Sequence[Any], count: int, seed: int) -> list[list[Any]]:
-    """The example and random inputs of its shapes: normal entries with the example's mean and spread (1 where it is constant)."""
+    """The example and random inputs of its shapes: normal entries with the example's mean and spread (1 where it is constant).
+
+    Integers and truth values may be indices and masks, so theirs are the example's own entries in a random order.
+    """
     found = [list(inputs)]
     for i in range(count):
         generator = torch.Generator().manual_seed(seed + i)
@@ -46,6 +50,12 @@ def draws(inputs: Sequence[Any], count: int, seed: int) -> list[list[Any]]:
                 scale = scale if np.isfinite(scale) and scale > 0 else 1.0
                 noise = torch.randn(value.shape, generator=generator, dtype=torch.float64)
                 drawn.append((noise * scale + float(value.double().mean())).to(value.dtype).to(value.device))
+            elif isinstance(value, Tensor) and not value.is_complex():
+                order = torch.randperm(value.numel(), generator=generator).to(value.device)
+                drawn.append(value.flatten()[order].reshape(value.shape))
+            elif isinstance(value, Tensor):
+                parts = torch.randn((*value.shape, 2), generator=generator, dtype=torch.float64)
+                drawn.append(torch.view_as_complex(parts).to(value.device, value.dtype))
             else:
                 drawn.append(value)
         found.append(drawn)
@@ -100,37 +110,54 @@ def refute(
 
 
 def unexplained(got: Tensor, base: Tensor, layout: Signal | None) -> float:
-    """The smallest max |got − roll(base)| over rolls of the dims in which the output could roll; the identity among them."""
-    if not (got.is_floating_point() or got.is_complex()):
-        got, base = got.double(), base.double()
+    """The smallest max |got − roll(base)| over rolls of the dims in which the output could roll; the identity among them.
+
+    Integers and truth values differ by 1 or not at all.
+    """
     error = largest_difference(got, base)
-    dims, sizes = _digits(base, layout)
-    if error == 0.0 or not dims:
+    digits: list[Factor] = []
+    for size, dim in zip(base.shape, layout.dims if layout is not None else [()] * base.ndim, strict=True):
+        # Every dim counts, not only those that the derivation saw move: a subgroup is refuted only where no roll at all explains the output.
+        digits.extend(dim if axes_of(dim) else still(int(size)))
+    if error == 0.0 or not digits:
         return error
-    a, b = got.reshape(sizes), base.reshape(sizes)
+    sizes = [digit.size for digit in digits]
+    return _closest(got.reshape(sizes), base.reshape(sizes), digits)
+
+
+def _closest(got: Tensor, base: Tensor, digits: Sequence[Factor]) -> float:
+    """The smallest difference over rolls of all digits, or of each block of a concatenation by itself."""
+    error = largest_difference(got, base)
+    if error == 0.0:
+        return error
     # ‖a − roll(b, j)‖² = ‖a‖² + ‖b‖² − 2⟨a, roll(b, j)⟩: the best rolls are the peaks of the circular correlation.
-    fa, fb = torch.fft.fftn(torch.nan_to_num(a), dim=dims), torch.fft.fftn(torch.nan_to_num(b), dim=dims)
-    score = torch.fft.ifftn(fa * fb.conj(), dim=dims).real
-    rest = [d for d in range(score.ndim) if d not in dims]
-    score = score.sum(rest) if rest else score
+    dims = list(range(got.ndim))
+    a, b = _comparable(got, base)
+    score = torch.fft.ifftn(torch.fft.fftn(a, dim=dims) * torch.fft.fftn(b, dim=dims).conj(), dim=dims).real
     for flat in score.flatten().topk(min(_CANDIDATES, score.numel())).indices.tolist():
         rolls = np.unravel_index(int(flat), tuple(score.shape))
-        error = min(error, largest_difference(a, torch.roll(b, [int(r) for r in rolls], dims)))
-    return error
+        error = min(error, largest_difference(got, torch.roll(base, [int(r) for r in rolls], dims)))
+    at = next((d for d, digit in enumerate(digits) if isinstance(digit, Sum)), None)
+    if at is None or error == 0.0:
+        return error
+    blocks, start, concatenation = [], 0, digits[at]
+    assert isinstance(concatenation, Sum)
+    for part in concatenation.parts:
+        size = size_of(part)
+        inner = [*digits[:at], *part, *digits[at + 1 :]]
+        cuts = [t.narrow(at, start, size).reshape([digit.size for digit in inner]) for t in (got, base)]
+        blocks.append(_closest(cuts[0], cuts[1], inner))
+        start += size
+    return min(error, max(blocks))
 
 
-def _digits(output: Tensor, layout: Signal | None) -> tuple[list[int], list[int]]:
-    """Dims in which the output could roll, in a reshape that gives each factor that moves a dim of its own.
-
-    Every dim counts, not only those that the derivation saw move: a subgroup is refuted only where no roll at all explains the output.
-    """
-    dims: list[int] = []
-    sizes: list[int] = []
-    states = layout.dims if layout is not None else [()] * output.ndim
-    for size, dim in zip(output.shape, states, strict=True):
-        whole = axes_of(dim) and all(isinstance(f, Window) or not axes_of((f,)) for f in dim)
-        for factor_size in [f.size for f in dim] if whole else [size]:
-            if factor_size > 1:
-                dims.append(len(sizes))
-            sizes.append(factor_size)
-    return dims, sizes
+def _comparable(got: Tensor, base: Tensor) -> tuple[Tensor, Tensor]:
+    """Both in double precision, without their mean, which would drown the peak, and with finite values in place of infinities."""
+    a, b = (t if t.is_complex() else t.double() for t in (got, base))
+    finite = b[torch.isfinite(b)]
+    mean = finite.mean() if finite.numel() else torch.zeros((), dtype=b.dtype, device=b.device)
+    top = 2.0 * float((finite - mean).abs().max()) + 1.0 if finite.numel() else 1.0
+    if a.is_complex():
+        return torch.where(torch.isfinite(a), a - mean, top), torch.where(torch.isfinite(b), b - mean, top)
+    clean = lambda t: torch.nan_to_num(t - mean, nan=top, posinf=2 * top, neginf=-top)  # noqa: E731
+    return clean(a), clean(b)

@@ -56,8 +56,8 @@ def find(target: Any) -> Rule | None:
         return RULES[name]
     if isinstance(target, torch._ops.OpOverload):
         tags = target.tags
-        # aten.equal carries the tag too, though it compares whole tensors: only operations that return tensors are entry by entry.
-        tensors = all(isinstance(r.type, torch.TensorType) for r in target._schema.returns)
+        # aten.equal carries the tag too, though it compares whole tensors: only operations that return one tensor are entry by entry.
+        tensors = [isinstance(r.type, torch.TensorType) for r in target._schema.returns] == [True]
         if torch.Tag.pointwise in tags and torch.Tag.nondeterministic_seeded not in tags and not target._schema.is_mutable and tensors:
             return RULES["pointwise"]
     return None

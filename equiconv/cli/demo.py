@@ -25,6 +25,7 @@ if TYPE_CHECKING:
 
 _SHOWN = 64
 _RESNET = "transformers:resnet-18"
+_RESNET_SIZE = "native"
 
 
 def run_demo(folder: Path, *, seed: int = 0) -> int:
@@ -39,7 +40,7 @@ def run_demo(folder: Path, *, seed: int = 0) -> int:
 
     # whatever is missing is refused before the first minute of work
     data = digits.load_digits(seed)
-    photographs = prepare(_RESNET, size="native", photographs=True, seed=seed)
+    photographs = prepare(_RESNET, size=_RESNET_SIZE, photographs=True, seed=seed)
 
     audits: list[tuple[str, Audit]] = []
     for padding in ("zeros", "circular"):
@@ -131,10 +132,8 @@ def _shifts(strides: tuple[int, ...], shape: tuple[int, ...]) -> str:
 
 def _heading(text: str) -> None:
     from rich.console import Console
-    from rich.rule import Rule
 
-    print()
-    Console().print(Rule(text, align="left"))
+    Console(highlight=False, soft_wrap=True).print(f"\n{text}", style="bold")
 
 
 @contextmanager

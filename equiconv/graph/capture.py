@@ -12,7 +12,7 @@ import operator
 import traceback
 import warnings
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import torch
@@ -139,6 +139,8 @@ class Graph:
                     if dtype is not None:
                         args, kwargs = _widen_arguments((args, kwargs), dtype)
                     value = override.get(node.name, node.target)(*args, **kwargs)
+                    if not node.inputs:  # made by the default dtype (eye, linspace), which no argument names
+                        value = pytree.tree_map(lambda v: _cast(v, dtype), value)
                 if observe is not None:
                     replaced = observe(node, value)
                     value = value if replaced is None else replaced
@@ -172,6 +174,7 @@ class Graph:
 
         Random rounding (CESTAC, Vignes 1978): every entry of every floating result is multiplied by 1 ± eps and the effect is
         carried through the network, so the floor knows how the network amplifies error and owes nothing to any comparison under test.
+        Integers and truth values that rounding can flip have a floor of 1, the difference that :func:`largest_difference` gives them.
         """
         exact: dict[str, Any] = {}
 
@@ -186,7 +189,7 @@ class Graph:
             def perturb(node: Node, value: Any, generator: torch.Generator = generator) -> Any:
                 shaken = pytree.tree_map(lambda v: _shake(v, generator), value) if node.kind in ("operation", "input") else value
                 for after, before in zip(pytree.tree_leaves(shaken), pytree.tree_leaves(exact[node.name]), strict=True):
-                    if isinstance(after, Tensor) and after.numel() and (after.is_floating_point() or after.is_complex()):
+                    if isinstance(after, Tensor) and after.numel():
                         change = largest_difference(after, before)
                         floors[node.name] = max(floors.get(node.name, 0.0), change)
                 return shaken
@@ -290,12 +293,53 @@ def capture(model: torch.nn.Module, args: tuple[Any, ...], kwargs: Mapping[str, 
                 with full_stacks(), _quiet("torch.fx.experimental.symbolic_shapes"):
                     program = torch.export.export(model, args, kwargs, strict=False)
             except Exception as error:
+                _call(model, args, kwargs)  # a model that does not run on the example says so itself
                 raise CaptureError(_explain(error)) from error
-        program = program.run_decompositions({})
+        try:
+            program = program.run_decompositions({})
+        except Exception as error:
+            raise CaptureError(_explain(error)) from error
     _strip_assertions(program.graph_module)
     graph = _from_program(program)
-    _agree(graph, callee, args, kwargs)
+    leaves = graph.flatten(args, kwargs)
+    expected = _call(callee, args, kwargs)
+    graph = _concrete(graph, leaves)
+    _agree(graph, expected, leaves)
     return graph
+
+
+def _call(model: Callable[..., Any], args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> list[Tensor]:
+    """The tensors that the model returns on the example."""
+    try:
+        with torch.no_grad():
+            result = model(*args, **kwargs)
+    except Exception as error:
+        shapes = [tuple(v.shape) for v in pytree.tree_leaves((args, kwargs)) if isinstance(v, Tensor)]
+        raise CaptureError(
+            f"example: the model does not run on it ({type(error).__name__}: {str(error)[:400]}); "
+            f"its tensors have the shapes {shapes}: pass an input that the model accepts"
+        ) from error
+    return [v for v in pytree.tree_leaves(result) if isinstance(v, Tensor)]
+
+
+def _concrete(graph: Graph, leaves: Sequence[Any]) -> Graph:
+    """The graph with the example's sizes in place of symbolic ones (a dynamic batch, a constant mask)."""
+    if all(_is_concrete(node.value) for node in graph.nodes):
+        return graph
+    seen: dict[str, Any] = {}
+
+    def keep(node: Node, value: Any) -> None:
+        seen[node.name] = pytree.tree_map(lambda v: torch.empty_like(v, device="meta") if isinstance(v, Tensor) else v, value)
+
+    graph.run(leaves, keep)
+    nodes = tuple(node if _is_concrete(node.value) else replace(node, value=seen[node.name]) for node in graph.nodes)
+    return replace(graph, nodes=nodes)
+
+
+def _is_concrete(value: Any) -> bool:
+    leaves = pytree.tree_leaves(value)
+    numbers = [n for v in leaves for n in (v.shape if isinstance(v, Tensor) else [v])]
+    return not any(isinstance(n, (torch.SymInt, torch.SymFloat, torch.SymBool)) for n in numbers)
 
 
 @contextlib.contextmanager
@@ -344,7 +388,7 @@ def _from_program(program: torch.export.ExportedProgram) -> Graph:
             else:
                 raise CaptureError(f"model: has an input of kind {spec.kind.name}, which is not a tensor; only tensors can be analysed")
         elif node.op == "get_attr":
-            value = getattr(program.graph_module, str(node.target))
+            value = operator.attrgetter(str(node.target))(program.graph_module)
             # What is no tensor is the subgraph of a higher-order operation, which has no rule and will be named as unknown.
             state[node.name] = value.detach() if isinstance(value, Tensor) else value
             kind = "constant" if isinstance(value, Tensor) else "subgraph"
@@ -376,13 +420,10 @@ def _value(nodes: Sequence[Node], name: str) -> Any:
     return next(node.value for node in nodes if node.name == name)
 
 
-def _agree(graph: Graph, model: Callable[..., Any], args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> None:
+def _agree(graph: Graph, expected: Sequence[Tensor], leaves: Sequence[Any]) -> None:
     """Refuse a graph that does not compute what the model computes: a model can branch on being exported."""
-    leaves = graph.flatten(args, kwargs)
     if any(isinstance(v, Tensor) and v.device.type == "meta" for v in [*leaves, *graph.state.values()]):
-        return  # nothing to run
-    with torch.no_grad():
-        expected = [v for v in pytree.tree_leaves(model(*args, **kwargs)) if isinstance(v, Tensor)]
+        return  # nothing to compare
     got = graph.run(leaves)
     if len(expected) != len(got):
         raise CaptureError(f"model: returns {len(expected)} tensors, its exported graph {len(got)}; it branches on being exported")

@@ -10,6 +10,7 @@ from typing import Any
 
 import torch
 from torch import Tensor
+from torch.utils import _pytree as pytree
 
 from equiconv.graph.capture import Node
 
@@ -88,9 +89,18 @@ def _sliding(node: Node, dims: Sequence[int]) -> Callable[..., Any]:
         else:
             bound["padding"] = [0 if d in chosen else before[d] for d in range(rank)]
         bound[name] = wrap(bound[name], list(dims), [before[d] for d in chosen], [after[d] for d in chosen])
-        return target(**bound)
+        result = target(**bound)
+        # ceil_mode drops windows that start in the padding, of which nothing is left now: drop them by hand.
+        cropped = pytree.tree_map(lambda y, like: _crop(y, dims, like.shape), result, node.value) if bound.get("ceil_mode") else result
+        return cropped
 
     return run
+
+
+def _crop(y: Tensor, dims: Sequence[int], shape: Sequence[int]) -> Tensor:
+    for d in dims:
+        y = y.narrow(d, 0, int(shape[d]))
+    return y.contiguous()  # as the operation itself returns it, so that a view of it stays one
 
 
 def _pool_rank(target: Any) -> int:

@@ -18,7 +18,8 @@ ACTIONS = ("natural", "invariant", "equivariant")
 
 
 def roll_amounts(sizes: Sequence[int], shape: Sequence[int], shift: Sequence[int]) -> tuple[int, ...] | None:
-    """By how much dims of these sizes roll when axes of sizes `shape` are shifted: k·m/n each, or None where that is no integer.
+    """By how much dims of these sizes roll when axes of sizes `shape` are shifted: k·m/n each, or None where that is no
+    integer.
 
     A grid of m points that samples an axis of n points moves by k·m/n when the axis moves by k. A single point stays.
 
@@ -39,11 +40,13 @@ def roll_amounts(sizes: Sequence[int], shape: Sequence[int], shift: Sequence[int
 class Action:
     """ρ, worked out for the outputs of one function.
 
-    natural: an output of the input's rank rolls in the dims at the input's positions, counted from the end, by k·m/n for size m; every other
-    output stays as it is. invariant: every output stays. equivariant: every output rolls, whatever its rank. A function is given the shift and the
-    unshifted output, and returns what f should return, or None where it has nothing to say of that shift.
+    natural: an output of the input's rank rolls in the dims at the input's positions, counted from the end, by k·m/n
+    for size m; every other output stays as it is. invariant: every output stays. equivariant: every output rolls,
+    whatever its rank. A function is given the shift and the unshifted output, and returns what f should return, or None
+    where it has nothing to say of that shift.
 
-    Raises `ValueError` or `TypeError` for another word, or where "equivariant" is asked of an output without those dims.
+    Raises `ValueError` or `TypeError` for another word, or where "equivariant" is asked of an output without those
+    dims.
     """
 
     def __init__(
@@ -67,7 +70,8 @@ class Action:
         lacks = any(-a > part.value.ndim for a in axes)
         if self.rule == "equivariant" and lacks:
             raise ValueError(
-                f'output_action: "equivariant" needs the dims {tuple(axes)} in {part.label}, whose shape is {tuple(part.value.shape)}'
+                f'output_action: "equivariant" needs the dims {tuple(axes)} in {part.label}, '
+                f"which has the shape {tuple(part.value.shape)}"
             )
         if lacks or (self.rule == "natural" and part.value.ndim != rank):
             return ()
@@ -92,7 +96,8 @@ class Action:
             values = parts_of(acted)
             if [p.path for p in values] != [p.path for p in self.parts]:
                 raise TypeError(
-                    f"output_action: returned {[p.label for p in values]} for the shift {shift}, but f returns {[p.label for p in self.parts]}; return the same structure"
+                    f"output_action: returned {[p.label for p in values]} for the shift {shift}, but f returns "
+                    f"{[p.label for p in self.parts]}; return the same structure"
                 )
             return [p.value for p in values]
         return [self._rolled(i, shift) for i in range(len(self.parts))]

@@ -1,4 +1,5 @@
-"""What shifts do to a classifier's predictions: consistency, accuracy under every shift, the largest change of a logit."""
+"""What shifts do to a classifier's predictions: consistency, accuracy under every shift, the largest change of a
+logit."""
 
 from __future__ import annotations
 
@@ -18,13 +19,16 @@ __all__ = ["Classification", "Predictions", "find_logits", "read_labels"]
 
 @dataclass(frozen=True)
 class Classification:
-    """Predictions under shifts, the argmax of the logits. Consistency alone misleads (a network that always says one class has 100 %): read the rest beside it.
+    """Predictions under shifts, the argmax of the logits. Consistency alone misleads (a network that always says one
+    class has 100 %): read the rest beside it.
 
-    output: the logits' name. images, shifts: how many. consistency: the share of images × shifts whose prediction is that of the unshifted image (the
-    zero shift counts where it was among those measured). flipped_shifts: shifts under which at least one image's prediction changes.
-    largest_logit_error: the largest change of a logit. accuracy: on the unshifted images. shifted_accuracy: over images × shifts. worst_shift_accuracy: the share of
-    images that are right under every shift measured. The last three are None without labels. flip_bound: where none of so many uniform draws of a shift flips
-    a prediction, 3/N: at 95 %, fewer of all shifts do; else None.
+    output: the logits' name. images, shifts: how many. consistency: the share of images × shifts whose prediction is
+    that of the unshifted image (the zero shift counts where it was among those measured). flipped_shifts: shifts under
+    which at least one image's prediction changes.
+    largest_logit_error: the largest change of a logit. accuracy: on the unshifted images. shifted_accuracy: over images
+    × shifts. worst_shift_accuracy: the share of images that are right under every shift measured. The last three are
+    None without labels. flip_bound: where none of so many uniform draws of a shift flips a prediction, 3/N: at 95 %,
+    fewer of all shifts do; else None.
     """
 
     output: str
@@ -41,7 +45,8 @@ class Classification:
 
 
 def find_logits(parts: Sequence[Part], action: Action, batch: int | None) -> int | None:
-    """Which part holds logits: (batch, classes), one row an image, that stay under every shift; the one named logits where several do."""
+    """Which part holds logits: (batch, classes), one row an image, that stay under every shift; the one named logits
+    where several do."""
     found = [
         i
         for i, part in enumerate(parts)
@@ -61,11 +66,12 @@ def _real(value: Array) -> bool:
 
 
 def read_labels(labels: Any, logits: Part | None, batch: int | None) -> npt.NDArray[np.int64]:
-    """The right class of each image. Raises `ValueError` or `TypeError` for labels that do not fit, or where the output holds no logits."""
+    """The right class of each image. Raises `ValueError` or `TypeError` for labels that do not fit, or where the output
+    holds no logits."""
     if logits is None:
         raise ValueError(
-            "labels: were given, but the output holds no logits: no tensor (batch, classes) that stays under every shift. Return one, "
-            'name it "logits" where there are several, or pass output_action="invariant"'
+            "labels: were given, but the output holds no logits: no tensor (batch, classes) that stays under every "
+            'shift. Return one, name it "logits" where there are several, or pass output_action="invariant"'
         )
     values = to_numpy(labels) if hasattr(labels, "shape") else np.asarray(labels)
     if values.dtype.kind not in "iu":
@@ -73,9 +79,9 @@ def read_labels(labels: Any, logits: Part | None, batch: int | None) -> npt.NDAr
     if values.shape != (batch,):
         raise ValueError(f"labels: must have the shape ({batch},), one per image, got {values.shape}")
     classes = int(logits.value.shape[1])
-    if values.size and not (0 <= values.min() and values.max() < classes):
+    if values.size and not (values.min() >= 0 and values.max() < classes):
         raise ValueError(
-            f"labels: must lie in 0 … {classes - 1}, the {classes} classes of {logits.label}, got {values.min()} … {values.max()}"
+            f"labels: must lie in 0 … {classes - 1}, the classes of {logits.label}, got {values.min()} … {values.max()}"
         )
     return values.astype(np.int64)
 

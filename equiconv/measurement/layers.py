@@ -1,7 +1,8 @@
 """Layer by layer: how far each tensor inside a torch model is from following a shift, beside its own rounding floor.
 
-A row is a stretch of the graph that one source line of one module made, judged by its last result. Reshapes only move entries, so they break
-nothing and have no row. No rule of any operation is used: the error is measured, and the action that explains it best is named.
+A row is a stretch of the graph that one source line of one module made, judged by its last result. Reshapes only move
+entries, so they break nothing and have no row. No rule of any operation is used: the error is measured, and the action
+that explains it best is named.
 """
 
 from __future__ import annotations
@@ -25,11 +26,18 @@ __all__ = ["LayerError", "default_layer_shifts", "measure_layers"]
 
 # What only moves, copies or renames entries.
 _MOVES = {
-    f"aten.{name}"
-    for name in (
-        "view reshape _unsafe_view flatten unflatten permute transpose t movedim squeeze unsqueeze clone contiguous alias detach expand "
-        "lift_fresh_copy dropout _to_copy to"
-    ).split()
+    *(
+        "aten.view",
+        "aten.reshape",
+        "aten._unsafe_view",
+        "aten.flatten",
+        "aten.unflatten",
+        "aten.squeeze",
+        "aten.unsqueeze",
+    ),
+    *("aten.permute", "aten.transpose", "aten.t", "aten.movedim", "aten.expand"),
+    *("aten.clone", "aten.contiguous", "aten.alias", "aten.detach", "aten.lift_fresh_copy", "aten._to_copy", "aten.to"),
+    "aten.dropout",  # of a model in evaluation mode
 }
 
 STAYS = "stays"
@@ -41,12 +49,15 @@ UNDEFINED = "undefined"
 class LayerError:
     """One tensor inside a model under the shifts of the per-layer run.
 
-    node, operation: in the graph. module, module_type: dotted path and class. source: the user's line. shape: of the tensor. scale: its largest entry. floor: its
-    rounding floor.
+    node, operation: in the graph. module, module_type: dotted path and class. source: the user's line. shape: of the
+    tensor. scale: its largest entry. floor: its rounding floor.
 
-    errors: for each shift the largest |T(g·x) − ρ(g)·T(x)|, NaN where the tensor has no action to compare with (a shift by 1 after a stride of 2).
-    actions: for each shift, the ρ that was used. ``"rolls (2, 3)"``: these dims roll, by k·m/n for size m. ``"stays"``: none does.
-    ``"undefined"``: none to compare with. ``"rearranged"``: some permutation of the entries, not named further: the error is then that between the sorted entries, the least that any permutation leaves.
+    errors: for each shift the largest |T(g·x) − ρ(g)·T(x)|, NaN where the tensor has no action to compare with (a shift
+    by 1 after a stride of 2).
+    actions: for each shift, the ρ that was used. ``"rolls (2, 3)"``: these dims roll, by k·m/n for size m. ``"stays"``:
+    none does.
+    ``"undefined"``: none to compare with. ``"rearranged"``: some permutation of the entries, not named further: the
+    error is then that between the sorted entries, the least that any permutation leaves.
     """
 
     node: str
@@ -81,7 +92,8 @@ class LayerError:
     @property
     def label(self) -> str:
         """The module's path and the operation, such as ``layer1.0.conv1 (conv2d)``."""
-        return f"{self.module or 'model'} ({self.operation.removeprefix('aten.').split('.')[0]})"
+        word = self.operation.removeprefix("aten.").split(".")[0]
+        return f"{self.module or 'model'} ({'batch_norm' if 'batch_norm' in word else word})"
 
     def as_dict(self) -> dict[str, Any]:
         """The row as plain data."""
@@ -100,7 +112,8 @@ class LayerError:
 
 
 def default_layer_shifts(graph: Graph, subject: Subject) -> tuple[tuple[int, ...], ...]:
-    """Along each axis the shift by 1, and the coarsest step < n that some tensor of the graph has: the shift that still has a meaning at every layer that is left."""
+    """Along each axis the shift by 1, and the coarsest step < n that some tensor of the graph has: the shift that still
+    has a meaning at every layer that is left."""
     rank, shape = subject.example.ndim, subject.group.shape
     coarsest = [1] * len(shape)
     for node in graph.nodes:
@@ -112,9 +125,9 @@ def default_layer_shifts(graph: Graph, subject: Subject) -> tuple[tuple[int, ...
             if m > 1 and n % m == 0:
                 coarsest[a] = max(coarsest[a], n // m)
     found = []
-    for step in (lambda _a: 1, lambda a: coarsest[a]):
+    for steps in ([1] * len(shape), coarsest):
         for a, n in enumerate(shape):
-            shift = tuple(step(a) if b == a else 0 for b in range(len(shape)))
+            shift = tuple(steps[a] if b == a else 0 for b in range(len(shape)))
             if n > 1 and shift not in found:
                 found.append(shift)
     return tuple(found)
@@ -182,7 +195,8 @@ def measure_layers(
 def _floors(
     graph: Graph, leaves: Sequence[Any], base: Mapping[str, Tensor], dtype: torch.dtype, seed: int, samples: int = 2
 ) -> dict[str, float]:
-    """For each row the largest change when every result on the way to it is perturbed by its own roundoff (random rounding, as in `rounding`)."""
+    """For each row the largest change when every result on the way to it is perturbed by its own roundoff (random
+    rounding, as in `rounding`)."""
     found = dict.fromkeys(base, 0.0)
     for sample in range(samples):
         shaker = Shaker(seed + sample)
@@ -203,7 +217,8 @@ def _floors(
 
 
 def _rows(graph: Graph, moved: set[str]) -> dict[str, None]:
-    """The last node of each stretch that one line of one module made and that depends on an input that moves, in order."""
+    """The last node of each stretch that one line of one module made and that depends on an input that moves, in
+    order."""
     dependent = set(moved)
     rows: list[Node] = []
     place: object = None
@@ -238,9 +253,10 @@ def _shape(node: Node) -> tuple[int, ...] | None:
 def _cell(got: Tensor, base: Tensor, subject: Subject, shift: tuple[int, ...], floor: float) -> tuple[float, str]:
     """The error of one tensor under one shift, and the action that explains it best.
 
-    Tried in turn: the roll at the input's positions, the roll with channels last, staying, any rearrangement; the first that holds to rounding is
-    credited. Where none holds, the error reported is that of the better roll; NaN for a tensor of the input's rank for which no roll is defined; that of staying
-    for a vector per image; and else what the best rearrangement leaves.
+    Tried in turn: the roll at the input's positions, the roll with channels last, staying, any rearrangement; the first
+    that holds to rounding is credited. Where none holds, the error reported is that of the better roll; NaN for a
+    tensor of the input's rank for which no roll is defined; that of staying for a vector per image; and else what the
+    best rearrangement leaves.
     """
     if got.shape != base.shape:
         return math.inf, STAYS
@@ -267,7 +283,8 @@ def _cell(got: Tensor, base: Tensor, subject: Subject, shift: tuple[int, ...], f
 
 
 def _could_be_rearranged(a: Tensor, b: Tensor, limit: float) -> bool:
-    """False where no permutation can bring the entries within the limit: the extremes, and the mean of |·|, move by no more than the entries do."""
+    """False where no permutation can bring the entries within the limit: the extremes, and the mean of |·|, move by no
+    more than the entries do."""
     if a.is_complex() or not a.numel():
         return False
     if max(abs(float(a.max() - b.max())), abs(float(a.min() - b.min()))) > limit:
@@ -283,7 +300,8 @@ def _sorted_difference(a: Tensor, b: Tensor) -> float:
 
 
 def _layouts(value: Tensor, subject: Subject) -> list[tuple[int, ...]]:
-    """Dims that could carry the shifts in a tensor of the input's rank: at the input's own positions, and with channels last."""
+    """Dims that could carry the shifts in a tensor of the input's rank: at the input's own positions, and with channels
+    last."""
     if value.ndim != subject.example.ndim:
         return []
     own = tuple(a + value.ndim for a in subject.axes)

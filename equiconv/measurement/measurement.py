@@ -7,7 +7,7 @@ import math
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeAlias
 
 import numpy as np
 import numpy.typing as npt
@@ -16,16 +16,17 @@ from equiconv.measurement.classification import Classification
 from equiconv.measurement.layers import LayerError
 from equiconv.measurement.rounding import BEYOND
 
-__all__ = ["Measurement", "OutputError"]
+__all__ = ["Floats", "Measurement", "OutputError"]
 
-Floats = npt.NDArray[np.float64]
+Floats: TypeAlias = npt.NDArray[np.float64]
 
 
 @dataclass(frozen=True, eq=False)
 class OutputError:
     """The errors of one output.
 
-    name: its path in what f returns. shape, dtype: of the output. action: what a shift should do to it. scale: its largest entry. floor: its rounding floor.
+    name: its path in what f returns. shape, dtype: of the output. action: what a shift should do to it. scale: its
+    largest entry. floor: its rounding floor.
     errors: for each shift max |f(g·x) − ρ(g)·f(x)|, NaN where ρ is not defined for the shift.
     """
 
@@ -54,12 +55,15 @@ class Measurement:
 
     Attributes
     ----------
-    name: of f. environment: library, device, dtype, and on CUDA the TF32 and cuDNN settings. input_shapes: of the arguments.
-    axes: dims that carry the shifts, from the end. shape: their sizes. shifts: one a row. chosen: how they were chosen, in words. complete: they are all there are.
+    name: of f. environment: library, device, dtype, and on CUDA the TF32 and cuDNN settings. input_shapes: of the
+    arguments.
+    axes: dims that carry the shifts, from the end. shape: their sizes. shifts: one a row. chosen: how they were chosen,
+    in words. complete: they are all there are.
     uniform: they are independent uniform draws, made with `seed`.
     outputs: the errors of each output by itself.
     classification: what the shifts do to the predictions, where the output holds logits.
-    layers: a row for each line of a torch model, in order; layer_shifts, layer_dtype: what they were computed on (one image, where x is a batch).
+    layers: a row for each line of a torch model, in order; layer_shifts, layer_dtype: what they were computed on (one
+    image, where x is a batch).
     notes: what a reader must know besides.
     """
 
@@ -80,7 +84,8 @@ class Measurement:
     layer_dtype: str
     notes: tuple[str, ...]
 
-    # Over shifts ---------------------------------------------------------------------------------------------------------
+    # Over shifts
+    # ---------------------------------------------------------------------------------------------------------
 
     @property
     def errors(self) -> Floats:
@@ -143,7 +148,8 @@ class Measurement:
 
     @property
     def rate_bound(self) -> float | None:
-        """Where N uniform draws show no error beyond rounding: 3/N, the rate of such shifts that this excludes at 95 %. None otherwise."""
+        """Where N uniform draws show no error beyond rounding: 3/N, the rate of such shifts that this excludes at 95 %.
+        None otherwise."""
         compared = len(self.errors) - self.incomparable
         return min(1.0, 3 / compared) if self.uniform and compared and not self.beyond_rounding.any() else None
 
@@ -164,13 +170,16 @@ class Measurement:
         grid[tuple(np.searchsorted(v, self.shifts[:, a]) for a, v in enumerate(axes))] = self.errors
         return grid
 
-    # Layers --------------------------------------------------------------------------------------------------------------
+    # Layers
+    # --------------------------------------------------------------------------------------------------------------
 
     def first_break(self, index: int) -> LayerError | None:
-        """The first layer whose error under the layer shift of this number is beyond rounding, or that has no place for the shift; None where all hold."""
+        """The first layer whose error under the layer shift of this number is beyond rounding, or that has no place for
+        the shift; None where all hold."""
         return next((row for row in self.layers if row.breaks(index) or math.isnan(row.errors[index])), None)
 
-    # Out -----------------------------------------------------------------------------------------------------------------
+    # Out
+    # -----------------------------------------------------------------------------------------------------------------
 
     def as_dict(self) -> dict[str, Any]:
         """The measurement as plain data for JSON: NaN becomes None, infinity the string ``"inf"``."""
@@ -223,7 +232,8 @@ class Measurement:
         return target
 
     def __repr__(self) -> str:
-        return f"<Measurement of {self.name}: {self.chosen}; worst error {self.worst:.3g}, rounding floor {self.floor:.3g}>"
+        found = f"worst error {self.worst:.3g}, rounding floor {self.floor:.3g}"
+        return f"<Measurement of {self.name}: {self.chosen}; {found}>"
 
     def __str__(self) -> str:
         from equiconv.measurement.text import describe

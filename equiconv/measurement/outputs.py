@@ -14,7 +14,7 @@ import numpy as np
 
 from equiconv.arrays import Array, compute_dtype, dtype_name, is_complex, namespace
 
-__all__ = ["Part", "largest_difference", "largest_magnitude", "parts_of"]
+__all__ = ["Part", "holds_nan", "largest_difference", "largest_magnitude", "parts_of"]
 
 
 @dataclass(frozen=True, eq=False)
@@ -93,7 +93,7 @@ def largest_difference(a: Array, b: Array) -> float:
     """
     if tuple(a.shape) != tuple(b.shape):
         raise ValueError(
-            f"output: has the shape {tuple(a.shape)} in one run and {tuple(b.shape)} in another; they cannot be compared"
+            f"output: has shape {tuple(a.shape)} in one run and {tuple(b.shape)} in another; they cannot be compared"
         )
     if math.prod(a.shape) == 0:
         return 0.0
@@ -104,6 +104,16 @@ def largest_difference(a: Array, b: Array) -> float:
         difference = xp.abs(xp.where(same, xp.zeros_like(a), a - b))
     largest = float(xp.max(difference))
     return math.inf if math.isnan(largest) else largest
+
+
+def holds_nan(a: Array) -> bool:
+    """Whether an entry is NaN.
+
+    >>> holds_nan(np.array([1.0, np.nan])), holds_nan(np.arange(2))
+    (True, False)
+    """
+    xp = namespace(a)
+    return bool(xp.any(xp.isnan(_comparable(a))))
 
 
 def largest_magnitude(a: Array) -> float:

@@ -1,8 +1,10 @@
-"""The rounding floor: how much of a difference between two runs rounding explains. It owes nothing to the comparison it stands beside.
+"""The rounding floor: how much of a difference between two runs rounding explains. It owes nothing to the comparison it
+stands beside.
 
-A torch function is run again with every floating result inside it multiplied by 1 ± eps at random, entry by entry, in that result's own
-dtype (random rounding: Vignes, *Zéros mathématiques et zéros informatiques*, 1978; the CESTAC method). The change that arrives at the output is what one rounding per
-operation does to it, so a hard-coded ``.float()`` inside a float64 function counts as what it is. Other array libraries cannot be watched from
+A torch function is run again with every floating result inside it multiplied by 1 ± eps at random, entry by entry, in
+that result's own dtype (random rounding: Vignes, *Zéros mathématiques et zéros informatiques*, 1978; the CESTAC
+method). The change that arrives at the output is what one rounding per operation does to it, so a hard-coded
+``.float()`` inside a float64 function counts as what it is. Other array libraries cannot be watched from
 outside: their input is perturbed by its unit roundoff instead.
 """
 
@@ -23,10 +25,17 @@ from equiconv.measurement.subject import Subject
 
 __all__ = ["BEYOND", "RandomRounding", "Shaker", "floats", "own_roundoff", "rounding_floors"]
 
-#: An error is beyond rounding when it exceeds this many rounding floors. The floor charges one roundoff an operation; a convolution of K terms loses up
-#: to about √K of them, 68 for the widest layer of a ResNet-18.
+#: An error is beyond rounding when it exceeds this many rounding floors. The floor charges one roundoff an operation; a
+#: convolution of K terms loses up to about √K of them, 68 for the widest layer of a ResNet-18.
 BEYOND = 256.0
 _POOL = 2**20 + 7
+# Operations that move, copy, choose or negate entries, or return whole numbers: their result is exact.
+_EXACT = {
+    *("_unsafe_view", "_reshape_copy", "view_copy", "lift_fresh_copy", "slice_scatter", "select_scatter"),
+    *("clone", "cat", "stack", "roll", "flip", "repeat", "index", "index_select", "gather", "constant_pad_nd"),
+    *("where", "masked_fill", "neg", "abs", "relu", "relu_", "maximum", "minimum", "amax", "amin", "max", "min"),
+    *("max_pool2d_with_indices", "max_pool3d_with_indices", "sort", "topk", "sign", "floor", "ceil", "round", "trunc"),
+}
 
 
 class Shaker:
@@ -55,18 +64,18 @@ class Shaker:
         value.mul_(torch.cat(pieces).view(value.shape))
 
 
-class RandomRounding(TorchDispatchMode):
-    """While active, multiplies every floating result of an operation by 1 ± eps of its dtype, at random and entry by entry.
+class RandomRounding(TorchDispatchMode):  # type: ignore[no-untyped-call]
+    """While active, multiplies every floating result of an operation by 1 ± eps of its dtype, at random for each entry.
 
-    Views, and results of operations without a floating operand (constants), are left alone: they round nothing. So is the
-    memory of `kept` tensors (weights and buffers), which must outlive the run unchanged.
+    Views, copies and choices, and the results of operations without a floating operand (constants), are left alone: they
+    round nothing. So is the memory of `kept` tensors (weights and buffers), which must outlive the run unchanged.
     """
 
     # A higher-order operation (a cond inside an exported program) runs as it is: what it computes is not shaken.
     supports_higher_order_operators = True
 
     def __init__(self, seed: int, kept: Sequence[Tensor] = ()) -> None:
-        super().__init__()
+        super().__init__()  # type: ignore[no-untyped-call]
         self._shaker = Shaker(seed)
         self._kept = {t.untyped_storage().data_ptr() for t in kept if t.device.type != "meta"}
 
@@ -75,15 +84,18 @@ class RandomRounding(TorchDispatchMode):
     ) -> Any:
         kwargs = kwargs or {}
         result = func(*args, **kwargs)
-        if (
-            isinstance(func, torch._ops.OpOverload)
-            and not func.is_view
-            and any(floats(v) for v in pytree.tree_leaves((args, kwargs)))
-        ):
+        if _rounding(func) and any(floats(v) for v in pytree.tree_leaves((args, kwargs))):
             for value in pytree.tree_leaves(result):
                 if floats(value) and value.untyped_storage().data_ptr() not in self._kept:
                     self._shaker.shake(value)
         return result
+
+
+def _rounding(operation: Any) -> bool:
+    """Whether an operation can round: no view, no exact one, and no higher-order one."""
+    if not isinstance(operation, torch._ops.OpOverload) or operation.is_view:
+        return False
+    return operation.namespace != "aten" or operation.overloadpacket.__name__ not in _EXACT
 
 
 def floats(value: Any) -> bool:
@@ -104,19 +116,16 @@ def rounding_floors(
     seed: int = 0,
     run: Callable[..., list[Part]] | None = None,
 ) -> list[float]:
-    """For each part of the output, the largest change that rounding makes in so many tries: at least one roundoff of its largest entry.
+    """For each part of the output, the largest change that rounding makes in so many tries.
 
-    base: the output on `leaves`. run: what calls the function, where the caller keeps count.
+    It is at least one roundoff of the part's largest entry. base: the output on `leaves`. run: what calls the function, where the caller keeps count.
     """
     call = run or subject.run
     floors = [own_roundoff(part) for part in base]
+    module = subject.call if isinstance(subject.call, torch.nn.Module) else torch.nn.Module()
+    kept = [*module.parameters(), *module.buffers()]
     for sample in range(samples):
         if subject.library == "torch":
-            kept = (
-                [*subject.call.parameters(), *subject.call.buffers()]
-                if isinstance(subject.call, torch.nn.Module)
-                else []
-            )
             shaken = call(leaves, RandomRounding(seed + sample, kept))
         else:
             shaken = call(_perturbed(subject, leaves, base, seed + sample))
@@ -139,7 +148,8 @@ def _perturbed(subject: Subject, leaves: Sequence[Any], base: Sequence[Part], se
 
 
 def _visible_roundoff(output: Array) -> float:
-    """The roundoff that an output shows: of its dtype, or of float32 where a float64 output has float32 values only (more than a few, no integers)."""
+    """The roundoff that an output shows: of its dtype, or of float32 where a float64 output has float32 values only
+    (more than a few, no integers)."""
     if not _rounds(output):
         return 0.0
     if dtype_name(output.dtype) in ("float64", "complex128"):

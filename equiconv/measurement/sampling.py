@@ -1,4 +1,5 @@
-"""Which shifts are measured: all of them, a seeded uniform sample, or those that were named; and what may be said of the rest."""
+"""Which shifts are measured: all of them, a seeded uniform sample, or those that were named; and what may be said of
+the rest."""
 
 from __future__ import annotations
 
@@ -37,8 +38,9 @@ class Shifts:
 def choose_shifts(shifts: ShiftsLike, group: Translations, seed: int) -> Shifts:
     """The shifts to measure.
 
-    None: all of the group where it has at most 1024, else 256 uniform draws. A number: so many uniform draws. A subgroup: all or a sample of it, in
-    the same way. A list: its shifts, one integer per axis each (plain integers for one axis), reduced modulo the sizes.
+    None: all of the group where it has at most 1024, else 256 uniform draws. A number: so many uniform draws. A
+    subgroup: all or a sample of it, in the same way. A list: its shifts, one integer per axis each (plain integers for
+    one axis), reduced modulo the sizes.
 
     Raises `ValueError` for an empty list, a wrong number of entries, or a subgroup of another group.
 
@@ -52,7 +54,8 @@ def choose_shifts(shifts: ShiftsLike, group: Translations, seed: int) -> Shifts:
     if isinstance(shifts, TranslationSubgroup):
         if shifts.group != group:
             raise ValueError(
-                f"shifts: is a subgroup of {shifts.group}, but x is shifted by {group}; make it with Translations({group.shape}).subgroup(strides)"
+                f"shifts: is a subgroup of {shifts.group}, but x is shifted by {group}; "
+                f"make it with Translations({group.shape}).subgroup(strides)"
             )
         return _of_subgroup(shifts, f"shifts in {shifts}", seed)
     if hasattr(shifts, "__index__"):
@@ -99,7 +102,8 @@ def _draws(subgroup: TranslationSubgroup, count: int, noun: str, seed: int) -> S
 
 
 def rate_bound(draws: int) -> float:
-    """The failure rate that no failure in so many independent uniform draws excludes at 95 %: 3/N, since (1 − 3/N)^N < e⁻³ < 0.05.
+    """The failure rate that no failure in so many independent uniform draws excludes at 95 %: 3/N, since (1 − 3/N)^N <
+    e⁻³ < 0.05.
 
     >>> rate_bound(300)
     0.01

@@ -32,7 +32,7 @@ class Subject:
     notes: what was decided about the other leaves.
     """
 
-    f: Callable[..., Any]
+    f: Any
     call: Callable[..., Any]
     name: str
     leaves: tuple[Any, ...]
@@ -118,7 +118,8 @@ class Subject:
         parts = parts_of(output)
         if not parts:
             raise ValueError(
-                f"f: has no tensor in its output (a {type(output).__name__}), so there is nothing to compare; return an array or a structure of arrays"
+                f"f: has no tensor in its output (a {type(output).__name__}), so there is nothing to compare; "
+                "return an array or a structure of arrays"
             )
         return parts
 
@@ -129,7 +130,8 @@ class Subject:
         return [element.act(v, self.moved[i]) if i in self.moved else v for i, v in enumerate(given)]
 
     def sole(self) -> int | None:
-        """The one array among the arguments, if it has a dim 0 that is not moved: only then can calls be stacked along dim 0."""
+        """The one array among the arguments, if it has a dim 0 that is not moved: only then can calls be stacked along
+        dim 0."""
         arrays = [i for i, v in enumerate(self.leaves) if array_api_compat.is_array_api_obj(v)]
         return arrays[0] if len(arrays) == 1 and 0 not in self.moved[arrays[0]] else None
 
@@ -179,9 +181,10 @@ class Subject:
         """What decides rounding besides the dtype: device, and on CUDA the TF32 and cuDNN settings."""
         found = {"library": self.library, "device": str(device(self.example)), "dtype": dtype_name(self.example.dtype)}
         if self.library == "torch" and self.example.device.type == "cuda":
+            cudnn: Any = torch.backends.cudnn
             found["device"] = f"{found['device']} ({torch.cuda.get_device_name(self.example.device)})"
             found["float32 matmul"] = str(torch.backends.cuda.matmul.fp32_precision)
-            found["float32 convolution"] = str(torch.backends.cudnn.conv.fp32_precision)
+            found["float32 convolution"] = str(cudnn.conv.fp32_precision)
             found["cudnn"] = (
                 f"deterministic={torch.backends.cudnn.deterministic}, benchmark={torch.backends.cudnn.benchmark}"
             )
@@ -201,12 +204,14 @@ def _callable(f: Any) -> Callable[..., Any]:
     if isinstance(f, torch.nn.Module):
         if f.training:
             raise ValueError(
-                "f: is in training mode, where dropout and batch statistics make it no fixed function; call f.eval() first"
+                "f: is in training mode, where dropout and batch statistics make it no fixed function; "
+                "call f.eval() first"
             )
         training = next((name for name, part in f.named_modules() if part.training), None)
         if training:
             raise ValueError(f"f: its part {training} is in training mode; call f.eval() first")
-    return f
+    function: Callable[..., Any] = f
+    return function
 
 
 def _name(f: Any) -> str:
@@ -272,7 +277,8 @@ def _require_torch(f: Any, flat: Sequence[Any], labels: Sequence[str]) -> None:
     for value, label in zip(flat, labels, strict=True):
         if isinstance(value, np.ndarray) or (array_api_compat.is_array_api_obj(value) and library(value) != "torch"):
             raise TypeError(
-                f"{label}: is a {type(value).__module__}.{type(value).__name__} and f a torch module; write torch.as_tensor({label})"
+                f"{label}: is a {type(value).__module__}.{type(value).__name__} and f a torch module; "
+                f"write torch.as_tensor({label})"
             )
     parameters = list(f.named_parameters())
     for path, weight in parameters:

@@ -26,6 +26,8 @@ Algorithm: TypeAlias = Literal["direct", "spectral"]
 _DIRECT_CALL, _SPECTRAL_CALL = 3.2e4, 1.2e5
 # A multiply-add of torch's convolution: over several channels, and depthwise; float64 has no fast path there.
 _MULTIPLY_ADD = {torch.float32: (0.019, 0.029), torch.float64: (0.076, 0.46)}
+# The weight's gradient of a depthwise convolution beyond 3×3 taps, which runs without vector instructions there.
+_DEPTHWISE_WEIGHT_MULTIPLY_ADD = 0.8
 # A sample that is padded or written by the direct method.
 _SAMPLE = 0.64
 # A sample transformed and laid out by frequency; a frequency of the kernel's spectrum, and the same for each tap along
@@ -43,8 +45,10 @@ def choose_algorithm(
     window: Window,
     dtype: torch.dtype = torch.float32,
     device: torch.device | str = "cpu",
+    *,
+    of_weight: bool = False,
 ) -> Algorithm:
-    """How a convolution of these shapes, and the two adjoints that make its gradients, are computed.
+    """How a convolution of these shapes and its input's adjoint are computed; its weight's with `of_weight=True`.
 
     >>> window = Window(stride=(1, 1), padding=(1, 1, 1, 1), dilation=(1, 1), groups=1)
     >>> choose_algorithm((8, 64, 56, 56), (64, 64, 3, 3), window)
@@ -61,6 +65,8 @@ def choose_algorithm(
         return _forced
     scale = 2 if dtype in (torch.float64, torch.complex128) else 1
     dense, depthwise = _MULTIPLY_ADD[torch.float64 if scale == 2 else torch.float32]
+    if of_weight and math.prod(kernel_size) > 9:
+        depthwise = max(depthwise, _DEPTHWISE_WEIGHT_MULTIPLY_ADD)
 
     outputs = batch * filters * math.prod(window.output_sizes(sizes, kernel_size))
     padded = math.prod(n + p + q for n, p, q in zip(sizes, window.left, window.right, strict=True))

@@ -24,8 +24,8 @@ def circular_conv(
     """The convolution of a layer on the torus: torch's cross-correlation of a periodic signal (lecture L7, L22).
 
     y[b, o, i] = bias[o] + Σ_c Σ_t weight[o, c, t]·input[b, c, (i·stride + t·dilation − padding) mod n], with as many
-    outputs i as `torch.nn.functional.conv2d` has for these arguments. `weight` decides the number of spatial axes, 1 to
-    3.
+    outputs i as `torch.nn.functional.conv2d` has for these arguments. The rank of `weight` decides how many
+    spatial axes there are, 1 to 3.
 
     Parameters
     ----------
@@ -34,9 +34,8 @@ def circular_conv(
     bias : (filters), or None.
     stride, dilation : an int, or one for each spatial axis.
     padding : how far the signal is continued at both sides, an int or one for each spatial axis; it may exceed the
-    signal.
-        `"valid"` is 0. `"same"` continues by dilation·(k − 1) in all, the odd entry at the right, so that there are as
-        many outputs as inputs: with stride 1 the whole torus.
+        signal. `"valid"` is 0. `"same"` continues by dilation·(k − 1) in all, the odd entry at the right, so that there
+        are as many outputs as inputs: the whole torus.
     groups : the number of groups of channels that do not mix.
 
     Under `torch.autocast`, operands other than float64 are cast to its dtype, as torch casts those of its convolutions.

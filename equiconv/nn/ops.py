@@ -59,7 +59,7 @@ def _compute(
     Complex operands take four real products. Narrow floats are computed in float32, except for direct kernels on
     devices, whose libraries accumulate in float32 by themselves.
     """
-    method = choose_algorithm(*shapes, window, a.dtype, a.device)
+    method = choose_algorithm(*shapes, window, a.dtype, a.device, of_weight=name == "weight_adjoint")
     kernel = getattr({"direct": direct, "spectral": spectral}[method], name)
     extra = () if size is None else (tuple(size),)
     # Inside an autocast region torch's convolution would be cast again, behind the back of the fake kernel.

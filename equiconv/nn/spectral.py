@@ -10,8 +10,12 @@ the positions t·dilation − left, where G is the spectrum of the gradient put 
 at each frequency. All operands are real, so that half of the last axis' frequencies suffice.
 
 A kernel is much smaller than its spectrum: W comes from one product with an n × k matrix an axis (the phases above),
-which is exact for every left, dilation and k, wraps included, and faster than the transform of a kernel filled with
+which is right for every left, dilation and k, wraps included, and faster than the transform of a kernel filled with
 zeros. Only kernels that are long along some axis are transformed.
+
+Each entry of a convolution errs by at most `equiconv.arrays.fourier_bound` of ‖x‖₂ (over all channels of one signal)
+and ‖w‖₁ (of one filter), plus γ·‖x‖₂·‖w‖₁ with γ for Σ_a kₐ + channels + 4·axes roundings: the matrix products that
+make W, and the sum over channels.
 """
 
 from __future__ import annotations

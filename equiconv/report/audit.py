@@ -19,11 +19,13 @@ from equiconv.graph import CaptureError
 from equiconv.measurement import Measurement, measure
 from equiconv.measurement.subject import Subject
 from equiconv.report import findings
+from equiconv.report.figures import shift_text
 from equiconv.report.result import Audit, Side
 from equiconv.report.sampling import ShiftPlan, plan_shifts
 from equiconv.report.scene import make_scene
 from equiconv.symmetrization import symmetrize
 from equiconv.testing import Counterexample, falsify
+from equiconv.testing.script import locate
 from equiconv.versions import versions
 
 Say = Callable[[str], None]
@@ -46,6 +48,7 @@ def audit(
     radius: int | None = None,
     twin: bool = True,
     counterexample: bool = True,
+    build: str | None = None,
     html: str | os.PathLike[str] | None = None,
     json: str | os.PathLike[str] | None = None,
 ) -> Audit:
@@ -62,8 +65,9 @@ def audit(
     weights: where the weights come from, in words; notes: sentences on the input. Both are printed as they are.
     seed: of everything random. progress: called with a line of text as the work goes on.
     draws, cells, radius: how many shifts are drawn at random, lie on the grid over all of them, and lie around 0. By default as many as keep the audit short: all
-        shifts where there are at most 1024; at 224 × 224, 119 draws, 196 cells and a radius of 4.
-    twin: also mend a copy (every padding circular) and find out the same about it. counterexample: also look for the smallest one.
+        shifts where there are at most 1024; at 224 × 224, 59 draws, 196 cells and a radius of 4.
+    twin: also mend a copy (every padding circular) and find out the same about it. counterexample: also look for the smallest one. build: lines of Python
+        that bind ``model`` to the network, for the script that shows the counterexample; None finds what can be imported.
     html, json: files to write the report to; that they can be written is checked before the work begins.
 
     Returns
@@ -87,6 +91,7 @@ def audit(
     """
     for path, option in ((html, "html"), (json, "json")):
         require_writable(path, option)
+    locate(model, build)  # lines that are no Python are refused before the work
     say: Say = progress or (lambda _text: None)
     clock = _Clock()
     subject = Subject.of(model, x, axes)
@@ -101,7 +106,7 @@ def audit(
         try:
             certificate = certify(model, example, axes, seed=seed, progress=say)
         except CaptureError as error:
-            refusal = str(error)
+            refusal = str(error).removeprefix("model: ")
     mended, mended_certificate, reason = None, None, "no twin was asked for"
     with clock.step("symmetrize"):
         if twin:
@@ -120,15 +125,14 @@ def audit(
     with clock.step("falsify"):
         if counterexample:
             say("looking for the smallest counterexample")
-            found = falsify(model, example, axes=axes, seed=seed)
-            said = "" if found else "no shift that was tried changes the output beyond rounding"
+            found, said = _falsify(model, example, axes, seed, build, say)
     say("comparing predictions")
     candidates = [m.worst_shift for m in network.measurements if m.worst_shift is not None]
     first = None if labels is None else int(labels[0])
     scene = make_scene(one, candidates or [(0,) * len(one.group.shape)], images, first, classes)
     result = Audit(
         name=title, weights=weights, notes=tuple(notes), network=network, refusal=refusal, twin=other, twin_reason="" if other else reason,
-        counterexample=found, counterexample_note=said, scene=scene, sampling=_sampling(network, other, subject, one), versions=versions(),
+        counterexample=found, counterexample_note=said, scene=scene, sampling=_sampling(network, other, subject), versions=versions(),
         seconds=clock.seconds, seed=seed,
     )  # fmt: skip
     if json is not None:
@@ -185,6 +189,17 @@ def _twin(
     return mended, after, ""
 
 
+def _falsify(model: Any, example: Any, axes: int | Sequence[int], seed: int, build: str | None, say: Say) -> tuple[Counterexample | None, str]:
+    """The smallest counterexample, or what to say of there being none."""
+    try:
+        found = falsify(model, example, axes=axes, seed=seed, progress=say, name=build)
+    except ValueError as error:
+        # The input was accepted by the measurement: what is left is that no law can be doubted (no shift but 0, none with a
+        # place on the output's grid) or refuted (outputs that differ from call to call).
+        return None, str(error)
+    return found, "" if found is not None else "none of the shifts that were tried changes the output beyond rounding"
+
+
 def _steps(certificate: Certificate | None, mended: Certificate | None, subject: Subject) -> tuple[int, ...]:
     """Strides that a grid of shifts should hit: those of the largest subgroup that will be seen."""
     for found in (mended, certificate):
@@ -209,7 +224,7 @@ def _side(
     return Side(certificate, check, measured, grid, near)
 
 
-def _sampling(network: Side, twin: Side | None, subject: Subject, one: Subject) -> tuple[str, ...]:
+def _sampling(network: Side, twin: Side | None, subject: Subject) -> tuple[str, ...]:
     """What was measured on what, in sentences."""
     m = network.measurement
     count = int(subject.example.shape[0]) if subject.example.ndim > len(subject.axes) else 1
@@ -219,15 +234,14 @@ def _sampling(network: Side, twin: Side | None, subject: Subject, one: Subject) 
     if network.grid is not None and network.near is not None:
         said.append(f"The maps of errors over shifts: {len(network.grid.shifts)} shifts on a grid and {len(network.near.shifts)} around 0, on {first}.")
     if m.layers:
-        said.append(f"Errors per layer: the shifts {', '.join(map(str, m.layer_shifts))}, on {first}, in {m.layer_dtype}.")
-    if network.certificate is not None:
+        said.append(f"Errors per layer: the shifts {', '.join(map(shift_text, m.layer_shifts))}, on {first}, in {m.layer_dtype}.")
+    if network.certificate is not None and network.certificate.kind != "undecided":
         said.append(
             f"The certificate holds for every input of shape {', '.join(' × '.join(map(str, s)) for s in network.certificate.input_shapes)} and these weights, over the "
             f"real numbers. All shifts are circular: what leaves at one edge comes back at the other. Measured errors are of the inputs shown only."
         )
     if twin is not None:
         said.append("The circular twin was measured on the same shifts and inputs.")
-    del one
     return tuple(said)
 
 

@@ -75,6 +75,8 @@ def headline(certificate: Certificate, name: str) -> str:
         if not c.unknown:
             return f"Undecided: nothing can be claimed about {name} ({'; '.join(c.notes) or 'its output is no function of its input'})."
         names = list(dict.fromkeys(u.operation for u in c.unknown))
+        if all("random" in u.reason for u in c.unknown):
+            return f"Undecided: {name} draws random numbers ({_list(names)}), so its output is no function of its input."
         return f"Undecided: {name} uses {_list(names)}, for which there is no rule yet, so nothing is claimed about it."
     total = math.prod(shape)
     if c.kind == "none":
@@ -146,18 +148,18 @@ def breaks(certificate: Certificate) -> list[str]:
         left: dict[str, list[str]] = {}
         for o in found:
             left.setdefault(strides_text(o.after, shape), []).append(o.module or "the model itself")
-        costs = [f"{_list(list(dict.fromkeys(modules)))} ({after})" for after, modules in left.items()]
-        noun, one, many = _CAUSES.get(cause, (f"obstacle of the kind “{cause.replace('_', ' ')}”", "leaves", "leave"))
+        costs = [f"{_list(list(dict.fromkeys(modules)))} (leaves {after})" for after, modules in left.items()]
+        noun, one, many = _CAUSES.get(cause, (f"obstacle of the kind “{cause.replace('_', ' ')}”", "costs shifts", "cost shifts"))
         sentences.append(f"{_count(len(found), noun)} {one if len(found) == 1 else many}: {_list(costs)}.")
     return sentences
 
 
-#: How a sentence names a cause, and what one of them, or several, do; what is left of the subgroup follows.
+#: How a sentence names a cause, and what one of them, or several, do.
 _CAUSES = {
     "stride": ("stride", "lets only coarser shifts through", "let only coarser shifts through"),
-    "ceil_mode": ("overhanging window", "sees less at the edge than elsewhere, which leaves", "see less at the edge than elsewhere, which leaves"),
-    "constant": ("constant", "does not move with the image, which leaves", "do not move with the image, which leaves"),
-    "crop": ("crop", "leaves out a part of the image, which leaves", "leave out a part of the image, which leaves"),
+    "ceil_mode": ("overhanging window", "sees less at the edge than elsewhere", "see less at the edge than elsewhere"),
+    "constant": ("constant", "does not move with the image", "do not move with the image"),
+    "crop": ("crop", "leaves out a part of the image", "leave out a part of the image"),
 }
 
 

@@ -45,12 +45,6 @@ class Side:
         """All that was measured."""
         return tuple(m for m in (self.measurement, self.grid, self.near) if m is not None)
 
-    @property
-    def worst_shift(self) -> tuple[int, ...] | None:
-        """The shift with the largest error of all that were measured."""
-        known = [(float(np.nanmax(m.relative)), m.worst_shift) for m in self.measurements if m.worst_shift is not None]
-        return max(known, key=lambda pair: pair[0])[1] if known else None
-
     def as_dict(self) -> dict[str, Any]:
         """All of it as plain data."""
         check = self.check
@@ -109,6 +103,12 @@ class Audit:
         return "undecided" if self.certificate is None else self.certificate.kind
 
     @property
+    def remarks(self) -> tuple[str, ...]:
+        """What was measured on what, and what a reader of the numbers must know besides."""
+        said = [n for n in self.measurement.notes if self.refusal is None or not n.startswith("layers were not measured")]
+        return (*self.sampling, *said)
+
+    @property
     def headline(self) -> str:
         """The verdict in one sentence."""
         if self.certificate is None:
@@ -132,7 +132,7 @@ class Audit:
             },
             "network": self.network.as_dict(), "refusal": self.refusal,
             "twin": None if self.twin is None else self.twin.as_dict(), "twin_reason": self.twin_reason,
-            "counterexample": None if self.counterexample is None else _counterexample(self.counterexample),
+            "counterexample": None if self.counterexample is None else self.counterexample.as_dict(),
             "counterexample_note": self.counterexample_note,
             "scene": self.scene.as_dict(), "sampling": list(self.sampling), "versions": dict(self.versions), "seconds": dict(self.seconds),
         }  # fmt: skip
@@ -176,7 +176,3 @@ def _plain(value: Any) -> Any:
     if isinstance(value, float) and not np.isfinite(value):
         return None if np.isnan(value) else "inf" if value > 0 else "-inf"
     return value
-
-
-def _counterexample(found: Counterexample) -> dict[str, Any]:
-    raise NotImplementedError

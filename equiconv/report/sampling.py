@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from equiconv.measurement.sampling import ALL
 
 # Entries (positions of the group) that one network is run on, per purpose: what bounds the time of an audit at any size of the image.
-_DRAWN, _GRID, _NEAR = 6_000_000, 10_000_000, 4_000_000
+_DRAWN, _GRID, _NEAR = 3_000_000, 10_000_000, 4_000_000
 
 
 @dataclass(frozen=True)
@@ -30,13 +30,13 @@ def plan_shifts(
 ) -> ShiftPlan:
     """Choose the shifts to measure on a group of this shape.
 
-    steps: strides that the grid should hit (those of the largest subgroup there is to see). draws: how many uniform draws; by default 6,000,000 over the number of
+    steps: strides that the grid should hit (those of the largest subgroup there is to see). draws: how many uniform draws; by default 3,000,000 over the number of
     shifts, 32 to 128. cells: about how many shifts in the grid; by default 10,000,000 over the number of shifts, 64 to 256. radius: of the shifts near 0; by
     default 2 to 4. A group of at most 1,024 shifts is measured whole unless draws are asked for.
 
     >>> plan = plan_shifts((224, 224), (32, 32))
     >>> plan.draws, len(plan.grid[0]), plan.near[0]
-    (119, 14, (-4, -3, -2, -1, 0, 1, 2, 3, 4))
+    (59, 14, (-4, -3, -2, -1, 0, 1, 2, 3, 4))
     """
     total = math.prod(shape)
     for name, value in (("draws", draws), ("cells", cells)):

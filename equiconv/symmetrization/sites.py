@@ -1,5 +1,5 @@
-"""From the nodes of a graph to the calls that made them: record what each module calls, match it with the graph, and say which calls
-are to wrap.
+"""From the nodes of a graph to the calls that made them: record what each module calls as it runs, match that with
+the graph, and say which calls are to wrap.
 """
 
 from __future__ import annotations
@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import torch
-from torch import nn
+from torch import fx, nn
 from torch.overrides import TorchFunctionMode
 
 from equiconv.graph import Graph, Node
@@ -24,7 +24,7 @@ class AmbiguousCall(ValueError):
 
 @dataclass(frozen=True)
 class Record:
-    """One call of a padding function while the model ran: who made it, the lines of its code on the way, and the dims that it pads."""
+    """One call of a padding function: who made it, the lines of its code on the way, and the dims that it pads."""
 
     module: nn.Module
     family: str
@@ -55,8 +55,16 @@ def record(model: nn.Module, args: tuple[Any, ...], kwargs: Mapping[str, Any]) -
     return records
 
 
-def sites_of(model: nn.Module, graph: Graph, records: Sequence[Record], wanted: Mapping[str, Dims]) -> list[tuple[nn.Module, Sites]]:
-    """For each module that makes a call to be wrapped, which calls those are.
+@dataclass(frozen=True)
+class Plan:
+    """The calls that are to wrap: of modules, and of modules that are traced graphs, where each call is a node."""
+
+    modules: tuple[tuple[nn.Module, Sites], ...]
+    graphs: tuple[tuple[fx.GraphModule, Mapping[fx.Node, Dims]], ...]
+
+
+def plan(model: nn.Module, graph: Graph, records: Sequence[Record], wanted: Mapping[str, Dims]) -> Plan:
+    """Which calls of which modules made the named nodes.
 
     wanted: the dims (negative) along which the padding of each named node is to wrap.
 
@@ -65,41 +73,63 @@ def sites_of(model: nn.Module, graph: Graph, records: Sequence[Record], wanted: 
     AmbiguousCall: a node's call was not seen, or one line makes calls that need different treatment.
     """
     nodes: dict[tuple[int, str], list[Node]] = {}
-    owners: dict[int, nn.Module] = {}
     for node in graph.nodes:
-        family = family_of(node.target) if node.kind == "operation" else None
-        if family is not None:
-            owner = model.get_submodule(node.module.split("@")[0])
-            owners[id(owner)] = owner
-            nodes.setdefault((id(owner), family), []).append(node)
+        if (family := family_of(node.target)) is not None:
+            nodes.setdefault((id(_owner(model, node.module.split("@")[0])), family), []).append(node)
     calls: dict[tuple[int, str], list[Record]] = {}
     for entry in records:
         calls.setdefault((id(entry.module), entry.family), []).append(entry)
-    pairs = {key: _matched(nodes.get(key, []), made, wanted) for key, made in calls.items()}
-    for key, made in nodes.items():
-        if key not in pairs:
-            _matched(made, [], wanted)
-    found: dict[int, tuple[dict[str, Dims], dict[tuple[str, Lines], Dims]]] = {}
+    pairs = {key: _matched(nodes.get(key, []), calls.get(key, []), wanted) for key in {**nodes, **calls}}
+    sites: dict[int, Sites] = {}
+    traced: dict[int, dict[fx.Node, Dims]] = {}
+    owners = {id(part): part for part in model.modules()}
     for (owner_id, family), own in pairs.items():
         dims = frozenset(d for _, along in own for d in along)
+        owner = owners[owner_id]
         if not dims:
             continue
-        below = {id(part) for part in owners[owner_id].modules()} - {owner_id}
-        # What a part of the module makes circular is out of its sight, so that only the rest must stay clear of these dims.
-        clear = all(entry.padded & dims <= set(along) for part in below for entry, along in pairs.get((part, family), ()))
-        anywhere, lines = found.setdefault(owner_id, ({}, {}))
+        if isinstance(owner, fx.GraphModule):
+            traced.setdefault(owner_id, {}).update(_in_graph(owner, family, own))
+            continue
+        # What a part of the module makes circular is out of its sight: only the rest must stay clear of these dims.
+        others = [pair for part in owner.modules() if part is not owner for pair in pairs.get((id(part), family), ())]
+        clear = all(entry.padded & dims <= set(along) for entry, along in others)
+        found = sites.setdefault(owner_id, Sites({}, {}))
         if clear and _serves(dims, own):
-            anywhere[family] = tuple(sorted(dims))
+            sites[owner_id] = Sites({**found.anywhere, family: tuple(sorted(dims))}, found.lines)
         else:
-            lines.update({(family, where): d for where, d in _by_line(own, family).items() if d})
-    return [(owners[owner_id], Sites(anywhere, lines)) for owner_id, (anywhere, lines) in found.items()]
+            sites[owner_id] = Sites(found.anywhere, {**found.lines, **_by_line(own, family)})
+    modules = tuple((owners[i], found) for i, found in sites.items())
+    return Plan(modules, tuple((owners[i], found) for i, found in traced.items()))  # type: ignore[misc]
+
+
+def _owner(model: nn.Module, path: str) -> nn.Module:
+    """The module that makes the calls of a node with this path: a traced graph makes those of what it absorbed."""
+    module, rest = model, path
+    while rest:
+        if isinstance(module, fx.GraphModule):
+            called = [str(node.target) for node in module.graph.nodes if node.op == "call_module"]
+            step = next((name for name in called if rest == name or rest.startswith(name + ".")), None)
+            if step is None:
+                return module
+        else:
+            step = rest.split(".")[0]
+        module, rest = module.get_submodule(step), rest[len(step) + 1 :]
+    return module
+
+
+def _in_graph(owner: fx.GraphModule, family: str, pairs: Sequence[tuple[Record, Dims]]) -> dict[fx.Node, Dims]:
+    made = [node for node in owner.graph.nodes if node.op == "call_function" and family_of(node.target) == family]
+    if len(made) != len(pairs):
+        raise AmbiguousCall(f"a {type(owner).__name__} ran {len(pairs)} calls of {family} and holds {len(made)}")
+    return {node: along for node, (_, along) in zip(made, pairs, strict=True) if along}
 
 
 def _matched(nodes: Sequence[Node], records: Sequence[Record], wanted: Mapping[str, Dims]) -> list[tuple[Record, Dims]]:
-    """Each call with the dims along which it is to wrap; calls and nodes of one module and family come in the same order."""
+    """Each call of a module and family, with the dims along which it is to wrap. Nodes come in the order of calls."""
     if len(nodes) == len(records):
         return [(entry, wanted.get(node.name, ())) for node, entry in zip(nodes, records, strict=True)]
-    # Some calls left no node (their result was not used), or were made out of sight by a torch function: go by the line.
+    # Some calls left no node (nothing used their result), or a torch function made them out of sight: go by the line.
     pairs: dict[int, Dims] = {}
     for place in dict.fromkeys(_place(node) for node in nodes):
         here = [node for node in nodes if _place(node) == place]
@@ -108,8 +138,8 @@ def _matched(nodes: Sequence[Node], records: Sequence[Record], wanted: Mapping[s
             pairs.update((i, wanted.get(node.name, ())) for node, i in zip(here, same, strict=True))
         elif lost := [node for node in here if node.name in wanted]:
             raise AmbiguousCall(
-                f"{lost[0].operation} in {lost[0].module or 'the model'} ({lost[0].source}): its call was not seen while the model ran, so its padding cannot be changed; "
-                "call torch.nn.functional.pad, conv or pool by itself in the module's forward"
+                f"{lost[0].operation} in {lost[0].module or 'the model'} ({lost[0].source}): its call was not seen "
+                "while the model ran, so its padding cannot be changed; pad by a call of its own in the forward"
             )
     return [(entry, pairs.get(i, ())) for i, entry in enumerate(records)]
 
@@ -123,19 +153,23 @@ def _serves(dims: frozenset[int], pairs: Sequence[tuple[Record, Dims]]) -> bool:
     return all(entry.padded & dims == set(wanted) for entry, wanted in pairs)
 
 
-def _by_line(pairs: Sequence[tuple[Record, Dims]], family: str) -> dict[Lines, Dims]:
+def _by_line(pairs: Sequence[tuple[Record, Dims]], family: str) -> dict[tuple[str, Lines], Dims]:
     groups: dict[Lines, list[tuple[Record, Dims]]] = {}
     for entry, wanted in pairs:
         groups.setdefault(entry.lines, []).append((entry, wanted))
-    found: dict[Lines, Dims] = {}
+    found: dict[tuple[str, Lines], Dims] = {}
     for lines, group in groups.items():
         dims = frozenset(d for _, wanted in group for d in wanted)
         # One convolution or pool for the image and for something that stays may wrap for both; a pad may not.
         if family == "pad" and not _serves(dims, group):
             where = f"{lines[0][0]}:{lines[0][1]}" if lines else "one line"
-            raise AmbiguousCall(f"{where}: pads the image and, at the same place, something that must stay; write the two pads on lines of their own")
-        found[lines] = tuple(sorted(dims))
+            raise AmbiguousCall(
+                f"{where}: pads the image and, at the same place, something that must stay; write the two pads on "
+                "lines of their own"
+            )
+        if dims:
+            found[family, lines] = tuple(sorted(dims))
     return found
 
 
-__all__ = ["AmbiguousCall", "Record", "record", "sites_of"]
+__all__ = ["AmbiguousCall", "Plan", "Record", "plan", "record"]

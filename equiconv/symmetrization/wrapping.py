@@ -1,9 +1,9 @@
-"""Modules whose own calls wrap: a module keeps its class, its parameters and its hooks, and its ``forward`` runs under a mode that
+"""Modules whose calls wrap: a module keeps its parameters and its hooks, and its ``forward`` runs under a mode that
 makes the padding of chosen calls circular.
 
-The class is swapped for a subclass made on the fly (``Conv2d`` becomes ``CircularConv2d``), so that ``isinstance`` still holds, the
-``state_dict`` is what it was, and nothing in the module tree moves. What torch records, in an exported graph too, is a circular pad and
-the same operation without padding.
+The class is swapped for a subclass made on the fly (``Conv2d`` becomes ``CircularConv2d``), so that ``isinstance``
+still holds, the ``state_dict`` is what it was, and nothing in the module tree moves. What torch records, in an
+exported graph too, is a circular pad and the same operation without padding.
 """
 
 from __future__ import annotations
@@ -35,8 +35,8 @@ _ATTRIBUTE = "_circular_sites"
 class Sites:
     """Which of a module's own calls wrap, and along which dims (negative).
 
-    anywhere: by the call's family, wherever below the module it is made. lines: for a family whose calls need different treatment, by the lines of the module's own
-    code that make it.
+    anywhere: by the call's family, wherever below the module it is made. lines: for a family whose calls need different
+    treatment, by the lines of the module's own code that make it.
     """
 
     anywhere: Mapping[str, Dims] = field(default_factory=dict)
@@ -50,7 +50,10 @@ class Sites:
 
 
 def lines_within(frame: FrameType | None, boundary: Any) -> tuple[Lines, FrameType | None]:
-    """The lines outside torch between a call and the ``forward`` it belongs to, and the frame of ``boundary`` or of the module call that ends them."""
+    """The lines outside torch on the way from ``frame`` to the module that it runs in, and the frame that ends them.
+
+    That frame is of the code ``boundary``, or of a module's call, whichever is nearer; None where neither is found.
+    """
     lines: list[tuple[str, int]] = []
     while frame is not None:
         if frame.f_code is boundary or frame.f_code is MODULE_CALL:
@@ -108,7 +111,8 @@ class _Circular(nn.Module):
 
     def __reduce_ex__(self, protocol: Any) -> Any:
         made = super().__reduce_ex__(protocol)
-        if made[1] and made[1][0] is _circular_class(self._plain, self._eager):  # no module has the class by name: say how it was made
+        if made[1] and made[1][0] is _circular_class(self._plain, self._eager):
+            # No Python module has the class by name, so a copy is told how to make it.
             return (_remade, (self._plain, self._eager, made[0], *made[1][1:]), *made[2:])
         return made
 
@@ -130,12 +134,17 @@ def _circular_forward(plain: type[nn.Module]) -> Any:
 _FORWARD = _circular_forward(nn.Module).__code__
 
 
-@functools.cache
+_CLASSES: dict[tuple[type[nn.Module], bool], type[nn.Module]] = {}
+
+
 def _circular_class(plain: type[nn.Module], eager: bool) -> type[nn.Module]:
-    forward = _circular_forward(plain)
-    body = {"__module__": __name__, "__doc__": plain.__doc__, "_plain": plain, "_eager": eager}
-    body["forward"] = torch.compiler.disable(forward) if eager else forward
-    return type(f"Circular{plain.__name__}", (_Circular, plain), body)
+    if (plain, eager) not in _CLASSES:
+        forward = _circular_forward(plain)
+        if eager:
+            forward = torch.compiler.disable(forward)  # type: ignore[no-untyped-call]
+        body = {"__module__": __name__, "__doc__": plain.__doc__, "_plain": plain, "_eager": eager, "forward": forward}
+        _CLASSES[plain, eager] = type(f"Circular{plain.__name__}", (_Circular, plain), body)
+    return _CLASSES[plain, eager]
 
 
 def make_circular(module: nn.Module, sites: Sites) -> None:

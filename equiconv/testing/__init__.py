@@ -1,4 +1,5 @@
-"""Search for what contradicts a symmetry: Hypothesis strategies, and `falsify`, which finds the smallest counterexample."""
+"""Search for what contradicts a symmetry: Hypothesis strategies, and `falsify`, which finds the smallest
+counterexample."""
 
 from equiconv.testing.counterexample import Counterexample
 from equiconv.testing.falsify import falsify

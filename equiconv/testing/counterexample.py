@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -19,11 +18,14 @@ class Counterexample:
 
     Attributes
     ----------
-    name: of f. law: ``"f(S x) = f(x)"`` or ``"f(S x) = S f(x)"``, S the shift by `shift` along `axes` (dims of x from the end).
-    x: the input, as f takes it: an array, or a tuple or dict of arguments. pixels: the non-zero entries of the arrays that move, or None where they are many.
-    output: which part of what f returns. expected, got: what the law says and what f returns for S x. error: max |got − expected|. floor: rounding floor.
-    script: lines that, pasted into a fresh interpreter, reproduce it. runs: how often f was run to find it. complete: the search for a smaller one ended by itself, not for
-    lack of runs.
+    name: of f. law: ``"f(S x) = f(x)"`` or ``"f(S x) = S f(x)"``, S the shift by `shift` along `axes` (dims of x from
+    the end).
+    x: the input, as f takes it: an array, or a tuple or dict of arguments. pixels: the non-zero entries of the arrays
+    that move, or None where they are many.
+    output: which part of what f returns. expected, got: what the law says and what f returns for S x. error: max |got −
+    expected|. floor: rounding floor.
+    script: lines that, pasted into a fresh interpreter, reproduce it. runs: how often f was run to find it. complete:
+    the search for a smaller one ended by itself, not for lack of runs.
     """
 
     name: str
@@ -58,7 +60,8 @@ class Counterexample:
         }
 
     def __repr__(self) -> str:
-        return f"<Counterexample to {self.law} for {self.name}: shift {self.shift}, error {self.error:.3g}, rounding floor {self.floor:.3g}>"
+        sizes = f"error {self.error:.3g}, rounding floor {self.floor:.3g}"
+        return f"<Counterexample to {self.law} for {self.name}: shift {self.shift}, {sizes}>"
 
     def __str__(self) -> str:
         smallest = "the smallest found" if self.complete else "the smallest found before the runs were used up"
@@ -79,7 +82,7 @@ class Counterexample:
 
 
 def _head(value: Array) -> str:
-    flat: Sequence[Any] = to_numpy(value).reshape(-1)
+    flat = to_numpy(value).reshape(-1)
     listed = ", ".join(f"{v:.6g}" for v in flat[:4])
     return f"{listed}{', …' if len(flat) > 4 else ''}  ({dtype_name(value.dtype)} {tuple(value.shape)})"
 

@@ -43,19 +43,20 @@ def falsify(
 ) -> Counterexample | None:
     """Search for an input x and a shift S with f(S x) ≠ f(x), or ≠ S f(x), beyond rounding, and shrink them.
 
-    First Hypothesis draws inputs with a few non-zero entries, small integers, and shrinks what fails, towards a single 1
-    at the origin and a generator of the subgroup. Where none fails, dense inputs follow: seeded random integers, then x
-    itself, under the generators and then under every shift (or as many as the budget allows). A failure is traced to one
-    step on the way from 0 to its shift (were the law to hold at every step, it would hold for the whole), and the input is
-    cut down to the smallest box and the fewest entries that still fail.
+    First Hypothesis draws inputs with a few non-zero entries, small integers, and shrinks what fails, towards a single
+    1 at the origin and a generator of the subgroup. Where none fails, dense inputs follow: seeded random integers, then
+    x itself, under the generators and then under every shift (or as many as the budget allows). A failure is traced to
+    one step on the way from 0 to its shift (were the law to hold at every step, it would hold for the whole), and the
+    input is cut down to the smallest box and the fewest entries that still fail.
 
     Parameters
     ----------
     f: a torch module in evaluation mode, a loaded exported program, or any function of arrays.
-    x: an array, a tuple of arguments, or a dict of keyword arguments: it gives shapes and dtypes, and the last resort for
-        values. Of a batch, where f treats dim 0 as one, only the first entry is used.
+    x: an array, a tuple of arguments, or a dict of keyword arguments: it gives shapes and dtypes, and the last resort
+        for values. Of a batch, where f treats dim 0 as one, only the first entry is used.
     axes: dims that carry the shifts.
-    subgroup: the shifts in doubt, as a subgroup of translations or its strides (those of a certificate). None doubts all.
+    subgroup: the shifts in doubt, as a subgroup of translations or its strides (those of a certificate). None doubts
+    all.
     seed: of everything random.
     max_examples: how often f may be run in all, at least 12.
     output_action: what a shift should do to the output, as in `equiconv.measure`.
@@ -69,8 +70,8 @@ def falsify(
 
     Raises
     ------
-    TypeError, ValueError: what `equiconv.measure` refuses; a subgroup that holds only the shift by 0, or for none of whose
-        shifts the action on the output is defined; too few runs; a name that is no Python.
+    TypeError, ValueError: what `equiconv.measure` refuses; an f that is random; a subgroup that holds only the shift by
+        0, or for none of whose shifts the action on the output is defined; too few runs; a name that is no Python.
 
     Examples
     --------
@@ -89,6 +90,7 @@ def falsify(
     trials = Trials(subject, output_action, max_examples, seed, say)
     trials.one_entry()
     tested = _testable(trials, doubted)
+    trials.require_steady(trials.given())
     found = _sparse(trials, tested, seed) or _dense(trials, tested, seed)
     if found is None:
         refused = f"; f did not accept {trials.refused} of the inputs" if trials.refused else ""
@@ -130,7 +132,7 @@ def _testable(trials: Trials, doubted: TranslationSubgroup) -> tuple[Translation
     if not kept:
         raise ValueError(
             f"output_action: for no shift in {doubted} but 0 does the output's grid "
-            f"({', '.join(str(tuple(p.value.shape)) for p in parts)}) move by whole points, so there is no law to falsify; "
+            f"({', '.join(str(tuple(p.value.shape)) for p in parts)}) move by whole points, so there is no law; "
             'pass output_action="invariant" or a function'
         )
     return tuple(kept)
@@ -171,10 +173,11 @@ def _sparse(trials: Trials, tested: Sequence[TranslationSubgroup], seed: int) ->
 
 @contextlib.contextmanager
 def _storage() -> Iterator[None]:
-    """Have Hypothesis keep its caches in a temporary folder: by default it makes one where the caller happens to work."""
+    """Have Hypothesis keep its caches in a temporary folder: by default it makes one where the caller happens to
+    work."""
     from hypothesis import configuration
 
-    before = configuration.storage_directory(intent_to_write=False)
+    before: Any = configuration.storage_directory(intent_to_write=False)
     with tempfile.TemporaryDirectory() as folder:
         configuration.set_hypothesis_home_dir(folder)
         try:
@@ -204,7 +207,8 @@ def _dense(trials: Trials, tested: Sequence[TranslationSubgroup], seed: int) -> 
 def _dense_tries(
     trials: Trials, tested: Sequence[TranslationSubgroup], seed: int
 ) -> Iterator[tuple[Candidate, Translation]]:
-    """Random integers, then x itself, under generators; then x, then the integers, under all shifts or uniform draws."""
+    """Random integers, then x itself, under generators; then x, then the integers, under all shifts or uniform
+    draws."""
     drawn = [trials.drawn(seed + i) for i in range(_DRAWN)]
     generators = sorted(
         dict.fromkeys(g for k in tested for g in k.generators()), key=lambda g: (sum(g.shifts), g.shifts)
@@ -221,8 +225,9 @@ def _dense_tries(
 def _one_step(trials: Trials, found: Violation, tested: Sequence[TranslationSubgroup]) -> Violation:
     """The failure of a single generator behind that of a longer shift.
 
-    With y₀ = x, …, y_m = g·x one generator apart, f(y_m) ≠ ρ(g) f(y₀) means that some step fails, since ρ(gh) = ρ(g)ρ(h).
-    Halving the way finds it, unless the error is spread so thinly over the steps that none stands out of the rounding.
+    With y₀ = x, …, y_m = g·x one generator apart, f(y_m) ≠ ρ(g) f(y₀) means that some step fails, since ρ(gh) =
+    ρ(g)ρ(h). Halving the way finds it, unless the error is spread so thinly over the steps that none stands out of the
+    rounding.
     """
     best = found
     while (halves := _halves(best.shift, tested)) is not None:
@@ -305,8 +310,8 @@ def _thin(trials: Trials, found: Violation) -> Violation:
     for which in range(len(signals)):
         for pixel in reversed(_pixels(best, which)):
             best = _attempt(trials, best, which, [p for p in _pixels(best, which) if p != pixel])
-        for index, _ in _pixels(best, which):
-            best = _attempt(trials, best, which, [(i, 1 if i == index else v) for i, v in _pixels(best, which)])
+        for place, _ in _pixels(best, which):
+            best = _attempt(trials, best, which, [(i, 1 if i == place else v) for i, v in _pixels(best, which)])
     return best
 
 
@@ -327,6 +332,7 @@ def _attempt(trials: Trials, best: Violation, which: int, pixels: Sequence[Any])
 
 def _report(trials: Trials, found: Violation, name: str | None, rule: OutputAction) -> Counterexample:
     subject, complete = trials.subject, not trials.spent
+    trials.require_steady(found.candidate)
     parts, action = trials.unshifted(found.candidate)
     part, expected = parts[found.index], action.expected(found.shift.shifts)[found.index]
     got = trials.shifted(found.candidate, found.shift)[found.index].value

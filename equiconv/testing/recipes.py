@@ -15,7 +15,8 @@ from equiconv.testing.strategies import Pixels
 
 __all__ = ["LITERAL", "Dense", "Recipe", "Sparse", "build", "imports", "lines", "literal", "nonzero_pixels", "rolled"]
 
-#: An array with at most this many non-zero entries is written out, entry by entry; one with at most `_WHOLE` as a whole.
+#: An array with at most this many non-zero entries is written out, entry by entry; one with at most `_WHOLE` as a
+#: whole.
 LITERAL = 48
 _WHOLE = 256
 #: The largest of the integers that dense inputs are drawn from.
@@ -148,7 +149,9 @@ def lines(recipe: Recipe, like: Array, name: str) -> list[str]:
 def _source(recipe: Dense, like: Array, name: str) -> str:
     lib, shape, dtype = library(like), tuple(like.shape), dtype_name(like.dtype)
     if recipe.seed is None:
-        return f"# first bind {name} to the input that was given, {shape} {dtype}: its values matter, and are too many to list"
+        return (
+            f"# first bind {name} to the input that was given: {shape}, {dtype}, with values that are too many to list"
+        )
     bounds = f"{-_LARGEST}, {_LARGEST + 1}, {shape}"
     if _is_torch(like):
         home = f"{str(like.device)!r}, " if like.device.type != "cpu" else ""

@@ -28,8 +28,8 @@ def locate(f: Any, name: str | None, word: str = "model") -> list[str]:
     """Lines that bind `word` to f.
 
     name: ``"package.module:expression"``, lines of Python that bind ``model``, or an expression without imports. None
-    looks for f itself in modules that can be imported: a function under its own name, an instance as an attribute of the
-    module of its class. Where it is found nowhere, a comment says what to bind.
+    looks for f itself in modules that can be imported: a function under its own name, an instance as an attribute of
+    the module of its class. Where it is found nowhere, a comment says what to bind.
 
     Raises `ValueError` for a name that is no Python.
 

@@ -1,4 +1,5 @@
-"""Hypothesis strategies for shifts and for signals with few non-zero entries. Hypothesis is imported when one is made."""
+"""Hypothesis strategies for shifts and for signals with few non-zero entries. Hypothesis is imported when one is
+made."""
 
 from __future__ import annotations
 
@@ -45,14 +46,16 @@ def shifts(subgroup: TranslationSubgroup) -> SearchStrategy[Translation]:
 
 
 def indices(shape: Sequence[int]) -> SearchStrategy[tuple[int, ...]]:
-    """Positions in an array of this shape; ends are drawn often, since edges are where symmetry breaks. They shrink to 0."""
+    """Positions in an array of this shape; ends are drawn often, since edges are where symmetry breaks. They shrink to
+    0."""
     from hypothesis import strategies as st
 
     return st.tuples(*(st.one_of(st.integers(0, n - 1), st.sampled_from((0, n - 1))) for n in shape))
 
 
 def sparse_pixels(shape: Sequence[int], most: int = 4) -> SearchStrategy[Pixels]:
-    """The non-zero entries of a signal of this shape: 1 to `most` of them, small integers; they shrink to a 1 at the origin.
+    """The non-zero entries of a signal of this shape: 1 to `most` of them, small integers; they shrink to a 1 at the
+    origin.
 
     Raises `ValueError` for a shape without entries.
 

@@ -21,7 +21,7 @@ __all__ = ["Candidate", "Trials", "Violation"]
 Candidate: TypeAlias = tuple[Recipe, ...]
 
 _SAMPLES = 2  # runs that one rounding floor takes
-_NEEDED = 4 + _SAMPLES  # runs that one verdict may take, and two for the report
+_NEEDED = 5 + _SAMPLES  # runs that one verdict may take, and three for the report
 _REMEMBERED = 32  # unshifted outputs, which can be large
 # What a function raises on an input that it was not made for.
 _REFUSALS = (ArithmeticError, ValueError, RuntimeError, TypeError, IndexError)
@@ -44,8 +44,8 @@ class Violation:
 class Trials:
     """Tries candidates on one function.
 
-    total: how many runs of f may be used. limit: the same, for now. used: how many were. refused: how many candidates of
-    our own making f did not accept.
+    total: how many runs of f may be used. limit: the same, for now. used: how many were. refused: how many candidates
+    of our own making f did not accept.
     """
 
     def __init__(
@@ -113,12 +113,28 @@ class Trials:
                 self._outputs.pop(next(iter(self._outputs)))
         return self._outputs[candidate]
 
+    def require_steady(self, candidate: Candidate) -> None:
+        """Refuse a function that does not return the same on the same input twice, beyond rounding: no law can hold for it.
+
+        Raises `ValueError`.
+        """
+        base, _ = self.unshifted(candidate)
+        again = self._run(self.leaves(candidate))
+        for before, after in zip(base, again, strict=True):
+            change = largest_difference(before.value, after.value)
+            if change > BEYOND * own_roundoff(before):
+                raise ValueError(
+                    f"f: is not deterministic: on one and the same input its {before.label} differs by {change:.3g} between "
+                    "two calls, so no law of it can be refuted by an example; fix its random state first"
+                )
+
     def shifted(self, candidate: Candidate, shift: Translation) -> list[Part]:
         """What f returns on a candidate after a shift."""
         return self._run(self.subject.shifted(shift.shifts, self.leaves(candidate)))
 
     def violation(self, candidate: Candidate, shift: Translation) -> Violation | None:
-        """What is wrong with this input and shift; None where nothing is, f does not accept the input, or the budget is spent."""
+        """What is wrong with this input and shift; None where nothing is, f does not accept the input, or the budget is
+        spent."""
         key = candidate, shift
         if key not in self._verdicts:
             if self.spent:
@@ -154,7 +170,8 @@ class Trials:
         return Violation(candidate, shift, index, error, floor)
 
     def _run(self, leaves: Sequence[Any], within: AbstractContextManager[Any] | None = None) -> list[Part]:
-        return self._counted(lambda: self.subject.run(leaves, within))
+        parts: list[Part] = self._counted(lambda: self.subject.run(leaves, within))
+        return parts
 
     def _counted(self, call: Callable[[], Any]) -> Any:
         self.used += 1

@@ -1,4 +1,4 @@
-"""The demonstration's data and training: every offset occurs, nothing is lost over the edge, and the seed decides all."""
+"""The demonstration's data and training: every offset occurs, nothing is lost over the edge, the seed decides all."""
 
 from __future__ import annotations
 

@@ -109,8 +109,8 @@ def test_generic_weights_leave_no_branch_at_zero_and_move_nothing_else() -> None
     assert not torch.equal(twin.bias, model[1].bias)
 
 
+@pytest.mark.skipif(importlib.util.find_spec("timm") is None, reason="timm is not installed: it is in the extra models")
 def test_prepare_says_what_it_did(tmp_path: Path) -> None:
-    pytest.importorskip("timm", reason="timm is in the extra models")
     prepared = prepare("timm:test_resnet", size="64", dtype="float64")
     assert prepared.inputs.x.dtype == torch.float64
     assert "redrawn" in prepared.describe()

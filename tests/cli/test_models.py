@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib.util
 from pathlib import Path
 
 import pytest
@@ -10,6 +11,13 @@ from torch import nn
 
 from equiconv.cli.errors import BadInput
 from equiconv.cli.models import resolve
+
+
+def needs(package: str, extra: str) -> pytest.MarkDecorator:
+    """Skip where a package is not installed; only one of the tests' own extras has it."""
+    missing = importlib.util.find_spec(package) is None
+    return pytest.mark.skipif(missing, reason=f"{package} is not installed: it is in the extra {extra}")
+
 
 NETS = """
 import torch
@@ -132,8 +140,8 @@ def test_an_import_that_fails_inside_a_module_is_not_mistaken_for_a_missing_modu
         resolve("fails_inside:net")
 
 
+@needs("transformers", "demo")
 def test_a_folder_without_a_configuration_is_refused(tmp_path: Path) -> None:
-    pytest.importorskip("transformers", reason="transformers is in the extras demo and models")
     with pytest.raises(BadInput, match=r"has no config.json"):
         resolve(str(tmp_path))
     (tmp_path / "config.json").write_text("{}")
@@ -141,9 +149,8 @@ def test_a_folder_without_a_configuration_is_refused(tmp_path: Path) -> None:
         resolve(str(tmp_path))
 
 
+@needs("timm", "models")
 class TestTimm:
-    timm = pytest.importorskip("timm", reason="timm is in the extra models")
-
     def test_by_name(self) -> None:
         loaded = resolve("timm:resnet18")
         assert (loaded.channels, loaded.size, loaded.named) == (3, (224, 224), True)
@@ -169,9 +176,8 @@ class TestTimm:
             resolve("resnet18")
 
 
+@needs("torchvision", "models")
 class TestTorchvision:
-    torchvision = pytest.importorskip("torchvision", reason="torchvision is in the extra models")
-
     def test_by_name(self) -> None:
         loaded = resolve("torchvision:resnet18")
         assert (loaded.channels, loaded.size, loaded.named) == (3, (224, 224), True)
@@ -187,9 +193,8 @@ class TestTorchvision:
             resolve("torchvision:resnet81")
 
 
+@needs("transformers", "demo")
 class TestTransformers:
-    transformers = pytest.importorskip("transformers", reason="transformers is in the extras demo and models")
-
     @pytest.mark.parametrize("name", ["resnet-18", "microsoft/resnet-18"])
     def test_by_a_known_name(self, name: str) -> None:
         loaded = resolve(f"transformers:{name}")
@@ -214,10 +219,12 @@ class TestTransformers:
         )
 
     def test_a_folder_with_a_configuration_and_perhaps_weights(self, tmp_path: Path) -> None:
-        config = self.transformers.ResNetConfig(
+        import transformers
+
+        config = transformers.ResNetConfig(
             embedding_size=4, hidden_sizes=[4, 8], depths=[1, 1], layer_type="basic", num_channels=1
         )
-        model = self.transformers.ResNetForImageClassification(config)
+        model = transformers.ResNetForImageClassification(config)
         model.save_pretrained(tmp_path)
         loaded = resolve(str(tmp_path))
         assert loaded.channels == 1

@@ -45,6 +45,19 @@ def test_opcheck(geometry: Any, dtype: torch.dtype) -> None:
 
 
 @pytest.mark.parametrize("algorithm", ALGORITHMS)
+@pytest.mark.parametrize("memory_format", [torch.contiguous_format, torch.channels_last])
+def test_results_have_the_strides_that_the_fake_kernels_claim(algorithm: Any, memory_format: Any) -> None:
+    """Contiguous ones, whatever the operands' and the algorithm's: compiled code relies on it."""
+    x, w = (torch.randn(shape).contiguous(memory_format=memory_format) for shape in ((2, 3, 5, 6), (4, 3, 3, 3)))
+    window = ([1, 1], [0, 1, 2, 1], [1, 1], 1)
+    with use_algorithm(algorithm):
+        y = OP(x, w, None, *window)
+        g = torch.randn_like(y).contiguous(memory_format=memory_format)
+        results = y, INPUT_ADJOINT(g, w, [5, 6], *window), WEIGHT_ADJOINT(g, x, [3, 3], *window)
+    assert all(result.is_contiguous() for result in results)
+
+
+@pytest.mark.parametrize("algorithm", ALGORITHMS)
 @pytest.mark.parametrize("geometry", GEOMETRIES)
 @pytest.mark.parametrize(("dtype", "groups"), [(torch.float64, 1), (torch.float64, 2), (torch.complex128, 1)])
 def test_gradients_of_first_and_second_order(algorithm: Any, geometry: Any, dtype: torch.dtype, groups: int) -> None:

@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from equiconv.certification.alignment import align
 from equiconv.certification.moves import reduce
 from equiconv.certification.registry import rule
-from equiconv.certification.states import Constant, Dim, Signal
+from equiconv.certification.states import Constant, Dim, Signal, weaken
 from equiconv.certification.step import Step, UnknownOperation
 
 THEOREM = "contraction"
@@ -142,9 +142,11 @@ def attention(step: Step) -> Signal:
     weights = Signal(tuple(step.strides), tuple(scores))
     if isinstance(mask, (Signal, Constant)):
         weights = align(step, [weights, mask], weights.shape)
-    if step["is_causal"] and (moving := step.moving_axes(weights.dims[-2:])):
-        step.give_up(moving, "constant", "a causal mask orders the positions, and a shift changes their order", "attend without is_causal")
-        weights = step.settle(weights)
+    if step["is_causal"]:
+        if moving := step.moving_axes(weights.dims[-2:]):
+            step.give_up(moving, "constant", "a causal mask orders the positions, and a shift changes their order", "attend without is_causal")
+        # Equal scores are masked at different places, so positions are uniform no more.
+        weights = step.settle(Signal(weights.strides, (*weights.dims[:-2], *(weaken(dim) for dim in weights.dims[-2:]))))
     reduce(step, weights.dims[-1], "softmax")
     weights = step.settle(weights)
     return step.result(contract(step, [(weights, [*batch, "m", "n"]), (v, label(v, "n", "e"))], [*batch, "m", "e"], "attention"))

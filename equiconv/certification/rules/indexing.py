@@ -112,8 +112,8 @@ def unbind(step: Step) -> list[Signal]:
 @rule("aten.index_select.default", family="slice, select, index", theorem=THEOREM)
 def index_select(step: Step) -> Signal:
     x, index = step.signal("self"), step["index"]
-    if not isinstance(index, Constant):
-        raise UnknownOperation("its index depends on the input")
+    if not isinstance(index, Constant) or index.generic:
+        raise UnknownOperation("its index depends on the input, or on weights that are not to be used")
     d = int(step["dim"]) % len(x.dims)
     dims = list(x.dims)
     dims[d] = _gather(step, x.dims[d], index.value.reshape(-1).tolist())
@@ -125,16 +125,18 @@ def index(step: Step) -> Signal:
     """One constant index tensor; a constant cyclic index is a roll."""
     x = step.signal("self")
     chosen = [(d, i) for d, i in enumerate(step["indices"]) if i is not None]
-    if not all(isinstance(i, Constant) for _, i in chosen):
-        raise UnknownOperation("its index depends on the input")
+    if not all(isinstance(i, Constant) and not i.generic for _, i in chosen):
+        raise UnknownOperation("its index depends on the input, or on weights that are not to be used")
     dims = list(x.dims)
     if len(chosen) != 1:
+        if any(i.value.dtype in (torch.bool, torch.uint8) and i.value.ndim != 1 for _, i in chosen):
+            raise UnknownOperation("it indexes with a mask over several dims")
         if moving := step.moving_axes([dims[d] for d, _ in chosen]):
             step.give_up(moving, "index", f"indexes several dims at once, the {axis_names(moving, step.shape)} among them")
         return step.result(_rebuilt(step, x.dims, [d for d, _ in chosen]))
     d, constant = chosen[0]
     value = constant.value
-    if value.dtype is torch.bool:
+    if value.dtype in (torch.bool, torch.uint8):
         if value.ndim != 1:
             raise UnknownOperation("it indexes with a mask over several dims")
         value = value.nonzero().reshape(-1)

@@ -15,7 +15,7 @@ THEOREM = "pointwise"
 @rule("pointwise", family="pointwise", theorem=THEOREM)
 @rule(
     *(f"aten.{name}" for name in (
-        "hardswish.default", "_to_copy.default", "to.dtype", "to.device", "to.dtype_layout", "to.prim_Device", "to.other", "type_as.default",
+        "hardswish.default", "_to_copy.default", "to.dtype", "to.device", "to.dtype_layout", "to.prim_Device",
         "contiguous.default", "alias.default", "detach.default", "detach_copy.default", "lift_fresh_copy.default", "lift_fresh.default", "dropout.default",
         "feature_dropout.default", "alpha_dropout.default", "log_sigmoid.default", "floor_divide.default", "floor_divide.Scalar", "rrelu.default",
         "real.default", "imag.default", "conj.default", "_conj.default", "resolve_conj.default", "masked_fill.Tensor", "hardtanh.default",
@@ -26,6 +26,15 @@ THEOREM = "pointwise"
 def pointwise(step: Step) -> Signal | list[Signal]:
     """f(a, b, …) entry by entry, operands broadcast."""
     return step.result(align(step, [*signals_in(step.arguments), *constants_in(step.arguments)], step.out_shape).dims)
+
+
+@rule("aten.type_as.default", "aten.to.other", family="pointwise", theorem=THEOREM)
+def cast_like(step: Step) -> Signal | Constant:
+    """A cast to the dtype of another tensor, whose values and shape do not matter."""
+    operand, like = step["self"], step.node.value
+    if isinstance(operand, Constant):
+        return Constant(operand.value.to(like.device, like.dtype), operand.generic, operand.label)
+    return step.result(step.signal("self").dims)
 
 
 @rule("aten.prelu.default", family="pointwise", theorem=THEOREM)

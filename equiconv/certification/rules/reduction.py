@@ -8,7 +8,7 @@ from typing import Any
 from equiconv.certification.moves import reduce
 from equiconv.certification.registry import rule
 from equiconv.certification.rules.sliding import unmoved
-from equiconv.certification.states import Dim, Signal, axes_of
+from equiconv.certification.states import Dim, Signal, axes_of, size_of
 from equiconv.certification.step import Step, axis_names, still
 
 THEOREM = "reduction"
@@ -89,10 +89,11 @@ def softmax(step: Step) -> Signal:
 
 @rule("aten.cumsum.default", "aten.cumprod.default", "aten.logcumsumexp.default", family="reduction", theorem=THEOREM)
 def cumulative(step: Step) -> Signal:
-    """A running sum depends on where it starts."""
+    """A running sum depends on where it starts; that of equal entries is not uniform."""
     x = step.signal("self")
-    _ordered(step, x, int(step["dim"]), "accumulates")
-    return step.result(x.dims)
+    d = int(step["dim"]) % max(len(x.dims), 1)
+    _ordered(step, x, d, "accumulates")
+    return step.result([still(size_of(dim)) if i == d else dim for i, dim in enumerate(x.dims)])
 
 
 @rule("aten.sort.default", "aten.topk.default", family="reduction", theorem=THEOREM)

@@ -82,7 +82,7 @@ def _pool(step: Step, rank: int, what: str) -> Signal:
         dims.append(
             slide(
                 step, x.dims[lead + d], int(out[lead + d]), kernel[d], stride[d], padding[d], padding[d], dilation[d],
-                what=what, position=lead + d,
+                what=what, position=lead + d, symmetric=True,
             )  # fmt: skip
         )
     return step.result(dims, [int(s) for s in out])
@@ -132,7 +132,7 @@ def _adaptive(step: Step, rank: int, what: str) -> Signal:
             reduce(step, dim, what)
             dims.append(())
         elif size % out[d] == 0:
-            dims.append(slide(step, dim, out[d], size // out[d], size // out[d], what=what))
+            dims.append(slide(step, dim, out[d], size // out[d], size // out[d], what=what, symmetric=True))
         else:
             if moving := axes_of(dim):
                 step.give_up(

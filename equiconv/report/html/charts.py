@@ -134,7 +134,7 @@ def shift_map(
     parts.append(el("rect", x=left, y=above, width=_r(width), height=_r(height), class_="frame"))
     ring = max(1.3, min(cell_w, cell_h) * 0.28)
     for i, j in zip(*np.nonzero(safe), strict=True):
-        shift = (starts[0] + steps[0] * int(i), starts[1] + steps[1] * int(j))
+        shift = tuple(start + step * int(k) for start, step, k in zip(starts, steps, (i, j), strict=True))
         tip = el("title", f"shift {shift}: safe")
         parts.append(el("circle", tip, cx=_r(left + (j + 0.5) * cell_w), cy=_r(above + (i + 0.5) * cell_h), r=_r(min(ring, 6)), class_="safe"))
     for axis, count, size in ((1, columns, cell_w), (0, rows, cell_h)):
@@ -165,9 +165,8 @@ def legend(top: float, label: str, name: str) -> Markup:
 
 
 def _ticks(count: int) -> list[int]:
-    if count <= 5:
-        return list(range(count))
-    every = math.ceil(count / 5)
+    """At most six of the positions, at a round spacing."""
+    every = next((step for step in (1, 2, 4, 5, 8, 10, 16, 20, 25, 32, 50, 64, 100, 128, 200) if count <= 6 * step), math.ceil(count / 6))
     return list(range(0, count, every))
 
 

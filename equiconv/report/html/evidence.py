@@ -3,15 +3,13 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
-
 import numpy as np
 from numpy.typing import NDArray
 
 from equiconv.certification import Certificate
 from equiconv.measurement import BEYOND, LayerError, Measurement
-from equiconv.report import findings
-from equiconv.report.figures import NUMBERS, number, percent
+from equiconv.report import figures, findings
+from equiconv.report.figures import number, percent, percent_small, shift_text
 from equiconv.report.html import charts, raster
 from equiconv.report.html.markup import Child, Markup, breakable, el
 from equiconv.report.html.sections import scroll
@@ -26,13 +24,13 @@ Floats = NDArray[np.float64]
 def scene(audit: Audit) -> Markup:
     """The picture and its twin under the worst shift that was measured, with both predictions or both outputs."""
     s = audit.scene
-    words = [el("p", _shift_words(s), class_="lead")]
+    words = [el("p", _shift_words(audit), class_="lead")]
     if "random" in audit.weights.lower():
         words.append(el("div", el("p", f"The weights are {audit.weights}. The classes below mean nothing; how much they change does."), class_="note"))
     elif audit.weights:
         words.append(el("p", f"Weights: {audit.weights}.", class_="soft small"))
     frames = []
-    moved = f"shifted by {s.shift}"
+    moved = f"shifted by {shift_text(s.shift)}"
     for after, pixels in ((False, s.picture), (True, s.shifted)):
         caption: list[Child] = [f"The input {moved}, what leaves one edge comes back at the other" if after else "The input as it is"]
         if s.classes:
@@ -52,9 +50,14 @@ def scene(audit: Audit) -> Markup:
     return Markup("".join(str(p) for p in parts))
 
 
-def _shift_words(s: Scene) -> str:
-    share = f", {100 * s.error / s.scale:.2g} % of its largest entry" if s.scale else ""
-    head = f"Of the shifts measured, {s.shift} changes the output for this input the most: an entry changes by {number(s.error)}{share}."
+def _shift_words(audit: Audit) -> str:
+    s = audit.scene
+    share = f", {percent_small(s.error / s.scale)} of its largest entry" if s.scale else ""
+    by = shift_text(s.shift)
+    if s.error <= BEYOND * audit.measurement.floor:
+        head = f"No shift that was measured changes what the output should be for this input by more than rounding. Shown is the shift {by}."
+    else:
+        head = f"Of the shifts measured, {by} changes the output for this input the most: an entry changes by {number(s.error)}{share}."
     known = f" The right class is {s.label}." if s.label is not None else ""
     if s.flips is None:
         return head + known
@@ -89,12 +92,12 @@ def _outputs(s: Scene) -> Markup:
     assert s.maps is not None
     top = max(float(np.max(s.maps[0])), float(np.max(s.maps[1])))
     captions = ("the output of the input, moved along", "the output of the shifted input", "their difference: 0 were the network equivariant")
-    figures = [
+    frames = [
         el("figure", el("img", src=raster.heat(m, top), alt=caption, class_="pixels", width=m.shape[1], height=m.shape[0]), el("figcaption", caption))
         for m, caption in zip(s.maps, captions, strict=True)
     ]
     title = el("h3", f"The output is a grid ({s.output}): the norm over channels, on one colour scale from 0 to {number(top)}", style="margin-top:22px")
-    return Markup(title + el("div", figures, class_="pair"))
+    return Markup(title + el("div", frames, class_="pair"))
 
 
 # Errors over shifts --------------------------------------------------------------------------------------------------------
@@ -122,8 +125,8 @@ def maps(side: Side, top: float, who: str) -> Markup:
         shown = [(m, f"All {math.prod(m.shape):,} shifts")]
     else:
         shown = [(side.grid, "A grid over all shifts"), (side.near, "Every shift around 0")]
-    figures = [el("figure", _map(found, c, top, f"{who}: {title.lower()}"), el("figcaption", title)) for found, title in shown]
-    return el("div", figures, class_="pair")
+    drawn = [el("figure", _map(found, c, top, f"{who}: {title.lower()}"), el("figcaption", title)) for found, title in shown]
+    return el("div", drawn, class_="pair")
 
 
 def _map(m: Measurement, certificate: Certificate | None, top: float, title: str) -> Markup:
@@ -149,15 +152,13 @@ def _map(m: Measurement, certificate: Certificate | None, top: float, title: str
     return charts.shift_map(grid, [int(v[0]) for v in axes], steps, top, safe, labels, words)
 
 
-def map_keys(certificate: Certificate | None) -> Markup:
+def map_keys(side: Side) -> Markup:
     """What the marks of a map mean."""
-    known = certificate is not None and certificate.kind != "undecided"
-    return el(
-        "ul",
-        el("li", el("i", class_="safe"), "certified: safe for every input" if known else "the shift by 0"),
-        el("li", el("i", class_="missing"), "not comparable: the output's grid has no place for this shift"),
-        class_="keys",
-    )
+    known = side.certificate is not None and side.certificate.kind != "undecided"
+    keys = [el("li", el("i", class_="safe"), "certified: safe for every input" if known else "the shift by 0")]
+    if any(m.incomparable for m in side.measurements):
+        keys.append(el("li", el("i", class_="missing"), "not comparable: the output's grid has no place for this shift"))
+    return el("ul", keys, class_="keys")
 
 
 # Layers --------------------------------------------------------------------------------------------------------------------
@@ -177,7 +178,7 @@ def layer_sections(network: Side, twin: Side | None) -> Markup:
     rest = [i for i in range(len(counts)) if i != main]
     if rest:
         more = [Markup(_layer_words(m, i) + _layer_chart(m, other, i)) for i in rest]
-        shifts = ", ".join(str(m.layer_shifts[i]) for i in rest)
+        shifts = ", ".join(shift_text(m.layer_shifts[i]) for i in rest)
         parts.append(el("details", el("summary", f"the same under the shifts {shifts}"), more, class_="block"))
     parts.append(el("details", el("summary", f"the numbers of all {len(m.layers)} layers"), _layer_table(m), class_="block"))
     return Markup("".join(parts))
@@ -185,7 +186,7 @@ def layer_sections(network: Side, twin: Side | None) -> Markup:
 
 def _layer_words(m: Measurement, index: int) -> Markup:
     shift, broken = m.layer_shifts[index], m.first_break(index)
-    head = f"Under the shift {shift}, "
+    head = f"Under the shift {shift_text(shift)}, "
     if broken is None:
         return el("p", head + "every layer follows to within rounding.")
     how = (
@@ -217,7 +218,7 @@ def _layer_chart(m: Measurement, other: Measurement | None, index: int) -> Marku
     missing, zero = sum(math.isnan(row.errors[index]) for row in rows), sum(row.scale == 0 for row in rows)
     gone = f" {missing} of {len(rows)} have no place for this shift, and no dot." if missing else ""
     gone += f" {zero} of {len(rows)} are zero throughout (weights that start at zero), and have no dot." if zero else ""
-    title = f"Error per layer under the shift {m.layer_shifts[index]} on a logarithmic axis, {len(rows)} layers; numbers are in the table below."
+    title = f"Error per layer under the shift {shift_text(m.layer_shifts[index])} on a logarithmic axis, {len(rows)} layers; numbers are in the table below."
     chart = charts.layers(names, tips, groups, series, "error / largest entry of the layer", title)
     note = el("p", f"Computed in {m.layer_dtype}. A dot is one line of one module; point at it to see which.{gone}", class_="soft small")
     return Markup(el("ul", keys, class_="keys") + el("div", chart, class_="chartbox") + note)
@@ -235,7 +236,7 @@ def _share(value: float, row: LayerError) -> float | None:
 
 def _layer_table(m: Measurement) -> Markup:
     heads = [el("th", "Layer", scope="col"), el("th", "Shape", scope="col")]
-    heads += [el("th", f"Error under {shift}", scope="col", class_="num") for shift in m.layer_shifts]
+    heads += [el("th", f"Error under {shift_text(shift)}", scope="col", class_="num") for shift in m.layer_shifts]
     heads += [el("th", t, scope="col", class_="num") for t in ("Rounding floor", "Largest entry")]
     rows = []
     for row in m.layers:
@@ -254,9 +255,7 @@ def _layer_table(m: Measurement) -> Markup:
 
 def comparison(network: Side, twin: Side | None) -> Markup:
     """Certificate and measurements of the network, beside those of its circular twin."""
-    sides: Sequence[Side] = [network] if twin is None else [network, twin]
-    rows = [(name[0].upper() + name[1:], [value(side) for side in sides]) for name, value in NUMBERS]
     heads = ["", "As it stands"] + ([] if twin is None else ["Circular twin"])
-    body = [el("tr", el("th", name, scope="row"), [el("td", v) for v in values]) for name, values in rows if any(values)]
+    body = [el("tr", el("th", name[0].upper() + name[1:], scope="row"), [el("td", v) for v in cells]) for name, cells in figures.table(network, twin)]
     return scroll(el("table", el("thead", el("tr", [el("th", h, scope="col") for h in heads])), el("tbody", body), class_="compare"), "Numbers")
 

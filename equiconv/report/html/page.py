@@ -6,7 +6,7 @@ from importlib.resources import files
 
 from equiconv.certification.certificate import strides_text
 from equiconv.report import findings
-from equiconv.report.figures import number, percent, percent_small
+from equiconv.report.figures import counterexample_rows, number, percent, percent_small, shift_text
 from equiconv.report.html import charts, evidence, sections
 from equiconv.report.html.markup import Child, Markup, el
 from equiconv.report.result import Audit
@@ -74,17 +74,17 @@ def _notation(audit: Audit) -> Markup:
 
 def _verdict(audit: Audit) -> Markup:
     c, m = audit.certificate, audit.measurement
-    figures: list[tuple[str, str]] = []
+    figures: list[tuple[str, Child]] = []
     if c is not None and c.kind != "undecided":
-        figures.append((findings.share(c.strides, c.shape), f"circular shifts are safe: {strides_text(c.strides, c.shape)}"))
+        figures.append((findings.share(c.strides, c.shape), ["circular shifts are safe: ", el("span", strides_text(c.strides, c.shape), class_="nobreak")]))
         if findings.mendable(c):
-            figures.append((findings.share(c.potential, c.shape), f"would be with circular padding: {strides_text(c.potential, c.shape)}"))
+            figures.append((findings.share(c.potential, c.shape), ["would be with circular padding: ", el("span", strides_text(c.potential, c.shape), class_="nobreak")]))
     if m.classification is not None:
         figures.append((percent(m.classification.consistency), f"of predictions stay the same over the shifts measured ({m.chosen})"))
         if m.classification.worst_shift_accuracy is not None:
             figures.append((percent(m.classification.worst_shift_accuracy), "of images are right under every shift measured"))
     if m.worst == m.worst:
-        share = percent(m.worst / m.scale) if m.scale else number(m.worst)
+        share = percent_small(m.worst / m.scale) if m.scale else number(m.worst)
         figures.append((share, f"largest error measured, as a share of the largest output; rounding alone gives {percent_small(m.floor / m.scale) if m.scale else number(m.floor)}"))
     cards = el("div", [el("div", el("b", value), el("span", words), class_="figure") for value, words in figures], class_="figures")
     warning = None
@@ -120,7 +120,7 @@ def _maps(audit: Audit) -> Markup:
     top = evidence.colour_top(audit)
     lead = "The largest change of an output under each shift, as a share of the largest output. Pale is small."
     legend = charts.legend(top, "error / largest output", "scale")
-    return _section("Errors over shifts", lead, legend, evidence.map_keys(audit.certificate), evidence.maps(audit.network, top, "as it stands"))
+    return _section("Errors over shifts", lead, legend, evidence.map_keys(audit.network), evidence.maps(audit.network, top, "as it stands"))
 
 
 def _layers(audit: Audit) -> Markup:
@@ -132,8 +132,10 @@ def _counterexample(audit: Audit) -> Markup:
     found = audit.counterexample
     if found is None:
         return _section("The smallest counterexample", None, el("p", f"None: {audit.counterexample_note}."))
+    rows = [el("tr", el("th", name, scope="row"), el("td", text)) for name, text in counterexample_rows(found)]
     return _section(
-        "The smallest counterexample", "The smallest input and shift that were found to fail. Paste the lines into a fresh interpreter.", el("p", str(found)),
+        "The smallest counterexample", f"The smallest input and shift found to fail, S being the shift by {shift_text(found.shift)}. The lines below show it in a fresh interpreter.",
+        sections.scroll(el("table", el("tbody", rows), class_="compare"), "Counterexample"), el("h3", "Lines to paste", style="margin-top:22px"),
         el("div", el("button", "Copy", type="button", data_copies="script"), el("pre", el("code", found.script, id="script"), tabindex="0", aria_label="Script of the counterexample"), class_="script"),
     )  # fmt: skip
 
@@ -148,7 +150,7 @@ def _twin(audit: Audit) -> Markup:
     sentence = el("p", findings.headline(c, f"the circular twin of {audit.name}")) if c is not None else None
     return _section(
         "The circular twin", lead, sentence, evidence.comparison(audit.network, audit.twin), el("h3", "Its errors over the same shifts, on the same colour scale", style="margin-top:26px"),
-        charts.legend(top, "error / largest output", "twin-scale"), evidence.map_keys(c), evidence.maps(audit.twin, top, "the circular twin"),
+        charts.legend(top, "error / largest output", "twin-scale"), evidence.map_keys(audit.twin), evidence.maps(audit.twin, top, "the circular twin"),
     )  # fmt: skip
 
 
@@ -165,8 +167,7 @@ def _exactness(audit: Audit) -> Markup:
 
 def _record(audit: Audit) -> Markup:
     m = audit.measurement
-    notes = list(dict.fromkeys([*audit.sampling, *m.notes]))
-    what = el("ul", [el("li", s) for s in notes])
+    what = el("ul", [el("li", s) for s in audit.remarks])
     rows = [*audit.versions.items(), *((k, v) for k, v in m.environment.items()), ("seed", str(audit.seed))]
     rows += [(f"seconds to {k}", f"{v:g}") for k, v in audit.seconds.items()]
     table = el("table", el("tbody", [el("tr", el("th", k, scope="row"), el("td", v)) for k, v in rows]))

@@ -8,7 +8,7 @@ from equiconv.certification import Certificate, Unknown
 from equiconv.certification.certificate import strides_text
 from equiconv.graph import SourceLine
 from equiconv.report import findings
-from equiconv.report.figures import number
+from equiconv.report.figures import number, shift_text
 from equiconv.report.findings import ObstacleGroup
 from equiconv.report.html import charts
 from equiconv.report.html.markup import Markup, breakable, el
@@ -103,7 +103,7 @@ def _step(before: tuple[int, ...], after: tuple[int, ...], shape: tuple[int, ...
 def source(line: SourceLine | None) -> Markup:
     """A source line with its code; says so where there is none."""
     if line is None:
-        return el("div", "no source line is known", class_="soft small")
+        return el("div", "no line outside torch calls it", class_="soft small")
     place = el("span", breakable(f"{line.short}:{line.line}"), class_="mono soft", title=f"in {line.function}" if line.function else None)
     return el("div", place, el("code", line.code, class_="code") if line.code else None)
 
@@ -145,7 +145,7 @@ def refutations(certificate: Certificate) -> Markup:
     for r in c.refutations:
         ratio = "∞" if r.floor == 0 and r.error > 0 else "" if r.floor == 0 else number(r.error / r.floor)
         verdict = el("span", "refuted" if r.refuted else "not refuted", class_=f"badge {'good' if r.refuted else 'warn'}")
-        cells = (str(r.shift), str(r.prime), number(r.error), number(r.floor), ratio)
+        cells = (shift_text(r.shift), str(r.prime), number(r.error), number(r.floor), ratio)
         rows.append(el("tr", [el("td", cell, class_="num") for cell in cells], el("td", verdict)))
     heads = ("Shift added", "Index", "Error", "Rounding floor", "Error / floor")
     head = el("thead", el("tr", [el("th", h, scope="col", class_="num") for h in heads], el("th", "Outcome", scope="col")))
