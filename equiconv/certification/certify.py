@@ -21,7 +21,6 @@ from equiconv.certification.certificate import (
 )
 from equiconv.certification.derivation import Derivation, derive
 from equiconv.certification.moves import WRAP
-from equiconv.certification.refutation import refute
 from equiconv.certification.states import Constant, Signal, Window, axes_of, describe, permutes
 from equiconv.certification.step import axis_names
 from equiconv.graph import Graph, capture, wrapped
@@ -76,8 +75,7 @@ def certify(
     ((2, 2), 'invariant', True)
     """
     say = progress or (lambda _text: None)
-    axes = (axes,) if isinstance(axes, int) else tuple(axes)
-    _check_options(axes, padding, weights)
+    axes = _check_options(axes, padding, weights, seed)
     _check_model(model)
     args, kwargs = call_of(example)
     say("capturing the graph")
@@ -122,13 +120,20 @@ def certify(
 # Input ------------------------------------------------------------------------------------------------------------------
 
 
-def _check_options(axes: Sequence[int], padding: str, weights: str) -> None:
-    if not axes:
+def _check_options(axes: int | Sequence[int], padding: str, weights: str, seed: int) -> tuple[int, ...]:
+    """The axes as a tuple."""
+    chosen: list[Any] = list(axes) if isinstance(axes, (tuple, list)) else [axes]
+    if not all(isinstance(axis, int) and not isinstance(axis, bool) for axis in chosen):
+        raise TypeError(f"axes: got {axes!r}; pass a dim of the input as a whole number, or several as a tuple, such as (-2, -1)")
+    if not isinstance(seed, int):
+        raise TypeError(f"seed: got {seed!r}; pass a whole number")
+    if not chosen:
         raise ValueError("axes: is empty; name at least one dim of the input that carries the shifts, such as (-2, -1)")
     if padding not in ("as-is", "circular"):
         raise ValueError(f'padding: got {padding!r}; pass "as-is" (the network as it stands) or "circular" (as though every padding wrapped)')
     if weights not in ("these", "generic"):
         raise ValueError(f'weights: got {weights!r}; pass "these" (the weights at hand) or "generic" (whatever the weights)')
+    return tuple(chosen)
 
 
 def _check_model(model: Any) -> None:
@@ -171,6 +176,8 @@ def carriers(graph: Graph, leaves: Sequence[Any], axes: Sequence[int]) -> tuple[
         if len(set(dims)) != len(dims):
             raise ValueError(f"axes: {tuple(axes)} names a dim of {label} twice")
         sizes = tuple(int(value.shape[d]) for d in dims)
+        if not value.numel() and all(sizes):
+            raise ValueError(f"example: {label} of shape {tuple(value.shape)} has no entries; pass a batch of at least one")
         if any(s == 0 for s in sizes):
             raise ValueError(f"axes: the dims {tuple(axes)} of {label} have the sizes {sizes}; an axis without entries has no shifts")
         if shape is None:

@@ -1,6 +1,7 @@
 """A torch model as a graph: capture it, run it node by node, and know where each node comes from."""
 
-from equiconv.graph.capture import CaptureError, Graph, Node, capture
+from equiconv.graph.capture import Graph, Node, capture
+from equiconv.graph.refusal import CaptureError
 from equiconv.graph.source import SourceLine
 from equiconv.graph.wrapping import WRAPPABLE, wrapped
 

@@ -6,12 +6,9 @@ unsound) and still keeps convolutions, pools and pads whole.
 
 from __future__ import annotations
 
-import contextlib
-import logging
 import operator
-import traceback
 import warnings
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -20,16 +17,15 @@ from torch import Tensor, fx
 from torch.export.graph_signature import InputKind, OutputKind
 from torch.utils import _pytree as pytree
 
+from equiconv.graph.refusal import CaptureError, call, explain, quiet, refuse
 from equiconv.graph.source import SourceLine, full_stacks, source_of
 
 _LOW = {torch.float16, torch.bfloat16, torch.float32}
 _LOW_COMPLEX = {torch.complex32, torch.complex64}
+# What a model may write to so that its next call sees it; not every torch has a kind for parameters.
+_STATEFUL = [kind for kind in OutputKind if kind.name in ("BUFFER_MUTATION", "PARAMETER_MUTATION")]
 # Checks that export leaves in the graph; they compute nothing.
 _ASSERTIONS = ("aten._assert", "aten.sym_constrain", "aten._assert_tensor_metadata")
-
-
-class CaptureError(ValueError):
-    """The model could not be turned into a graph that is known to compute the same function."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -282,44 +278,32 @@ def capture(model: torch.nn.Module, args: tuple[Any, ...], kwargs: Mapping[str, 
     ['aten.conv2d.default']
     """
     kwargs = dict(kwargs or {})
+    refuse(model, (args, kwargs))
     with warnings.catch_warnings(), torch.no_grad():
         warnings.simplefilter("ignore")  # export's own deprecation notices are not about the user's model
+        program: torch.export.ExportedProgram
         if isinstance(model, torch.export.ExportedProgram):
             program = model
             callee: Callable[..., Any] = model.module()
         else:
             callee = model
             try:
-                with full_stacks(), _quiet("torch.fx.experimental.symbolic_shapes"):
+                with full_stacks(), quiet():
                     program = torch.export.export(model, args, kwargs, strict=False)
             except Exception as error:
-                _call(model, args, kwargs)  # a model that does not run on the example says so itself
-                raise CaptureError(_explain(error)) from error
+                call(model, args, kwargs)  # a model that does not run on the example says so itself
+                raise CaptureError(explain(error)) from error
         try:
             program = program.run_decompositions({})
         except Exception as error:
-            raise CaptureError(_explain(error)) from error
+            raise CaptureError(explain(error)) from error
     _strip_assertions(program.graph_module)
     graph = _from_program(program)
     leaves = graph.flatten(args, kwargs)
-    expected = _call(callee, args, kwargs)
+    expected = call(callee, args, kwargs)
     graph = _concrete(graph, leaves)
     _agree(graph, expected, leaves)
     return graph
-
-
-def _call(model: Callable[..., Any], args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> list[Tensor]:
-    """The tensors that the model returns on the example."""
-    try:
-        with torch.no_grad():
-            result = model(*args, **kwargs)
-    except Exception as error:
-        shapes = [tuple(v.shape) for v in pytree.tree_leaves((args, kwargs)) if isinstance(v, Tensor)]
-        raise CaptureError(
-            f"example: the model does not run on it ({type(error).__name__}: {str(error)[:400]}); "
-            f"its tensors have the shapes {shapes}: pass an input that the model accepts"
-        ) from error
-    return [v for v in pytree.tree_leaves(result) if isinstance(v, Tensor)]
 
 
 def _concrete(graph: Graph, leaves: Sequence[Any]) -> Graph:
@@ -342,35 +326,12 @@ def _is_concrete(value: Any) -> bool:
     return not any(isinstance(n, (torch.SymInt, torch.SymFloat, torch.SymBool)) for n in numbers)
 
 
-@contextlib.contextmanager
-def _quiet(logger: str) -> Iterator[None]:
-    """Hold back torch's own log of a failure that our error reports."""
-    log = logging.getLogger(logger)
-    level = log.level
-    log.setLevel(logging.CRITICAL)
-    try:
-        yield
-    finally:
-        log.setLevel(level)
-
-
-def _explain(error: Exception) -> str:
-    text = str(error)
-    line = source_of("".join(traceback.format_tb(error.__traceback__)))
-    head = next((row.strip() for row in text.splitlines() if row.strip()), type(error).__name__)
-    where = f" at {line}" if line else ""
-    dependent = "data-dependent" in text or "GuardOnDataDependent" in type(error).__name__
-    reason = "its control flow depends on the data" if dependent else "torch.export refused it"
-    return (
-        f"model: cannot be captured as a graph, because {reason}{where}: {type(error).__name__}: {head[:400]}. "
-        "Nothing can be certified about it as it stands; replace the branch by torch.where or torch.cond, or certify the submodules on either side."
-    )
-
-
 def _from_program(program: torch.export.ExportedProgram) -> Graph:
     signature = program.graph_signature
     kinds = {InputKind.PARAMETER: "parameter", InputKind.BUFFER: "buffer", InputKind.CONSTANT_TENSOR: "constant"}
     specs = {spec.arg.name: spec for spec in signature.input_specs}
+    # A model that writes to its input is still a function of it (the graph is functional); one that writes to a buffer is not.
+    mutated = tuple(str(spec.target) for spec in signature.output_specs if spec.kind in _STATEFUL)
     nodes: list[Node] = []
     state: dict[str, Any] = {}
     inputs: list[str] = []
@@ -383,7 +344,7 @@ def _from_program(program: torch.export.ExportedProgram) -> Graph:
             elif spec.kind in kinds:
                 path = str(spec.target)
                 value = program.state_dict[path] if path in program.state_dict else program.constants[path]
-                state[node.name] = value.detach()
+                state[node.name] = value.detach().clone() if path in mutated else value.detach()
                 nodes.append(Node(node.name, kinds[spec.kind], path=path, value=node.meta.get("val")))
             else:
                 raise CaptureError(f"model: has an input of kind {spec.kind.name}, which is not a tensor; only tensors can be analysed")
@@ -403,9 +364,6 @@ def _from_program(program: torch.export.ExportedProgram) -> Graph:
             raise CaptureError(f"model: its graph holds a {node.op} node ({node.name}), which cannot be analysed")
     out_labels = _labels(program.call_spec.out_spec, "output")
     user = [spec for spec in signature.output_specs if spec.kind is OutputKind.USER_OUTPUT]
-    mutated = tuple(
-        str(spec.target) for spec in signature.output_specs if spec.kind in (OutputKind.BUFFER_MUTATION, OutputKind.USER_INPUT_MUTATION)
-    )
     outputs = []
     known = {n.name for n in nodes}
     for label, spec in zip(out_labels, user, strict=True):

@@ -22,7 +22,7 @@ from equiconv.report import findings
 from equiconv.report.figures import shift_text
 from equiconv.report.result import Audit, Side
 from equiconv.report.sampling import ShiftPlan, plan_shifts
-from equiconv.report.scene import make_scene
+from equiconv.report.scene import make_scene, read_picture
 from equiconv.symmetrization import symmetrize
 from equiconv.testing import Counterexample, falsify
 from equiconv.testing.script import locate
@@ -96,6 +96,7 @@ def audit(
     clock = _Clock()
     subject = Subject.of(model, x, axes)
     title = name or subject.name
+    picture = None if images is None else read_picture(images, subject)
     example = _example(model, x, subject)
     one = Subject.of(model, example, axes)
 
@@ -129,7 +130,7 @@ def audit(
     say("comparing predictions")
     candidates = [m.worst_shift for m in network.measurements if m.worst_shift is not None]
     first = None if labels is None else int(labels[0])
-    scene = make_scene(one, candidates or [(0,) * len(one.group.shape)], images, first, classes)
+    scene = make_scene(one, candidates or [(0,) * len(one.group.shape)], picture, first, classes)
     result = Audit(
         name=title, weights=weights, notes=tuple(notes), network=network, refusal=refusal, twin=other, twin_reason="" if other else reason,
         counterexample=found, counterexample_note=said, scene=scene, sampling=_sampling(network, other, subject), versions=versions(),

@@ -171,7 +171,7 @@ def changes(certificate: Certificate) -> list[str]:
     sentences = []
     pads = [o for o in c.obstacles if o.removable]
     if pads and mendable(c):
-        which = f"all {len(pads)} paddings" if len(pads) > 1 else "the padding"
+        which = f"all {len(pads)} paddings" if len(pads) > 2 else "both paddings" if len(pads) == 2 else "the padding"
         kind = {"invariant": "the output would then not change", "equivariant": "the output would then move along"}.get(c.potential_kind, "")
         sentences.append(
             f"Make {which} circular: {strides_text(c.potential, shape)} would hold, {share(c.potential, shape)} shifts"

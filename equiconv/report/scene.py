@@ -73,12 +73,33 @@ class Scene:
         }  # fmt: skip
 
 
+def read_picture(images: Any, subject: Subject) -> Floats:
+    """The first of the pictures to show. Raises ValueError where they are no pixels in 0 … 1 of the input's size."""
+    pixels = np.asarray(to_numpy(images), dtype=np.float64)
+    sizes = " × ".join(map(str, subject.group.shape))
+    if pixels.ndim not in (3, 4) or pixels.shape[-3] not in (1, 3) or pixels.shape[-2:] != subject.group.shape:
+        raise ValueError(
+            f"images: got the shape {pixels.shape}; pass pixels of shape (images, 1 or 3, height, width), "
+            f"of the input's size {sizes}"
+        )
+    if pixels.ndim == 4 and pixels.shape[0] != subject.example.shape[0]:
+        raise ValueError(f"images: are {pixels.shape[0]}, and x holds {subject.example.shape[0]}; pass the picture of each")
+    # what an interpolation overshoots is no sign of another range
+    if not np.isfinite(pixels).all() or pixels.min() < -0.1 or pixels.max() > 1.1:
+        raise ValueError(f"images: have values in {pixels.min():.3g} … {pixels.max():.3g}; pass pixels in 0 … 1")
+    return np.clip(pixels[0] if pixels.ndim == 4 else pixels, 0, 1)
+
+
 def make_scene(
-    subject: Subject, candidates: Sequence[tuple[int, ...]], images: Any = None, label: int | None = None, classes: Sequence[str] | None = None
+    subject: Subject,
+    candidates: Sequence[tuple[int, ...]],
+    picture: Floats | None = None,
+    label: int | None = None,
+    classes: Sequence[str] | None = None,
 ) -> Scene:
     """The scene of the candidate shift that changes the output most on the subject's input, relative to its scale.
 
-    subject: on one example. images: pixels to show, (n, c, h, w) in 0 … 1, of which the first is the example's.
+    subject: on one example. picture: its pixels; without them the input itself is shown, if it can be.
     """
     raw = subject.output()
     base = subject.parts(raw)
@@ -99,7 +120,9 @@ def make_scene(
         shift = (0,) * len(subject.group.shape)
         found = (0.0, shift, base, logits or 0)
     error, shift, parts, index = found
-    picture, shifted, rescaled = _pictures(subject, shift, images)
+    rescaled = picture is None
+    picture = _as_picture(subject) if picture is None else picture
+    shifted = None if picture is None else np.roll(picture, shift, (1, 2))
     scores, probabilities = _scores(base[index], parts[index], classes) if logits is not None else ((), False)
     expected = action.expected(shift)[index]
     maps = _maps(expected, parts[index].value) if logits is None and expected is not None else None
@@ -108,29 +131,17 @@ def make_scene(
     return Scene(shift, picture, shifted, rescaled, error * (scale or 1.0), scale, base[index].label, scores, probabilities, shown, maps)
 
 
-def _pictures(subject: Subject, shift: tuple[int, ...], images: Any) -> tuple[Floats | None, Floats | None, bool]:
-    """The picture before and after, where there is one: the given pixels, or the input itself where it has the shape of a picture."""
-    example, rank = subject.example, len(subject.axes)
-    sizes = subject.group.shape
-    rescaled = images is None
-    if images is not None:
-        pixels = np.asarray(to_numpy(images), dtype=np.float64)
-        pixels = pixels[0] if pixels.ndim == 4 else pixels
-        if pixels.ndim != 3 or pixels.shape[0] not in (1, 3) or pixels.shape[1:] != sizes:
-            raise ValueError(
-                f"images: got the shape {tuple(images.shape)}; pass pixels in 0 … 1 of shape (images, 1 or 3, {', '.join(map(str, sizes))}), the same pictures as x"
-            )
-        return pixels, np.roll(pixels, shift, (1, 2)), False
-    if rank != 2 or subject.axes != (-2, -1) or example.ndim not in (3, 4):
-        return None, None, rescaled
+def _as_picture(subject: Subject) -> Floats | None:
+    """The input rescaled to 0 … 1, where it has the shape of a picture."""
+    example = subject.example
+    if subject.axes != (-2, -1) or example.ndim not in (3, 4) or example.shape[-3] not in (1, 3):
+        return None
     value = np.asarray(to_numpy(example))
-    value = value[0] if example.ndim == 4 else value
-    if value.shape[0] not in (1, 3) or np.iscomplexobj(value):
-        return None, None, rescaled
-    value = value.astype(np.float64)
+    if np.iscomplexobj(value):
+        return None
+    value = (value[0] if example.ndim == 4 else value).astype(np.float64)
     low, high = float(value.min()), float(value.max())
-    pixels = (value - low) / (high - low) if high > low else np.full_like(value, 0.5)
-    return pixels, np.roll(pixels, shift, (1, 2)), rescaled
+    return (value - low) / (high - low) if high > low else np.full_like(value, 0.5)
 
 
 def _scores(before: Part, after: Part, names: Sequence[str] | None) -> tuple[tuple[ClassScore, ...], bool]:

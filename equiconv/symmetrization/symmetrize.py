@@ -85,7 +85,7 @@ def symmetrize(
     ------
     SymmetrizationError (a ValueError): an operation has no rule, so that nothing can be certified; one padding
         cannot be told from another; or the result does not certify for the potential. What is in the way is named.
-    TypeError: no module, or a ScriptModule.
+    TypeError: no module.
     ValueError: another method, and whatever :func:`equiconv.certify` refuses (a model in training mode, NaN weights).
 
     Examples
@@ -118,9 +118,6 @@ def _module(model: Any) -> Any:
         model = model.module()
         for part in model.modules():
             part.training = False  # eval() is refused by it: its mode is part of its graph
-    for name, part in model.named_modules() if isinstance(model, nn.Module) else ():
-        if isinstance(part, torch.jit.ScriptModule):
-            raise TypeError(f"model: {name or 'it'} is a {type(part).__name__}; pass the module that it was made from")
     try:
         return copy.deepcopy(model)
     except Exception as error:

@@ -26,7 +26,7 @@ __all__ = ["RUNS", "falsify"]
 
 #: How often f is run in all, where the caller does not say.
 RUNS = 200
-_FEWEST = 12
+_FEWEST = 20
 _DRAWN = 3  # dense inputs of random integers
 
 
@@ -58,7 +58,7 @@ def falsify(
     subgroup: the shifts in doubt, as a subgroup of translations or its strides (those of a certificate). None doubts
     all.
     seed: of everything random.
-    max_examples: how often f may be run in all, at least 12.
+    max_examples: how often f may be run in all, at least 20.
     output_action: what a shift should do to the output, as in `equiconv.measure`.
     progress: called with a line of text as the work goes on, and with the outcome.
     name: what to write in the script to get f: ``"package.module:expression"``, or lines of Python that bind ``model``.
@@ -332,7 +332,7 @@ def _attempt(trials: Trials, best: Violation, which: int, pixels: Sequence[Any])
 
 def _report(trials: Trials, found: Violation, name: str | None, rule: OutputAction) -> Counterexample:
     subject, complete = trials.subject, not trials.spent
-    trials.require_steady(found.candidate)
+    trials.require_steady(found.candidate, found.shift)
     parts, action = trials.unshifted(found.candidate)
     part, expected = parts[found.index], action.expected(found.shift.shifts)[found.index]
     got = trials.shifted(found.candidate, found.shift)[found.index].value

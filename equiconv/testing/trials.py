@@ -21,7 +21,8 @@ __all__ = ["Candidate", "Trials", "Violation"]
 Candidate: TypeAlias = tuple[Recipe, ...]
 
 _SAMPLES = 2  # runs that one rounding floor takes
-_NEEDED = 5 + _SAMPLES  # runs that one verdict may take, and three for the report
+_REPEATS = 3  # of a counterexample, before it is one
+_NEEDED = 4 + _SAMPLES + 2 * _REPEATS  # runs that one verdict may take, and those for the report
 _REMEMBERED = 32  # unshifted outputs, which can be large
 # What a function raises on an input that it was not made for.
 _REFUSALS = (ArithmeticError, ValueError, RuntimeError, TypeError, IndexError)
@@ -113,20 +114,27 @@ class Trials:
                 self._outputs.pop(next(iter(self._outputs)))
         return self._outputs[candidate]
 
-    def require_steady(self, candidate: Candidate) -> None:
-        """Refuse a function that does not return the same on the same input twice, beyond rounding: no law can hold for it.
+    def require_steady(self, candidate: Candidate, shift: Translation | None = None) -> None:
+        """Refuse a function that returns something else on the same input, beyond rounding: no law of it can be refuted.
+
+        Tried once on the candidate, or, with a shift, several times on it and on the shifted one.
 
         Raises `ValueError`.
         """
         base, _ = self.unshifted(candidate)
-        again = self._run(self.leaves(candidate))
-        for before, after in zip(base, again, strict=True):
-            change = largest_difference(before.value, after.value)
-            if change > BEYOND * own_roundoff(before):
-                raise ValueError(
-                    f"f: is not deterministic: on one and the same input its {before.label} differs by {change:.3g} between "
-                    "two calls, so no law of it can be refuted by an example; fix its random state first"
-                )
+        before, leaves = [base], [self.leaves(candidate)]
+        if shift is not None:
+            before.append(self.shifted(candidate, shift))
+            leaves.append(self.subject.shifted(shift.shifts, leaves[0]))
+        for _ in range(1 if shift is None else _REPEATS):
+            for parts, arguments in zip(before, leaves, strict=True):
+                for one, other in zip(parts, self._run(arguments), strict=True):
+                    change = largest_difference(one.value, other.value)
+                    if change > BEYOND * own_roundoff(one):
+                        raise ValueError(
+                            f"f: is not deterministic: on one and the same input its {one.label} differs by {change:.3g} "
+                            "between two calls, so no law of it can be refuted by an example; fix its random state first"
+                        )
 
     def shifted(self, candidate: Candidate, shift: Translation) -> list[Part]:
         """What f returns on a candidate after a shift."""

@@ -73,6 +73,7 @@ def cases() -> dict[str, tuple[nn.Module, tuple[int, int], str]]:
     border = torch.cat([torch.ones(1), torch.full((8,), 2.0), torch.ones(1)])
     bumpy = torch.arange(10.0)
     class_token = torch.randn(1, 1, 1)
+    ramp, keys = torch.arange(1.0, 9.0), torch.randn(1, 12, 1)
     return {
         "zero padding, pooled": (Net(lambda x, c: gap(c(x).relu()), conv(padding=1)), (12, 8), "none"),
         "zero padding of a linear net": (Net(lambda x, c: c(x), conv(padding=1)), (12, 8), "none"),
@@ -154,6 +155,39 @@ def cases() -> dict[str, tuple[nn.Module, tuple[int, int], str]]:
         "einsum": (Net(lambda x: torch.einsum("bchw,bchv->bcwv", x, x)), (1, 1), "equivariant"),
         "crop of one entry kept": (Net(lambda x: (x[:, :, 3:4] * x.mean(2, keepdim=True)).relu().sum(3)), (12, 1), "invariant"),
         "position by arange": (Net(lambda x: (x + torch.arange(8.0)).relu().mean((2, 3))), (1, 8), "invariant"),
+        "a convolution tells apart an inner axis": (Net(lambda x, c: c(x.flatten(2)).relu(), nn.Conv1d(1, 2, 8, 8)), (1, 8), "equivariant"),
+        "an average pool does not": (Net(lambda x: F.avg_pool1d(x.flatten(2), 8, 8).relu()), (1, 1), "equivariant"),
+        "windows over an inner axis": (Net(lambda x: (x.flatten(2).unfold(2, 8, 8) * ramp).sum(-1).relu()), (1, 8), "equivariant"),
+        "columns over an inner axis": (
+            Net(lambda x: (F.unfold(x.reshape(1, 1, 1, 96), (1, 8), stride=8) * ramp[:, None]).sum(1).relu()),
+            (1, 8),
+            "equivariant",
+        ),
+        "cumsum of equal entries": (Net(lambda x: x + x.mean(3, keepdim=True).expand(1, 1, 12, 8).cumsum(3)), (1, 8), "equivariant"),
+        "causal attention of equal queries": (
+            Net(lambda x: F.scaled_dot_product_attention(x.mean((1, 2, 3)).expand(1, 12, 1), keys.to(x), keys.to(x), is_causal=True)[..., 0] + x.mean((1, 3))),
+            (12, 1),
+            "invariant",
+        ),
+        "a fixed divisor over the edge": (
+            Net(lambda x: F.avg_pool2d(x.mean(3, keepdim=True).expand(1, 1, 12, 7), (1, 2), ceil_mode=True, divisor_override=2) + x[..., ::2]),
+            (1, 8),
+            "equivariant",
+        ),
+        "ceil_mode drops a window of padding": (
+            Net(lambda x: F.max_pool2d(x, (1, 2), (1, 3), (0, 1), ceil_mode=True) * torch.arange(1, 4)),
+            (1, 8),
+            "equivariant",
+        ),
+        "every other, by a mask": (Net(lambda x: x[..., torch.arange(8) % 2 == 0].relu()), (1, 2), "equivariant"),
+        "divided by the size of a masked tensor": (Net(lambda x: (lambda y: y / y.shape[-1])(x[..., torch.arange(8) % 2 == 0])), (1, 2), "equivariant"),
+        "a constant cast like the image": (Net(lambda x: (x + torch.arange(8).type_as(x)).relu()), (1, 8), "equivariant"),
+        "writes to its input": (Net(lambda x: x.clone().mul_(2).relu_() + torch.relu_(x)), (1, 1), "equivariant"),
+        "a class token is joined by sums": (
+            Net(lambda x: torch.cat([x.mean((2, 3), keepdim=True).flatten(2), (x * p44).flatten(2)], 2).relu()),
+            (4, 4),
+            "equivariant",
+        ),
         "checkerboard constant": (
             Net(lambda x: gap((x * ((torch.arange(12)[:, None] + torch.arange(8)) % 2)).relu())),
             (2, 2),

@@ -73,5 +73,7 @@ def test_unknown_words_and_impossible_actions_are_refused(rule, output, error, m
 
 
 def test_a_function_that_returns_another_structure_is_refused() -> None:
-    with pytest.raises(TypeError, match=r"returned \['output\[0\]'\] for the shift \(0, 0\), but f returns \['output'\]"):
+    with pytest.raises(
+        TypeError, match=r"returned \['output\[0\]'\] for the shift \(0, 0\), but f returns \['output'\]"
+    ):
         action(lambda shift, out: [out], np.ones(2)).expected((0, 0))

@@ -65,7 +65,13 @@ MEASURE_CASES = {
     "too few labels": (net(), X, {"labels": [1]}, ValueError, r"labels: must have the shape \(2,\).*got \(1,\)"),
     "labels out of range": (net(), X, {"labels": [0, 2]}, ValueError, "labels: must lie in 0 … 1"),
     "labels of floats": (net(), X, {"labels": [0.0, 1.0]}, TypeError, "labels: must be integers"),
-    "labels without logits": (torch.relu, X, {"labels": [0, 1]}, ValueError, "labels: were given, but the output holds"),
+    "labels without logits": (
+        torch.relu,
+        X,
+        {"labels": [0, 1]},
+        ValueError,
+        "labels: were given, but the output holds",
+    ),
     "no batch size": (net(), X, {"batch_size": 0}, ValueError, "batch_size: must be a number"),
 }
 

@@ -43,6 +43,12 @@ def squeeze(step: Step) -> Signal:
     return step.result(regroup(step, step.signal("self").dims, step.out_shape))
 
 
+@rule("aten.sym_size.int", family="shape", theorem=THEOREM)
+def size(step: Step) -> int:
+    """A size is a number: where it depended on the input, the operation that made the tensor has no rule."""
+    return step.signal("self").shape[int(step["dim"])]
+
+
 @rule("aten.permute.default", "aten.permute_copy.default", family="shape", theorem=THEOREM)
 def permute(step: Step) -> Signal:
     x = step.signal("self")

@@ -1,0 +1,218 @@
+"""Uses that once made a certificate wrong or crashed the certifier, beyond the small networks that brute force covers."""
+
+from __future__ import annotations
+
+import copy
+from fractions import Fraction
+
+import pytest
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from equiconv.certification import Window, certify
+from equiconv.certification.refutation import draws, unexplained
+from equiconv.certification.registry import RULES, Rule
+from equiconv.certification.states import Signal, Still, Sum
+from equiconv.graph import CaptureError
+from tests.certification.networks import Net
+
+X = torch.randn(1, 1, 12, 8, generator=torch.Generator().manual_seed(0))
+
+
+# A rule that is wrong ---------------------------------------------------------------------------------------------------
+
+
+def _claims_too_little(step):
+    return step.result(step.signal("self").dims[:-1])
+
+
+def _breaks_a_window(step):
+    x = step.signal("self")
+    return step.result([*x.dims[:-1], (Window(8, 1, Fraction(3), 8),)])
+
+
+def _trips(step):
+    return step.arguments["no such argument"]
+
+
+@pytest.mark.parametrize(
+    ("transfer", "words"), [(_claims_too_little, "contradicted itself"), (_breaks_a_window, "contradicted itself"), (_trips, "does not cover this use")]
+)
+def test_a_rule_that_fails_ends_undecided(monkeypatch: pytest.MonkeyPatch, transfer, words: str) -> None:
+    monkeypatch.setitem(RULES, "aten.relu.default", Rule("aten.relu.default", "pointwise", "pointwise", transfer))
+    certificate = certify(Net(lambda x: x.relu().tanh()).eval(), X)
+    assert (certificate.kind, certificate.strides, certificate.exact) == ("undecided", (12, 8), False)
+    assert [u.operation for u in certificate.unknown] == ["aten.relu.default"]
+    assert words in certificate.unknown[0].reason
+    # what follows the operation claims nothing either
+    assert certificate.claims[-1].state.strides == (12, 8)
+
+
+def test_an_operation_with_several_results_is_no_pointwise_one() -> None:
+    certificate = certify(Net(lambda x: torch.frexp(x)[0]).eval(), X)
+    assert certificate.kind == "undecided"
+    assert certificate.unknown[0].operation == "aten.frexp.Tensor"
+
+
+def test_a_number_read_off_the_image_is_no_constant() -> None:
+    """x·T(x) with T(x) read by item(): no claim behind it may call that number a constant."""
+    net = Net(lambda x: x * x[0, 0, 3, 3].item()).eval()
+    certificate = certify(net, X)
+    assert certificate.kind == "undecided"
+    assert certificate.claims[-1].state.strides == (12, 8)
+    assert not certificate.check(net, X).violations
+
+
+# Constants --------------------------------------------------------------------------------------------------------------
+
+
+def test_a_constant_of_the_default_dtype_runs_in_double_precision() -> None:
+    net = Net(lambda x: x @ torch.linspace(0, 1, 8)).eval()
+    certificate = certify(net, X)
+    assert (certificate.strides, certificate.kind, certificate.exact) == ((1, 8), "equivariant", True)
+    assert certificate.check(net, X)
+
+
+def test_generic_weights_choose_no_positions() -> None:
+    """An index computed from a weight holds for that weight only."""
+
+    class Chosen(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.order = nn.Parameter(torch.arange(8.0))
+
+        def forward(self, x: Tensor) -> Tensor:
+            return x.index_select(3, self.order.argsort())
+
+    assert certify(Chosen().eval(), X).strides == (1, 1)
+    assert certify(Chosen().eval(), X, weights="generic").kind == "undecided"
+
+
+def test_buffers_on_the_meta_device_have_no_values() -> None:
+    class Positions(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.register_buffer("positions", torch.zeros(12, 1, device="meta"))
+
+        def forward(self, x: Tensor) -> Tensor:
+            return x + self.positions
+
+    certificate = certify(Positions().eval(), torch.empty(1, 1, 12, 8, device="meta"), weights="generic")
+    assert certificate.strides == (12, 1)
+
+
+# Circular twin ----------------------------------------------------------------------------------------------------------
+
+
+def test_the_circular_twin_of_a_ceil_mode_pool_keeps_its_shape() -> None:
+    """torch drops a last window that starts in the padding; once the padding wraps, nothing tells it to."""
+    net = Net(lambda x: F.max_pool2d(x, (1, 2), (1, 3), (0, 1), ceil_mode=True).view(1, 12, 3)).eval()
+    certificate = certify(net, X, padding="circular")
+    assert certificate.strides == (1, 8)
+    assert certificate.check(net, X)
+
+
+# Exactness --------------------------------------------------------------------------------------------------------------
+
+
+def test_a_roll_is_found_under_a_large_mean_and_beside_infinities() -> None:
+    base = torch.randn(1, 12, 8, dtype=torch.float64, generator=torch.Generator().manual_seed(0))
+    layout = Signal((1, 1), ((), (Window(12, 0, Fraction(1), 12),), (Window(8, 1, Fraction(1), 8),)))
+    for value in (base + 1e9, base.relu().log(), torch.where(base > 1, torch.inf, base), base > 0, torch.complex(base, base.flip(1))):
+        rolled = torch.roll(value, (5, 3), (1, 2))
+        assert unexplained(rolled, value, layout) == 0
+        rolled[0, 0, 0] = ~rolled[0, 0, 0] if rolled.dtype is torch.bool else rolled[0, 0, 1] + 1
+        assert unexplained(rolled, value, layout) > 0
+
+
+def test_a_concatenation_may_roll_block_by_block() -> None:
+    tokens, other = torch.randn(12, dtype=torch.float64), torch.randn(3, dtype=torch.float64)
+    layout = Signal((1, 1), ((Sum(((Still(3),), (Window(12, 0, Fraction(1), 12),))),),))
+    base = torch.cat([other, tokens])
+    assert unexplained(torch.cat([other, tokens.roll(5)]), base, layout) == 0
+    assert unexplained(torch.cat([other + 1, tokens.roll(5)]), base, layout) > 0
+    assert unexplained(torch.cat([other, tokens.roll(5)]), base, None) > 0
+
+
+def test_a_bit_that_rounding_flips_refutes_nothing() -> None:
+    """x̄ > x̄ of the rolled image: equal over the reals, decided by rounding in floating point."""
+    net = Net(lambda x: x.mean((2, 3)) > torch.cat([x[:, :, 5:], x[:, :, :5]], 2).mean((3, 2))).eval()
+    certificate = certify(net, X)
+    assert certificate.strides == (1, 1)
+    spoiled = Net(lambda x: ((x * torch.ones(12, 8)).mean((2, 3)) > x.flatten(1).flip(1).mean(1, keepdim=True)) & (x[:, :, 0, 0] < 9)).eval()
+    assert not certify(spoiled, X).exact
+
+
+def test_integer_images_are_drawn_too() -> None:
+    image = torch.arange(96).reshape(1, 1, 12, 8)
+    certificate = certify(Net(lambda x: (x // 3).float().mean((2, 3))).eval(), image)
+    assert certificate.kind == "invariant"
+    drawn = draws([image], 1, 0)[0][0]
+    assert not torch.equal(drawn, image)
+    assert torch.equal(drawn.flatten().sort()[0], image.flatten())
+    moving = certify(Net(lambda x: (x // 3).relu()).eval(), image)
+    assert not moving.notes
+
+
+# What a model may do when it runs ---------------------------------------------------------------------------------------
+
+
+def test_writing_to_the_input_is_no_state() -> None:
+    example = X.clone()
+    certificate = certify(nn.Sequential(nn.ReLU(inplace=True), nn.Conv2d(1, 1, 3, padding=1, padding_mode="circular")).eval(), example)
+    assert (certificate.strides, certificate.kind) == ((1, 1), "equivariant")
+    assert torch.equal(example, X)
+
+
+def test_a_counter_is_state_and_stays_as_it_was() -> None:
+    class Counter(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.register_buffer("calls", torch.zeros(()))
+
+        def forward(self, x: Tensor) -> Tensor:
+            self.calls.add_(1)
+            return x * self.calls
+
+    net = Counter().eval()
+    certificate = certify(net, X)
+    assert certificate.kind == "undecided"
+    assert any("calls" in note for note in certificate.notes)
+    assert float(net.calls) == 0
+
+
+def test_a_program_with_a_dynamic_batch_is_certified_at_the_examples() -> None:
+    net = nn.Sequential(nn.Conv2d(1, 1, 3, padding=1, padding_mode="circular"), nn.ReLU()).eval()
+    program = torch.export.export(net, (torch.randn(2, 1, 12, 8),), dynamic_shapes=({0: torch.export.Dim("batch", min=1, max=9)},))
+    certificate = certify(program, torch.randn(4, 1, 12, 8))
+    assert (certificate.strides, certificate.outputs[0].shape) == ((1, 1), (4, 1, 12, 8))
+
+
+# Refusals ---------------------------------------------------------------------------------------------------------------
+
+
+def test_refusals_say_what_to_do() -> None:
+    relu = nn.ReLU().eval()
+    with pytest.raises(CaptureError, match="lazy module.*run the model once"):
+        certify(nn.LazyConv2d(2, 3).eval(), X)
+    with pytest.raises(CaptureError, match=r"TorchScript.*pass the torch\.nn\.Module"):
+        certify(torch.jit.trace(copy.deepcopy(relu), X), X)
+    with pytest.raises(CaptureError, match="example: .*sparse.*pass a dense one"):
+        certify(relu, X[0, 0].to_sparse())
+    with pytest.raises(CaptureError, match="example: the model does not run on it.*to have 3 channels"):
+        certify(nn.Conv2d(3, 1, 3).eval(), X)
+    with pytest.raises(ValueError, match="no entries; pass a batch"):
+        certify(relu, torch.zeros(0, 1, 12, 8))
+    for axes in (1.5, "hw", True, (0.5, 1)):
+        with pytest.raises(TypeError, match="axes: got"):
+            certify(relu, X, axes=axes)
+    with pytest.raises(TypeError, match="seed: got"):
+        certify(relu, X, seed="0")
+
+
+def test_a_branch_on_the_data_is_refused_quietly(capfd: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(CaptureError, match=r"torch\.where or torch\.cond"):
+        certify(Net(lambda x: x if x.sum() > 0 else -x).eval(), X)
+    said = capfd.readouterr()
+    assert "def forward" not in said.out + said.err
