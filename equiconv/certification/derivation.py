@@ -119,7 +119,7 @@ def _operation(node: Node, values: Mapping[str, Any], shape: tuple[int, ...], ci
     except AssertionError as error:
         found.unknown.append(Unknown(node.name, node.operation, f"its rule contradicted itself, so its claim is dropped ({error})"))
         return _nothing_known(node, shape)
-    except Exception as error:  # a use that the rule's author did not foresee must end as "undecided", whatever it trips over
+    except Exception as error:  # noqa: BLE001  (a use that no rule foresaw must end as "undecided", whatever it trips over)
         found.unknown.append(Unknown(node.name, node.operation, f"its rule does not cover this use ({type(error).__name__}: {error})"))
         return _nothing_known(node, shape)
     found.losses.extend(step.losses)

@@ -159,5 +159,8 @@ def _comparable(got: Tensor, base: Tensor) -> tuple[Tensor, Tensor]:
     top = 2.0 * float((finite - mean).abs().max()) + 1.0 if finite.numel() else 1.0
     if a.is_complex():
         return torch.where(torch.isfinite(a), a - mean, top), torch.where(torch.isfinite(b), b - mean, top)
-    clean = lambda t: torch.nan_to_num(t - mean, nan=top, posinf=2 * top, neginf=-top)  # noqa: E731
-    return clean(a), clean(b)
+    return _finite(a - mean, top), _finite(b - mean, top)
+
+
+def _finite(value: Tensor, top: float) -> Tensor:
+    return torch.nan_to_num(value, nan=top, posinf=2 * top, neginf=-top)

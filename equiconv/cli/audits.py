@@ -26,6 +26,7 @@ def audit_model(prepared: Prepared, axes: tuple[int, ...], seed: int, json: Path
         weights=prepared.loaded.weights,
         notes=(f"Input: {prepared.inputs.note}.",),
         seed=seed,
+        build=prepared.recipe,
     )
     show(found)
     if json is not None:

@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from equiconv.report.result import Audit
 
 _SHOWN = 64
+_PADDINGS: tuple[Literal["zeros", "circular"], ...] = ("zeros", "circular")
 _RESNET = "transformers:resnet-18"
 _RESNET_SIZE = "native"
 
@@ -43,18 +44,22 @@ def run_demo(folder: Path, *, seed: int = 0) -> int:
     photographs = prepare(_RESNET, size=_RESNET_SIZE, photographs=True, seed=seed)
 
     audits: list[tuple[str, Audit]] = []
-    for padding in ("zeros", "circular"):
-        _heading(f"The lecture's classifier, padding={padding!r}, on digits placed anywhere on a torus of 32 × 32")
-        audits.append((f"digits-{padding}", _audit_digits(data, padding, seed)))
-        show(audits[-1][1])
-    _heading("ResNet-18 on two photographs of 427 × 640")
-    size = _size_note(photographs, seed)
-    print(f"{photographs.describe()}\nsize     {size}")
-    audits.append(("resnet-18", _audit_photographs(photographs, size, seed)))
-    show(audits[-1][1])
 
-    for stem, audit in audits:
+    def keep(stem: str, audit: Audit) -> None:
+        """Each page is written when it is ready, so that an interruption loses nothing that was found."""
+        show(audit)
         save(audit, json=folder / f"{stem}.json", html=folder / f"{stem}.html")
+        audits.append((stem, audit))
+
+    for padding in _PADDINGS:
+        _heading(f"The lecture's classifier, padding={padding!r}, on digits placed anywhere on a torus of 32 × 32")
+        keep(f"digits-{padding}", _audit_digits(data, padding, seed))
+    height, width = photographs.inputs.x.shape[-2:]
+    _heading(f"ResNet-18 on two photographs of {height} × {width}")
+    size = _size_note(photographs, seed)
+    print(f"{photographs.describe()}\n{size}")
+    keep("resnet-18", _audit_photographs(photographs, size, seed))
+
     index = write(folder / "index.html", lambda path: path.write_text(index_page(audits), encoding="utf-8"))
     _heading("What was found")
     for stem, audit in audits:
@@ -88,6 +93,10 @@ def _audit_digits(data: Digits, padding: Literal["zeros", "circular"], seed: int
             f"{digits.SIDE}; {100 * right:.1f} % of all {len(data.test)} such digits are recognised.",
         ),
         seed=seed,
+        build=(
+            f"from equiconv.cli import digits\nmodel = digits.build({padding!r}, seed={seed})\n"
+            f"digits.train(model, digits.load_digits(seed={seed}), seed={seed})"
+        ),
     )
 
 
@@ -100,6 +109,7 @@ def _audit_photographs(prepared: Prepared, size: str, seed: int) -> Audit:
         weights=prepared.loaded.weights,
         notes=(f"Input: {prepared.inputs.note}.", size),
         seed=seed,
+        build=prepared.recipe,
     )
 
 

@@ -24,20 +24,28 @@ class CaptureError(ValueError):
 def refuse(model: Any, example: Any) -> None:
     """Name what torch.export would refuse in words of its own inside."""
     if isinstance(model, torch.jit.ScriptModule):
-        raise CaptureError("model: is a TorchScript module, which cannot be exported; pass the torch.nn.Module that it was made from")
+        raise CaptureError(
+            "model: is a TorchScript module, which cannot be exported; pass the torch.nn.Module that it was made from"
+        )
     if isinstance(model, torch.nn.Module):
         for name, value in [*model.named_parameters(), *model.named_buffers()]:
             if torch.nn.parameter.is_lazy(value):
-                raise CaptureError(f"model: its {name} has no shape yet (a lazy module); run the model once on an input first")
+                raise CaptureError(
+                    f"model: its {name} has no shape yet (a lazy module); run the model once on an input first"
+                )
     for path, value in pytree.tree_flatten_with_path(example)[0]:
         if isinstance(value, Tensor) and (value.layout is not torch.strided or value.is_quantized):
             kind = "quantized" if value.is_quantized else str(value.layout)
-            raise CaptureError(f"example: the tensor at {pytree.keystr(path)} is {kind}; pass a dense one (to_dense, dequantize)")
+            raise CaptureError(
+                f"example: the tensor at {pytree.keystr(path)} is {kind}; pass a dense one (to_dense, dequantize)"
+            )
 
 
 def call(model: Callable[..., Any], args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> list[Tensor]:
     """The tensors that the model returns on the example."""
-    copies, named = pytree.tree_map(lambda v: v.clone() if isinstance(v, Tensor) else v, (args, dict(kwargs)))  # it may write to them
+    copies, named = pytree.tree_map(
+        lambda v: v.clone() if isinstance(v, Tensor) else v, (args, dict(kwargs))
+    )  # it may write to them
     buffers = dict(model.named_buffers()) if isinstance(model, torch.nn.Module) else {}
     before = {name: value.clone() for name, value in buffers.items()}
     try:
@@ -78,7 +86,11 @@ def explain(error: Exception) -> str:
     where = f" at {line}" if line else ""
     dependent = "data-dependent" in text or "GuardOnDataDependent" in type(error).__name__
     reason = "its control flow depends on the data" if dependent else "torch.export refused it"
-    remedy = "replace the branch by torch.where or torch.cond, or certify" if dependent else "change that operation, or certify"
+    remedy = (
+        "replace the branch by torch.where or torch.cond, or certify"
+        if dependent
+        else "change that operation, or certify"
+    )
     return (
         f"model: cannot be captured as a graph, because {reason}{where}: {type(error).__name__}: {head[:400]}. "
         f"Nothing can be certified about it as it stands; {remedy} the submodules on either side."

@@ -67,8 +67,8 @@ class Shaker:
 class RandomRounding(TorchDispatchMode):  # type: ignore[no-untyped-call]
     """While active, multiplies every floating result of an operation by 1 ± eps of its dtype, at random for each entry.
 
-    Views, copies and choices, and the results of operations without a floating operand (constants), are left alone: they
-    round nothing. So is the memory of `kept` tensors (weights and buffers), which must outlive the run unchanged.
+    Views, copies and choices round nothing and are left alone, as are the results of operations without a floating
+    operand (constants), and the memory of `kept` tensors (weights and buffers), which must outlive the run unchanged.
     """
 
     # A higher-order operation (a cond inside an exported program) runs as it is: what it computes is not shaken.
@@ -118,7 +118,8 @@ def rounding_floors(
 ) -> list[float]:
     """For each part of the output, the largest change that rounding makes in so many tries.
 
-    It is at least one roundoff of the part's largest entry. base: the output on `leaves`. run: what calls the function, where the caller keeps count.
+    It is at least one roundoff of the part's largest entry. base: the output on `leaves`. run: what calls the function,
+    where the caller keeps count.
     """
     call = run or subject.run
     floors = [own_roundoff(part) for part in base]

@@ -51,7 +51,9 @@ def shift_text(shift: tuple[int, ...]) -> str:
 
 def _subgroup(side: Side) -> str:
     c = side.certificate
-    return "" if c is None else "undecided" if c.kind == "undecided" else f"{strides_text(c.strides, c.shape)} ({c.kind})"
+    return (
+        "" if c is None else "undecided" if c.kind == "undecided" else f"{strides_text(c.strides, c.shape)} ({c.kind})"
+    )
 
 
 def _safe(side: Side) -> str:
@@ -91,7 +93,11 @@ def _beyond(side: Side) -> str:
     text = f"{int(m.beyond_rounding.sum())} of {compared}"
     if m.incomparable:
         text += f" ({m.incomparable} more are not comparable)"
-    return text if m.rate_bound is None else f"{text}: at 95 %, fewer than {percent(m.rate_bound)} of all shifts are, on these inputs"
+    return (
+        text
+        if m.rate_bound is None
+        else f"{text}: at 95 %, fewer than {percent(m.rate_bound)} of all shifts are, on these inputs"
+    )
 
 
 def _classification(attribute: str) -> Callable[[Side], str]:
@@ -126,11 +132,16 @@ def counterexample_rows(found: Counterexample) -> list[tuple[str, str]]:
 
 
 def table(network: Side, twin: Side | None) -> list[tuple[str, list[str]]]:
-    """What is told of the network, and of its twin where there is one: (name, a text for each), without the lines that say nothing."""
+    """What is told of the network, and of its twin where there is one: (name, a text for each), without the lines that
+    say nothing."""
     sides = [network] if twin is None else [network, twin]
     rows = [(name, [value(side) for side in sides]) for name, value in _NUMBERS]
     best = sides[-1].certificate
-    if best is not None and best.kind in ("invariant", "equivariant") and findings.order_of(best.strides, best.shape) > 1:
+    if (
+        best is not None
+        and best.kind in ("invariant", "equivariant")
+        and findings.order_of(best.strides, best.shape) > 1
+    ):
         name = f"worst error under the shifts in {strides_text(best.strides, best.shape)} / largest output"
         rows.insert(_AFTER, (name, [_within(side, best.strides) for side in sides]))
     return [(name, cells) for name, cells in rows if any(cells)]

@@ -1,4 +1,5 @@
-"""What a certificate means, in words made from its data: which shifts are safe, what breaks the others, what to change."""
+"""What a certificate means, in words made from its data: which shifts are safe, what breaks the others, what to
+change."""
 
 from __future__ import annotations
 
@@ -14,7 +15,8 @@ _NAMED = 6  # modules that a sentence names before it counts the rest
 
 @dataclass(frozen=True)
 class ObstacleGroup:
-    """Obstacles with one cause on one source line (a block's line runs once for every block), in the order of the graph."""
+    """Obstacles with one cause on one source line (a block's line runs once for every block), in the order of the
+    graph."""
 
     obstacles: tuple[Obstacle, ...]
 
@@ -29,7 +31,8 @@ class ObstacleGroup:
 
 
 def group_obstacles(obstacles: Iterable[Obstacle]) -> list[ObstacleGroup]:
-    """Obstacles that share cause, source line, remedy and theorem, together; groups in the order of their first members."""
+    """Obstacles that share cause, source line, remedy and theorem, together; groups in the order of their first
+    members."""
     groups: dict[tuple[object, ...], list[Obstacle]] = {}
     for o in obstacles:
         place = (o.source.file, o.source.line) if o.source else o.module
@@ -73,10 +76,15 @@ def headline(certificate: Certificate, name: str) -> str:
     c, shape = certificate, certificate.shape
     if c.kind == "undecided":
         if not c.unknown:
-            return f"Undecided: nothing can be claimed about {name} ({'; '.join(c.notes) or 'its output is no function of its input'})."
+            return (
+                f"Undecided: nothing can be claimed about {name} "
+                f"({'; '.join(c.notes) or 'its output is no function of its input'})."
+            )
         names = list(dict.fromkeys(u.operation for u in c.unknown))
         if all("random" in u.reason for u in c.unknown):
-            return f"Undecided: {name} draws random numbers ({_list(names)}), so its output is no function of its input."
+            return (
+                f"Undecided: {name} draws random numbers ({_list(names)}), so its output is no function of its input."
+            )
         return f"Undecided: {name} uses {_list(names)}, for which there is no rule yet, so nothing is claimed about it."
     total = math.prod(shape)
     if c.kind == "none":
@@ -85,7 +93,10 @@ def headline(certificate: Certificate, name: str) -> str:
                 f"{name} respects no circular shift of its input: for each of the {total - 1:,} there are, "
                 "some input breaks the symmetry."
             )
-        return f"No circular shift of its input but that by 0 is proved safe for {name}, and not every other one is refuted."
+        return (
+            f"No circular shift of its input but that by 0 is proved safe for {name}, and not every other one is "
+            "refuted."
+        )
     verb = {"invariant": "does not change", "equivariant": "moves along"}[c.kind]
     shifts = _under(c.strides, shape)
     tail = "; under no larger subgroup" if c.exact and order_of(c.strides, shape) < total else ""
@@ -97,15 +108,21 @@ def _under(strides: Sequence[int], shape: Sequence[int]) -> str:
     total, held = math.prod(shape), order_of(strides, shape)
     if held == total:
         return f"every one of the {total:,} circular shifts of its input"
-    return f"{held:,} of the {total:,} circular shifts of its input: {strides_words(strides, shape)}, {strides_text(strides, shape)}"
+    return (
+        f"{held:,} of the {total:,} circular shifts of its input: {strides_words(strides, shape)}, "
+        f"{strides_text(strides, shape)}"
+    )
 
 
 def mendable(certificate: Certificate) -> bool:
     """True where circular padding would give a strictly larger subgroup."""
     c = certificate
-    return c.kind != "undecided" and c.potential_kind != "undecided" and c.strides != c.potential and all(
-        s % p == 0 for s, p in zip(c.strides, c.potential, strict=True)
-    )  # fmt: skip
+    return (
+        c.kind != "undecided"
+        and c.potential_kind != "undecided"
+        and c.strides != c.potential
+        and all(s % p == 0 for s, p in zip(c.strides, c.potential, strict=True))
+    )
 
 
 def safe(certificate: Certificate) -> str:
@@ -116,9 +133,22 @@ def safe(certificate: Certificate) -> str:
     if c.kind == "none":
         base = "Only the shift by 0."
     else:
-        acts = "stays as it is" if c.kind == "invariant" else "moves along" if len(c.outputs) == 1 else "stays or moves along, output by output"
-        base = f"{strides_words(c.strides, shape).capitalize()}: {share(c.strides, shape)} circular shifts, under which the output {acts}."
-        base += "" if len(c.outputs) < 2 else " " + " ".join(f"{o.name}: {o.kind}, {strides_text(o.strides, shape)}." for o in c.outputs[:_NAMED])
+        acts = (
+            "stays as it is"
+            if c.kind == "invariant"
+            else "moves along"
+            if len(c.outputs) == 1
+            else "stays or moves along, output by output"
+        )
+        base = (
+            f"{strides_words(c.strides, shape).capitalize()}: {share(c.strides, shape)} circular shifts, under which "
+            f"the output {acts}."
+        )
+        base += (
+            ""
+            if len(c.outputs) < 2
+            else " " + " ".join(f"{o.name}: {o.kind}, {strides_text(o.strides, shape)}." for o in c.outputs[:_NAMED])
+        )
     if c.refutations is None:
         return base + " Larger subgroups were not tried."
     if c.exact:
@@ -132,7 +162,9 @@ def breaks(certificate: Certificate) -> list[str]:
     """What breaks the other shifts: one sentence for the paddings, one for each other cause."""
     c, shape = certificate, certificate.shape
     if c.kind == "undecided":
-        return [f"{u.operation} at {u.module or 'the model itself'}: {u.reason}." for u in c.unknown] + [n + "." for n in c.notes]
+        return [f"{u.operation} at {u.module or 'the model itself'}: {u.reason}." for u in c.unknown] + [
+            n + "." for n in c.notes
+        ]
     if not c.obstacles:
         return ["Nothing: no operation of the network costs a shift."]
     sentences = []
@@ -140,16 +172,30 @@ def breaks(certificate: Certificate) -> list[str]:
     if pads:
         kinds = _count_kinds(pads)
         least = strides_text(pads[0].after, shape)
-        what = "bring in values that do not move with the image" if len(pads) > 1 else "brings in values that do not move with the image"
-        each = " Each alone" if len(pads) > 1 and len({o.after for o in pads}) == 1 else " The first alone" if len(pads) > 1 else " Alone, it"
-        sentences.append(f"{_count(len(pads), 'padding')} ({kinds}) {what}: {_modules(pads)}.{each} would leave {least}.")
+        what = (
+            "bring in values that do not move with the image"
+            if len(pads) > 1
+            else "brings in values that do not move with the image"
+        )
+        each = (
+            " Each alone"
+            if len(pads) > 1 and len({o.after for o in pads}) == 1
+            else " The first alone"
+            if len(pads) > 1
+            else " Alone, it"
+        )
+        sentences.append(
+            f"{_count(len(pads), 'padding')} ({kinds}) {what}: {_modules(pads)}.{each} would leave {least}."
+        )
     for cause in dict.fromkeys(o.cause for o in c.obstacles if not o.removable):
         found = [o for o in c.obstacles if o.cause == cause and not o.removable]
         left: dict[str, list[str]] = {}
         for o in found:
             left.setdefault(strides_text(o.after, shape), []).append(o.module or "the model itself")
         costs = [f"{_list(list(dict.fromkeys(modules)))} (leaves {after})" for after, modules in left.items()]
-        noun, one, many = _CAUSES.get(cause, (f"obstacle of the kind “{cause.replace('_', ' ')}”", "costs shifts", "cost shifts"))
+        noun, one, many = _CAUSES.get(
+            cause, (f"obstacle of the kind “{cause.replace('_', ' ')}”", "costs shifts", "cost shifts")
+        )
         sentences.append(f"{_count(len(found), noun)} {one if len(found) == 1 else many}: {_list(costs)}.")
     return sentences
 
@@ -172,15 +218,21 @@ def changes(certificate: Certificate) -> list[str]:
     pads = [o for o in c.obstacles if o.removable]
     if pads and mendable(c):
         which = f"all {len(pads)} paddings" if len(pads) > 2 else "both paddings" if len(pads) == 2 else "the padding"
-        kind = {"invariant": "the output would then not change", "equivariant": "the output would then move along"}.get(c.potential_kind, "")
+        kind = {"invariant": "the output would then not change", "equivariant": "the output would then move along"}.get(
+            c.potential_kind, ""
+        )
         sentences.append(
             f"Make {which} circular: {strides_text(c.potential, shape)} would hold, {share(c.potential, shape)} shifts"
             + (f"; {kind}" if kind else "")
-            + ". equiconv.symmetrize(model, x) does it and keeps the weights, which were made for the old padding: check the accuracy."
+            + (
+                ". equiconv.symmetrize(model, x) does it and keeps the weights, which were made for the old padding: "
+                "check the accuracy."
+            )
         )
     elif pads:
         sentences.append(
-            f"Circular padding alone would give {strides_text(c.potential, shape)}, which is no gain: the other obstacles must go first."
+            f"Circular padding alone would give {strides_text(c.potential, shape)}, which is no gain: the other "
+            "obstacles must go first."
         )
     remedies: dict[str, list[Obstacle]] = {}
     for o in c.obstacles:

@@ -30,8 +30,10 @@ SCHEMA = 1
 class Side:
     """What was found about one network: as it stands, or its circular twin.
 
-    certificate: None where the network could not be captured. check: the certificate's claims run on the example. measurement: over all shifts, or uniform draws.
-    grid, near: over a coarse grid of all shifts, and all shifts near 0, on the example alone; None where the measurement covers every shift.
+    certificate: None where the network could not be captured. check: the certificate's claims run on the example; None
+        where it claims nothing. measurement: over all shifts, or uniform draws.
+    grid, near: over a coarse grid of all shifts, and all shifts near 0, on the example alone; None where the
+        measurement covers every shift.
     """
 
     certificate: Certificate | None
@@ -63,13 +65,17 @@ class Audit:
 
     Attributes
     ----------
-    name: of the network. weights: where its weights come from, in words, "" where that was not said. notes: what the caller had to say of the input.
+    name: of the network. weights: where its weights come from, in words, "" where that was not said. notes: what the
+        caller had to say of the input.
     network: what was found about it. refusal: why no certificate could be derived, or None.
     twin: the same about its circular twin, None where there is none, with the reason in twin_reason.
-    counterexample: the smallest input and shift that fail, None where none was found; counterexample_note: what was tried then.
-    scene: one picture before and after a shift. sampling: what was measured on what, in sentences. versions: of everything. seconds: that each step took.
+    counterexample: the smallest input and shift that fail, None where none was found; counterexample_note: what was
+        tried then.
+    scene: one picture before and after a shift. sampling: what was measured on what, in sentences. versions: of
+        everything. seconds: that each step took.
 
-    ``str(audit)`` is the report as plain text, ``rich.print(audit)`` as tables; ``audit.html(path)`` and ``audit.json(path)`` write files.
+    ``str(audit)`` is the report as plain text, ``rich.print(audit)`` as tables; ``audit.html(path)`` and
+    ``audit.json(path)`` write files.
     """
 
     name: str
@@ -105,21 +111,31 @@ class Audit:
     @property
     def remarks(self) -> tuple[str, ...]:
         """What was measured on what, and what a reader of the numbers must know besides."""
-        said = [n for n in self.measurement.notes if self.refusal is None or not n.startswith("layers were not measured")]
+        said = [
+            n for n in self.measurement.notes if self.refusal is None or not n.startswith("layers were not measured")
+        ]
         return (*self.sampling, *said)
 
     @property
     def headline(self) -> str:
         """The verdict in one sentence."""
         if self.certificate is None:
-            return f"Undecided: {self.name} could not be captured as a graph, so nothing can be certified about it. It was run and measured all the same."
+            return (
+                f"Undecided: {self.name} could not be captured as a graph, so nothing can be certified about it. It "
+                "was run and measured all the same."
+            )
         return findings.headline(self.certificate, self.name)
 
     def as_dict(self) -> dict[str, Any]:
         """The audit as plain data, as it is saved: NaN is None."""
         c = self.certificate
         data = {
-            "format": "equiconv-audit", "version": SCHEMA, "name": self.name, "weights": self.weights, "notes": list(self.notes), "seed": self.seed,
+            "format": "equiconv-audit",
+            "version": SCHEMA,
+            "name": self.name,
+            "weights": self.weights,
+            "notes": list(self.notes),
+            "seed": self.seed,
             "verdict": {
                 "kind": self.kind,
                 "headline": self.headline,
@@ -130,12 +146,17 @@ class Audit:
                 "breaks": [self.refusal] if c is None else findings.breaks(c),
                 "changes": [] if c is None else findings.changes(c),
             },
-            "network": self.network.as_dict(), "refusal": self.refusal,
-            "twin": None if self.twin is None else self.twin.as_dict(), "twin_reason": self.twin_reason,
+            "network": self.network.as_dict(),
+            "refusal": self.refusal,
+            "twin": None if self.twin is None else self.twin.as_dict(),
+            "twin_reason": self.twin_reason,
             "counterexample": None if self.counterexample is None else self.counterexample.as_dict(),
             "counterexample_note": self.counterexample_note,
-            "scene": self.scene.as_dict(), "sampling": list(self.sampling), "versions": dict(self.versions), "seconds": dict(self.seconds),
-        }  # fmt: skip
+            "scene": self.scene.as_dict(),
+            "sampling": list(self.sampling),
+            "versions": dict(self.versions),
+            "seconds": dict(self.seconds),
+        }
         plain: dict[str, Any] = _plain(data)
         return plain
 
@@ -144,7 +165,8 @@ class Audit:
         return write_whole(path, json.dumps(self.as_dict(), indent=1, allow_nan=False, ensure_ascii=False) + "\n")
 
     def html(self, path: str | os.PathLike[str]) -> Path:
-        """Write the audit as one page that opens from disk and needs no network; whole or not at all. Raises OSError where it cannot be written."""
+        """Write the audit as one page that opens from disk and needs no network; whole or not at all. Raises OSError
+        where it cannot be written."""
         from equiconv.report.html import page
 
         return write_whole(path, page(self))

@@ -22,7 +22,8 @@ _TOP = 3  # classes shown of each of the two predictions
 
 @dataclass(frozen=True)
 class ClassScore:
-    """One class under both predictions: its logits, and their softmax (or the outputs themselves, where they are probabilities)."""
+    """One class under both predictions: its logits, and their softmax (or the outputs themselves, where they are
+    probabilities)."""
 
     index: int
     name: str
@@ -36,9 +37,11 @@ class ClassScore:
 class Scene:
     """The input and its shifted twin, beside what the network makes of them.
 
-    shift: the group element. picture, shifted: (channels, height, width) in 0 … 1, or None where the input is no picture; rescaled: they are the input itself,
+    shift: the group element. picture, shifted: (channels, height, width) in 0 … 1, or None where the input is no
+        picture; rescaled: they are the input itself,
     rescaled. error, scale: the largest |f(g·x) − ρ(g)·f(x)|, and the largest entry of f(x).
-    classes: the leading classes, where the output holds logits. maps: for an output that is a grid, the norms over channels of ρ(g)·f(x), f(g·x) and their difference.
+    classes: the leading classes, where the output holds logits. maps: for an output that is a grid, the norms over
+        channels of ρ(g)·f(x), f(g·x) and their difference.
     label: the right class, where it is known. output: the name of the output shown.
     """
 
@@ -68,9 +71,15 @@ class Scene:
     def as_dict(self) -> dict[str, Any]:
         """The scene as plain data, without its pixels."""
         return {
-            "shift": list(self.shift), "error": self.error, "scale": self.scale, "output": self.output, "label": self.label, "flips": self.flips,
-            "classes": [vars(c) for c in self.classes], "probabilities": self.probabilities,
-        }  # fmt: skip
+            "shift": list(self.shift),
+            "error": self.error,
+            "scale": self.scale,
+            "output": self.output,
+            "label": self.label,
+            "flips": self.flips,
+            "classes": [vars(c) for c in self.classes],
+            "probabilities": self.probabilities,
+        }
 
 
 def read_picture(images: Any, subject: Subject) -> Floats:
@@ -83,7 +92,9 @@ def read_picture(images: Any, subject: Subject) -> Floats:
             f"of the input's size {sizes}"
         )
     if pixels.ndim == 4 and pixels.shape[0] != subject.example.shape[0]:
-        raise ValueError(f"images: are {pixels.shape[0]}, and x holds {subject.example.shape[0]}; pass the picture of each")
+        raise ValueError(
+            f"images: are {pixels.shape[0]}, and x holds {subject.example.shape[0]}; pass the picture of each"
+        )
     # what an interpolation overshoots is no sign of another range
     if not np.isfinite(pixels).all() or pixels.min() < -0.1 or pixels.max() > 1.1:
         raise ValueError(f"images: have values in {pixels.min():.3g} … {pixels.max():.3g}; pass pixels in 0 … 1")
@@ -128,7 +139,19 @@ def make_scene(
     maps = _maps(expected, parts[index].value) if logits is None and expected is not None else None
     scale = largest_magnitude(base[index].value)
     shown = None if label is None else _name(int(label), classes)
-    return Scene(shift, picture, shifted, rescaled, error * (scale or 1.0), scale, base[index].label, scores, probabilities, shown, maps)
+    return Scene(
+        shift,
+        picture,
+        shifted,
+        rescaled,
+        error * (scale or 1.0),
+        scale,
+        base[index].label,
+        scores,
+        probabilities,
+        shown,
+        maps,
+    )
 
 
 def _as_picture(subject: Subject) -> Floats | None:
@@ -168,10 +191,14 @@ def _name(index: int, names: Sequence[str] | None) -> str:
 
 
 def _maps(expected: Any, got: Any) -> tuple[Floats, Floats, Floats] | None:
-    """Norms over the channels of the first entry of a batch: (n, c, h, w) or (n, h, w) as three pictures; None for other shapes."""
+    """Norms over the channels of the first entry of a batch: (n, c, h, w) or (n, h, w) as three pictures; None for
+    other shapes."""
     a, b = np.asarray(to_numpy(expected)), np.asarray(to_numpy(got))
     if a.ndim not in (3, 4) or min(a.shape[-2:]) < 2 or a.shape != b.shape:
         return None
-    a, b = (np.moveaxis(v[0] if v.ndim == 4 else v[:1], 0, -1).astype(np.complex128 if np.iscomplexobj(v) else np.float64) for v in (a, b))
+    a, b = (
+        np.moveaxis(v[0] if v.ndim == 4 else v[:1], 0, -1).astype(np.complex128 if np.iscomplexobj(v) else np.float64)
+        for v in (a, b)
+    )
     first, second, third = (np.asarray(np.linalg.norm(v, axis=-1), dtype=np.float64) for v in (a, b, b - a))
     return first, second, third

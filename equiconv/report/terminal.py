@@ -20,11 +20,19 @@ _COLOURS = {"invariant": "green", "equivariant": "green", "none": "red", "undeci
 def render(audit: Audit) -> RenderableType:
     """The whole audit. All text is shown as it is: square brackets in names are no markup."""
     colour = _COLOURS[audit.kind]
-    parts: list[RenderableType] = [Panel(Text(audit.headline, style="bold"), border_style=colour, title=Text(audit.name), title_align="left")]
+    parts: list[RenderableType] = [
+        Panel(Text(audit.headline, style="bold"), border_style=colour, title=Text(audit.name), title_align="left")
+    ]
     for title, sentences in answers(audit):
         parts.append(_heading(title))
         parts += [Padding(Text(sentence), (0, 0, 0, 2)) for sentence in sentences]
-    parts += [*_obstacles(audit), _heading("numbers"), _numbers(audit), _heading("the smallest counterexample"), *_counterexample(audit)]
+    parts += [
+        *_obstacles(audit),
+        _heading("numbers"),
+        _numbers(audit),
+        _heading("the smallest counterexample"),
+        *_counterexample(audit),
+    ]
     parts.append(_heading("what was measured"))
     parts += [Padding(Text(sentence), (0, 0, 0, 2)) for sentence in audit.remarks]
     parts.append(_heading("next"))
@@ -51,7 +59,9 @@ def _obstacles(audit: Audit) -> list[RenderableType]:
     if c.unknown:
         table = _table("operation", "where", "what is missing")
         for u in c.unknown:
-            table.add_row(Text(u.operation, style="yellow"), _place(u.module or "the model itself", u.source), Text(u.reason))
+            table.add_row(
+                Text(u.operation, style="yellow"), _place(u.module or "the model itself", u.source), Text(u.reason)
+            )
         parts += [_heading("operations without a rule"), Padding(table, (0, 0, 0, 2))]
     if c.obstacles:
         table = _table("cause", "before → after", "where")
@@ -71,7 +81,11 @@ def _numbers(audit: Audit) -> RenderableType:
     table = _table("", "as it stands", *(["circular twin"] if audit.twin is not None else []))
     for name, cells in figures.table(audit.network, audit.twin):
         table.add_row(Text(name, style="dim"), *(Text(cell) for cell in cells))
-    twin = [] if audit.twin is not None or not audit.twin_reason else [Text(f"no circular twin: {audit.twin_reason}", style="dim")]
+    twin = (
+        []
+        if audit.twin is not None or not audit.twin_reason
+        else [Text(f"no circular twin: {audit.twin_reason}", style="dim")]
+    )
     return Padding(Group(table, *twin), (0, 0, 0, 2))
 
 

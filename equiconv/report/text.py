@@ -34,7 +34,11 @@ def describe(audit: Audit) -> str:
     width = max(len(name) for name, _ in numbers) + 2
     for name, cells in numbers:
         short = " | ".join(cells)
-        lines += [f"  {name:<{width}}{short}"] if width + len(short) < _WIDTH else [f"  {n:<{width}}{cell}" for n, cell in zip((name, ""), cells, strict=False)]
+        lines += (
+            [f"  {name:<{width}}{short}"]
+            if width + len(short) < _WIDTH
+            else [f"  {n:<{width}}{cell}" for n, cell in zip((name, ""), cells, strict=False)]
+        )
     if twin is None and audit.twin_reason:
         lines += _wrapped(f"no circular twin: {audit.twin_reason}", "  ")
     lines += ["", "counterexample"]
@@ -57,8 +61,14 @@ def answers(audit: Audit) -> list[tuple[str, list[str]]]:
     c = audit.certificate
     if c is None:
         return [("why it is undecided", [audit.refusal or ""])]
-    found = [("which shifts are safe", [findings.safe(c)]), ("what breaks the others", findings.breaks(c)), ("what to change", findings.changes(c))]
-    return [(title, sentences) for title, sentences in found if sentences] + ([("notes", list(c.notes))] if c.notes else [])
+    found = [
+        ("which shifts are safe", [findings.safe(c)]),
+        ("what breaks the others", findings.breaks(c)),
+        ("what to change", findings.changes(c)),
+    ]
+    return [(title, sentences) for title, sentences in found if sentences] + (
+        [("notes", list(c.notes))] if c.notes else []
+    )
 
 
 def obstacle_cells(group: ObstacleGroup, shape: tuple[int, ...]) -> tuple[str, str, str]:
@@ -73,7 +83,10 @@ def next_steps(audit: Audit) -> list[str]:
     """What to do with the answer."""
     c, steps = audit.certificate, []
     if audit.network.check is not None and audit.network.check.violations:
-        steps.append("A claim of the certificate failed on the input: the verdict cannot be trusted. Please report it with the JSON.")
+        steps.append(
+            "A claim of the certificate failed on the input: the verdict cannot be trusted. Please report it with the "
+            "JSON."
+        )
     if c is not None and findings.mendable(c):
         steps.append("equiconv.symmetrize(model, x) returns the circular twin; certify it, and check its accuracy.")
     if c is not None and c.kind != "undecided":
@@ -84,4 +97,6 @@ def next_steps(audit: Audit) -> list[str]:
 
 
 def _wrapped(text: str, indent: str = "") -> list[str]:
-    return textwrap.wrap(text, _WIDTH, initial_indent=indent, subsequent_indent=indent, break_long_words=False, break_on_hyphens=False) or [indent]
+    return textwrap.wrap(
+        text, _WIDTH, initial_indent=indent, subsequent_indent=indent, break_long_words=False, break_on_hyphens=False
+    ) or [indent]

@@ -142,12 +142,12 @@ def _testable(trials: Trials, doubted: TranslationSubgroup) -> tuple[Translation
 
 
 def _sparse(trials: Trials, tested: Sequence[TranslationSubgroup], seed: int) -> Violation | None:
-    """The smallest failure on an input with a few entries. Half of the budget goes into looking, all into shrinking."""
+    """The smallest failure on an input with a few entries. A third of the budget goes into looking, all into shrinking."""
     from hypothesis import Phase, find, settings
     from hypothesis import strategies as st
     from hypothesis.errors import NoSuchExample
 
-    trials.limit = trials.total // 2
+    trials.limit = trials.total // 3
     strategy = st.tuples(st.one_of([shifts(k) for k in tested]), *(sparse_pixels(shape) for shape in trials.shapes()))
 
     def fails(drawn: tuple[Any, ...]) -> bool:
@@ -168,7 +168,7 @@ def _sparse(trials: Trials, tested: Sequence[TranslationSubgroup], seed: int) ->
         trials.limit = trials.total
     found = trials.violation(_candidate(signals), shift)
     assert found is not None  # the verdict is remembered
-    return _one_step(trials, found, tested)
+    return _thin(trials, _one_step(trials, found, tested))
 
 
 @contextlib.contextmanager
@@ -304,9 +304,10 @@ def _thin(trials: Trials, found: Violation) -> Violation:
         if pixels is None:
             return found
         signals.append(pixels)
-    best = trials.violation(_candidate(signals), found.shift) or found
-    if best is found:
+    literal = trials.violation(_candidate(signals), found.shift)
+    if literal is None:
         return found
+    best = literal
     for which in range(len(signals)):
         for pixel in reversed(_pixels(best, which)):
             best = _attempt(trials, best, which, [p for p in _pixels(best, which) if p != pixel])

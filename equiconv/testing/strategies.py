@@ -46,11 +46,18 @@ def shifts(subgroup: TranslationSubgroup) -> SearchStrategy[Translation]:
 
 
 def indices(shape: Sequence[int]) -> SearchStrategy[tuple[int, ...]]:
-    """Positions in an array of this shape; ends are drawn often, since edges are where symmetry breaks. They shrink to
-    0."""
+    """Positions in an array of this shape, the ends often, since edges are where symmetry breaks. They shrink to 0."""
     from hypothesis import strategies as st
 
-    return st.tuples(*(st.one_of(st.integers(0, n - 1), st.sampled_from((0, n - 1))) for n in shape))
+    return st.tuples(*(_position(n) for n in shape))
+
+
+def _position(n: int) -> SearchStrategy[int]:
+    """A position along an axis of n: one integer drawn from a longer range, for Hypothesis shrinks a union badly."""
+    from hypothesis import strategies as st
+
+    beyond = n // 4
+    return st.integers(-beyond, n - 1 + beyond).map(lambda k: min(max(k, 0), n - 1))
 
 
 def sparse_pixels(shape: Sequence[int], most: int = 4) -> SearchStrategy[Pixels]:

@@ -115,7 +115,7 @@ class Trials:
         return self._outputs[candidate]
 
     def require_steady(self, candidate: Candidate, shift: Translation | None = None) -> None:
-        """Refuse a function that returns something else on the same input, beyond rounding: no law of it can be refuted.
+        """Refuse a function that returns something else on the same input, beyond rounding: it follows no law.
 
         Tried once on the candidate, or, with a shift, several times on it and on the shifted one.
 
@@ -132,8 +132,8 @@ class Trials:
                     change = largest_difference(one.value, other.value)
                     if change > BEYOND * own_roundoff(one):
                         raise ValueError(
-                            f"f: is not deterministic: on one and the same input its {one.label} differs by {change:.3g} "
-                            "between two calls, so no law of it can be refuted by an example; fix its random state first"
+                            f"f: is not deterministic: its {one.label} differs by {change:.3g} between two calls on "
+                            "the same input, so no example can refute a law of it; fix its random state first"
                         )
 
     def shifted(self, candidate: Candidate, shift: Translation) -> list[Part]:

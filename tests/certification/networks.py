@@ -183,11 +183,6 @@ def cases() -> dict[str, tuple[nn.Module, tuple[int, int], str]]:
         "divided by the size of a masked tensor": (Net(lambda x: (lambda y: y / y.shape[-1])(x[..., torch.arange(8) % 2 == 0])), (1, 2), "equivariant"),
         "a constant cast like the image": (Net(lambda x: (x + torch.arange(8).type_as(x)).relu()), (1, 8), "equivariant"),
         "writes to its input": (Net(lambda x: x.clone().mul_(2).relu_() + torch.relu_(x)), (1, 1), "equivariant"),
-        "a class token is joined by sums": (
-            Net(lambda x: torch.cat([x.mean((2, 3), keepdim=True).flatten(2), (x * p44).flatten(2)], 2).relu()),
-            (4, 4),
-            "equivariant",
-        ),
         "checkerboard constant": (
             Net(lambda x: gap((x * ((torch.arange(12)[:, None] + torch.arange(8)) % 2)).relu())),
             (2, 2),

@@ -7,8 +7,8 @@ import os
 import pytest
 import torch
 
-from equiconv.certification import derivation, registry, rule
-from equiconv.certification.states import Signal
+from equiconv.certification import registry, rule
+from equiconv.certification.states import Signal, Still
 from tests.certification.attack import attack
 from tests.certification.random_networks import Program
 
@@ -77,7 +77,7 @@ def test_a_perturbed_rule_is_caught(name: str, perturb) -> None:
             return Signal(x.strides, x.dims[:-1])
         dims = list(x.dims)
         if step.out_shape != x.shape:  # pretend that what was cut off does not matter
-            dims[3] = (derivation.Still(step.out_shape[3]),)
+            dims[3] = (Still(step.out_shape[3]),)
         return Signal(x.strides, tuple(dims))
 
     perturb(target, careless)

@@ -140,7 +140,7 @@ def test_a_float32_fourier_convolution_stays_below_the_floor_in_numpy_and_torch(
             f = lambda x: eq.circular_convolve(x, torch.as_tensor(w), axes=(-2, -1))  # noqa: E731
             y = torch.as_tensor(x)
         m = eq.measure(f, y, shifts=40)
-        assert 0 < m.worst
+        assert m.worst > 0
         assert not m.beyond_rounding.any()
         assert m.rate_bound == 3 / 40
 

@@ -12,7 +12,8 @@ def noise(*shape: int, seed: int = 0) -> Tensor:
 
 
 class Classifier(nn.Module):
-    """Two convolutions, one of stride 2, a global mean and a linear layer: circular it would be invariant under 2Z × 2Z."""
+    """Two convolutions, one of stride 2, a global mean and a linear layer: circular it would be invariant under 2Z ×
+    2Z."""
 
     def __init__(self, padding_mode: str = "zeros", channels: int = 1, classes: int = 4) -> None:
         super().__init__()
@@ -130,7 +131,7 @@ class Scaled(nn.Module):
         return self.inner(image) * scale
 
 
-EVIL = '<img src=x onerror=alert(1)>&"[bold]'
+EVIL = "<img src=x onerror=alert(1)>&[bold]"
 
 
 def hostile() -> nn.Module:

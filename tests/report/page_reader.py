@@ -41,9 +41,9 @@ class Page(HTMLParser):
         for name, value in attrs:
             if name.startswith("on"):
                 self.problems.append(f"<{tag}> has the handler {name}")
-            if name in _LINKS or name == "xlink:href":
-                if not str(value).startswith(("data:image/", "#")):
-                    self.problems.append(f"<{tag}> refers to {value}")
+            linked = name in _LINKS or name == "xlink:href"
+            if linked and not str(value).startswith(("data:image/", "#")):
+                self.problems.append(f"<{tag}> refers to {value}")
         if tag in ("link", "iframe", "object", "embed", "base"):
             self.problems.append(f"<{tag}> does not belong here")
         if tag == "img" and not found.get("alt"):

@@ -167,7 +167,9 @@ def test_several_outputs() -> None:
     assert found.scene.output == 'output["logits"]'
 
 
-@pytest.mark.parametrize(("net", "shape", "axes"), [(Sound(), (1, 1, 24), -1), (Volume(), (1, 1, 4, 4, 4), (-3, -2, -1))])
+@pytest.mark.parametrize(
+    ("net", "shape", "axes"), [(Sound(), (1, 1, 24), -1), (Volume(), (1, 1, 4, 4, 4), (-3, -2, -1))]
+)
 def test_other_numbers_of_axes(net: nn.Module, shape: tuple[int, ...], axes: int | tuple[int, ...]) -> None:
     found = eq.audit(net, noise(*shape), axes=axes, counterexample=False)
     assert found.certificate is not None
@@ -204,7 +206,7 @@ def test_exported_program() -> None:
 
 def test_the_same_seed_gives_the_same_audit() -> None:
     def once() -> dict[str, object]:
-        data = eq.audit(Classifier(), noise(1, 1, 8, 8), draws=5, seed=3).as_dict()
+        data = eq.audit(Classifier(), noise(1, 1, 8, 8), draws=5, seed=3, twin=False).as_dict()
         del data["seconds"], data["versions"]
         return data
 
@@ -216,7 +218,7 @@ def test_silent_unless_asked(capsys: pytest.CaptureFixture[str]) -> None:
     eq.audit(Classifier(), noise(1, 1, 8, 8), progress=said.append, counterexample=False)
     assert any("certifying" in line for line in said)
     assert any("twin" in line for line in said)
-    eq.audit(Classifier(), noise(1, 1, 8, 8), counterexample=False)
+    eq.audit(Classifier(), noise(1, 1, 8, 8), counterexample=False, twin=False)
     captured = capsys.readouterr()
     assert captured.out == captured.err == ""
 
@@ -264,7 +266,7 @@ def test_bad_networks_and_inputs_are_refused() -> None:
     x = noise(1, 1, 8, 8)
     with pytest.raises(ValueError, match="training mode"):
         eq.audit(Classifier().train(), x)
-    with pytest.raises(TypeError, match="integer|int64"):
+    with pytest.raises(TypeError, match=r"integer|int64"):
         eq.audit(Classifier(), torch.zeros(1, 1, 8, 8, dtype=torch.int64))
     broken = Classifier()
     with torch.no_grad():
@@ -278,4 +280,4 @@ def test_build_is_what_the_script_runs() -> None:
     found = eq.audit(Classifier(), noise(1, 1, 8, 8), twin=False, build=lines)
     assert found.counterexample is not None
     assert "model = Classifier()" in found.counterexample.script
-    exec(compile(found.counterexample.script, "<script>", "exec"), {})  # noqa: S102
+    exec(compile(found.counterexample.script, "<script>", "exec"), {})

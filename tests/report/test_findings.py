@@ -53,7 +53,10 @@ def test_headlines() -> None:
     cases = [
         (certified(Classifier(), 1, 1, 8, 8), "respects no circular shift of its input: for each of the 63"),
         (certified(Classifier(), 1, 1, 8, 8, refute=False), "not every other one is refuted"),
-        (certified(Classifier("circular"), 1, 1, 8, 8), "does not change under 16 of the 64 circular shifts of its input"),
+        (
+            certified(Classifier("circular"), 1, 1, 8, 8),
+            "does not change under 16 of the 64 circular shifts of its input",
+        ),
         (certified(Segmenter(), 1, 3, 4, 6), "moves along under every one of the 24 circular shifts"),
         (certified(WithoutRule(), 1, 1, 4, 4), "Undecided: net uses aten.linalg_svdvals.default"),
         (certified(Noisy(), 1, 1, 4, 4), "Undecided: net draws random numbers"),
@@ -63,7 +66,10 @@ def test_headlines() -> None:
 
 
 def test_a_lower_bound_is_never_called_exact() -> None:
-    tried, untried = certified(Classifier("circular"), 1, 1, 8, 8), certified(Classifier("circular"), 1, 1, 8, 8, refute=False)
+    tried, untried = (
+        certified(Classifier("circular"), 1, 1, 8, 8),
+        certified(Classifier("circular"), 1, 1, 8, 8, refute=False),
+    )
     assert "no larger subgroup" in findings.headline(tried, "net")
     assert "This is exact" in findings.safe(tried)
     assert "no larger subgroup" not in findings.headline(untried, "net")
@@ -98,11 +104,15 @@ def test_groups_hold_every_obstacle_once() -> None:
     assert groups[0].uniform
     assert groups[0].obstacles == c.obstacles
     c = certified(Classifier(), 1, 1, 8, 8)
-    assert [o.cause for g in findings.group_obstacles(c.obstacles) for o in g.obstacles] == [o.cause for o in c.obstacles]
+    assert [o.cause for g in findings.group_obstacles(c.obstacles) for o in g.obstacles] == [
+        o.cause for o in c.obstacles
+    ]
     assert len(c.obstacles) == len(findings.group_obstacles(c.obstacles)) == 3
 
 
-@pytest.mark.parametrize(("strides", "shape"), [((1, 1), (5, 7)), ((2, 4), (8, 8)), ((6,), (6,)), ((3, 1, 2), (3, 4, 4))])
+@pytest.mark.parametrize(
+    ("strides", "shape"), [((1, 1), (5, 7)), ((2, 4), (8, 8)), ((6,), (6,)), ((3, 1, 2), (3, 4, 4))]
+)
 def test_order_counts_the_shifts(strides: tuple[int, ...], shape: tuple[int, ...]) -> None:
     grid = torch.cartesian_prod(*[torch.arange(n) for n in shape]).reshape(-1, len(shape))
     inside = (grid % torch.tensor(strides) == 0).all(1).sum()

@@ -259,8 +259,15 @@ def test_traced_graphs_and_exported_programs() -> None:
     assert torch.equal(program.module()(x), net(x))
 
 
+class Unannotated(ImageAndVector):
+    """torch 2.13 cannot pickle a graph traced from a forward whose annotations are strings."""
+
+    def forward(self, x):
+        return super().forward(x)
+
+
 def test_a_traced_graph_pickles_and_leaves_alone_what_must_stay() -> None:
-    net, x = integral(ImageAndVector(), SEED), integers((1, 1, 8, 8))
+    net, x = integral(Unannotated(), SEED), integers((1, 1, 8, 8))
     traced = symmetrize(torch.fx.symbolic_trace(net).eval(), x)
     assert torch.equal(pickle.loads(pickle.dumps(traced))(x), symmetrize(net, x)(x))
 

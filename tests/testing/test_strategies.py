@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from random import Random
+
 import pytest
 from hypothesis import find, given, settings
 from hypothesis import strategies as st
@@ -50,12 +52,14 @@ def test_pixels_lie_in_the_array_at_different_places_with_small_values(pixels) -
         assert value in VALUES
 
 
-def test_pixels_shrink_in_number_value_and_place() -> None:
-    quick = settings(database=None)
-    assert find(sparse_pixels((4, 5)), lambda p: True, settings=quick) == (((0, 0), 1),)
-    assert find(sparse_pixels((4, 5)), lambda p: any(i[1] >= 3 and v < 0 for i, v in p), settings=quick) == (
-        ((0, 3), -1),
-    )
+@pytest.mark.parametrize("seed", range(5))
+def test_pixels_shrink_in_number_value_and_place(seed: int) -> None:
+    def smallest(condition):
+        return find(sparse_pixels((4, 5)), condition, settings=settings(database=None), random=Random(seed))
+
+    assert smallest(lambda p: True) == (((0, 0), 1),)
+    assert smallest(lambda p: any(i[1] >= 3 and v < 0 for i, v in p)) == (((0, 3), -1),)
+    assert smallest(lambda p: any(v > 5 for _, v in p)) == (((0, 0), 10),)
 
 
 def test_the_last_position_is_drawn_often() -> None:

@@ -1,4 +1,5 @@
-"""Charts as inline SVG: scales, axes and marks, coloured by the page's style sheet so that they follow light and dark."""
+"""Charts as inline SVG: scales, axes and marks, coloured by the page's style sheet so that they follow light and
+dark."""
 
 from __future__ import annotations
 
@@ -18,7 +19,8 @@ WIDTH = 1080  # user units of a chart as wide as the page
 
 @dataclass(frozen=True)
 class Points:
-    """One series of a chart: a value for each position (None where it has none), its name and its class in the style sheet."""
+    """One series of a chart: a value for each position (None where it has none), its name and its class in the style
+    sheet."""
 
     name: str
     css: str
@@ -28,16 +30,21 @@ class Points:
 def power(exponent: int) -> Markup:
     """10 to an integer power as an SVG text body."""
     label = "1" if exponent == 0 else "10" if exponent == 1 else None
-    return Markup(label) if label else Markup(f'10<tspan dy="-5" font-size="9">{str(exponent).replace("-", "−")}</tspan>')
+    return (
+        Markup(label) if label else Markup(f'10<tspan dy="-5" font-size="9">{str(exponent).replace("-", "−")}</tspan>')
+    )
 
 
-# Errors per layer ----------------------------------------------------------------------------------------------------------
+# Errors per layer -----------------------------------------------------------------------------------------------------
 
 
-def layers(names: Sequence[str], tips: Sequence[str], groups: Sequence[str], series: Sequence[Points], label: str, title: str) -> Markup:
+def layers(
+    names: Sequence[str], tips: Sequence[str], groups: Sequence[str], series: Sequence[Points], label: str, title: str
+) -> Markup:
     """Errors on a logarithmic axis at every node of a network, in order.
 
-    names: one a node. tips: what pointing at its mark shows. groups: the part of the network each node belongs to; runs of one name share a
+    names: one a node. tips: what pointing at its mark shows. groups: the part of the network each node belongs to; runs
+        of one name share a
     label. Exact zeros are drawn on a line of their own below the axis. title: the text alternative.
     """
     left, right, top, bottom = 62, 12, 14, 96
@@ -61,10 +68,16 @@ def layers(names: Sequence[str], tips: Sequence[str], groups: Sequence[str], ser
     for e in range(low, high + 1):
         if (e - low) % every == 0:
             at = y(10.0**e)
-            parts += [_line(left, at, WIDTH - right, at, "grid"), el("text", power(e), x=left - 8, y=_r(at + 4), text_anchor="end", class_="tick")]
+            parts += [
+                _line(left, at, WIDTH - right, at, "grid"),
+                el("text", power(e), x=left - 8, y=_r(at + 4), text_anchor="end", class_="tick"),
+            ]
     zero = y(0.0)
     if any(v == 0 for s in series for v in s.values):
-        parts += [_line(left, zero, WIDTH - right, zero, "grid dashed"), el("text", "0", x=left - 8, y=_r(zero + 4), text_anchor="end", class_="tick")]
+        parts += [
+            _line(left, zero, WIDTH - right, zero, "grid dashed"),
+            el("text", "0", x=left - 8, y=_r(zero + 4), text_anchor="end", class_="tick"),
+        ]
     parts += _group_labels(groups, x, inner_w / count, top, zero + 8)
     radius = 3.4 if count <= 160 else 2.4 if count <= 400 else 1.6
     for s in series:
@@ -75,7 +88,9 @@ def layers(names: Sequence[str], tips: Sequence[str], groups: Sequence[str], ser
             tip = el("title", f"{names[i]}\n{s.name}: {number(v)}\n{tips[i]}")
             parts.append(el("circle", tip, cx=_r(x(i)), cy=_r(y(v)), r=radius, class_=f"dot {s.css}"))
     middle = top + inner_h / 2
-    parts.append(el("text", label, transform=f"translate(15 {_r(middle)}) rotate(-90)", text_anchor="middle", class_="axis"))
+    parts.append(
+        el("text", label, transform=f"translate(15 {_r(middle)}) rotate(-90)", text_anchor="middle", class_="axis")
+    )
     return _figure(parts, WIDTH, height, title, "wide")
 
 
@@ -101,7 +116,7 @@ def _group_labels(groups: Sequence[str], x: object, step: float, top: float, bas
     return parts
 
 
-# Errors over shifts --------------------------------------------------------------------------------------------------------
+# Errors over shifts ---------------------------------------------------------------------------------------------------
 
 
 def shift_map(
@@ -113,9 +128,11 @@ def shift_map(
     labels: Sequence[str],
     title: str,
 ) -> Markup:
-    """Errors over a grid of shifts, the cell (i, j) standing for the shift by starts + steps·(i, j); safe cells are ringed.
+    """Errors over a grid of shifts, the cell (i, j) standing for the shift by starts + steps·(i, j); safe cells are
+    ringed.
 
-    errors: (rows, columns), NaN where a shift was not measured. top: the value at the end of the colour scale. labels: of the two axes.
+    errors: (rows, columns), NaN where a shift was not measured. top: the value at the end of the colour scale. labels:
+        of the two axes.
     """
     rows, columns = errors.shape
     left, above, below, right = 54, 8, 44, 10
@@ -127,24 +144,52 @@ def shift_map(
         width, height = cell_w * columns, cell_h * rows
     parts: list[Markup] = [
         el(
-            "image", href=raster.heat(errors, top), x=left, y=above, width=_r(width), height=_r(height), preserveAspectRatio="none",
+            "image",
+            href=raster.heat(errors, top),
+            x=left,
+            y=above,
+            width=_r(width),
+            height=_r(height),
+            preserveAspectRatio="none",
             style="image-rendering:pixelated",
-        )  # fmt: skip
+        )
     ]
     parts.append(el("rect", x=left, y=above, width=_r(width), height=_r(height), class_="frame"))
     ring = max(1.3, min(cell_w, cell_h) * 0.28)
     for i, j in zip(*np.nonzero(safe), strict=True):
         shift = tuple(start + step * int(k) for start, step, k in zip(starts, steps, (i, j), strict=True))
         tip = el("title", f"shift {shift}: safe")
-        parts.append(el("circle", tip, cx=_r(left + (j + 0.5) * cell_w), cy=_r(above + (i + 0.5) * cell_h), r=_r(min(ring, 6)), class_="safe"))
+        parts.append(
+            el(
+                "circle",
+                tip,
+                cx=_r(left + (j + 0.5) * cell_w),
+                cy=_r(above + (i + 0.5) * cell_h),
+                r=_r(min(ring, 6)),
+                class_="safe",
+            )
+        )
     for axis, count, size in ((1, columns, cell_w), (0, rows, cell_h)):
         for i in _ticks(count):
             value = f"{starts[axis] + steps[axis] * i}".replace("-", "−")
             if axis == 1:
-                parts.append(el("text", value, x=_r(left + (i + 0.5) * size), y=_r(above + height + 15), text_anchor="middle", class_="tick"))
+                parts.append(
+                    el(
+                        "text",
+                        value,
+                        x=_r(left + (i + 0.5) * size),
+                        y=_r(above + height + 15),
+                        text_anchor="middle",
+                        class_="tick",
+                    )
+                )
             else:
-                parts.append(el("text", value, x=left - 6, y=_r(above + (i + 0.5) * size + 4), text_anchor="end", class_="tick"))
-    parts.append(el("text", labels[1], x=_r(left + width / 2), y=_r(above + height + 34), text_anchor="middle", class_="axis"))
+                parts.append(
+                    el("text", value, x=left - 6, y=_r(above + (i + 0.5) * size + 4), text_anchor="end", class_="tick")
+                )
+    parts.append(
+        el("text", labels[1], x=_r(left + width / 2), y=_r(above + height + 34), text_anchor="middle", class_="axis")
+    )
     place = f"translate(13 {_r(above + height / 2)}) rotate(-90)"
     parts.append(el("text", labels[0], transform=place, text_anchor="middle", class_="axis"))
     return _figure(parts, left + width + right, above + height + below, title, "map")
@@ -166,17 +211,28 @@ def legend(top: float, label: str, name: str) -> Markup:
 
 def _ticks(count: int) -> list[int]:
     """At most six of the positions, at a round spacing."""
-    every = next((step for step in (1, 2, 4, 5, 8, 10, 16, 20, 25, 32, 50, 64, 100, 128, 200) if count <= 6 * step), math.ceil(count / 6))
+    every = next(
+        (step for step in (1, 2, 4, 5, 8, 10, 16, 20, 25, 32, 50, 64, 100, 128, 200) if count <= 6 * step),
+        math.ceil(count / 6),
+    )
     return list(range(0, count, every))
 
 
-# The subgroup on its way through the network -------------------------------------------------------------------------------
+# The subgroup on its way through the network --------------------------------------------------------------------------
 
 
-def staircase(sizes: Sequence[int], stages: Sequence[tuple[str, tuple[int, ...]]], walls: Sequence[tuple[int, str]], labels: Sequence[str], title: str) -> Markup:
-    """The strides that are left after each loss, one line an axis, on a logarithmic axis; walls are paddings, which leave nothing.
+def staircase(
+    sizes: Sequence[int],
+    stages: Sequence[tuple[str, tuple[int, ...]]],
+    walls: Sequence[tuple[int, str]],
+    labels: Sequence[str],
+    title: str,
+) -> Markup:
+    """The strides that are left after each loss, one line an axis, on a logarithmic axis; walls are paddings, which
+    leave nothing.
 
-    sizes: of the group's axes. stages: ``(module, strides after it)`` in order, as though every padding wrapped. walls: ``(stage, module)`` of each
+    sizes: of the group's axes. stages: ``(module, strides after it)`` in order, as though every padding wrapped. walls:
+        ``(stage, module)`` of each
     padding, by the number of stages before it.
     """
     left, right, top, bottom, height = 62, 90, 26, 70, 250
@@ -195,7 +251,10 @@ def staircase(sizes: Sequence[int], stages: Sequence[tuple[str, tuple[int, ...]]
     for e in range(0, math.floor(high) + 1, max(1, math.ceil(high / 6))):
         at = y(2.0**e)
         name = "Z" if e == 0 else f"{2**e}Z"
-        parts += [_line(left, at, left + inner_w, at, "grid"), el("text", name, x=left - 8, y=_r(at + 4), text_anchor="end", class_="tick")]
+        parts += [
+            _line(left, at, left + inner_w, at, "grid"),
+            el("text", name, x=left - 8, y=_r(at + 4), text_anchor="end", class_="tick"),
+        ]
     order: list[tuple[str, int]] = []
     for i in range(len(stages) + 1):
         order += [("wall", w) for w, (at, _) in enumerate(walls) if at == i]
@@ -226,12 +285,21 @@ def staircase(sizes: Sequence[int], stages: Sequence[tuple[str, tuple[int, ...]]
             free = middle
             name = stages[index][0]
             short = name if len(name) <= 18 else "…" + name[-17:]
-            parts.append(el("text", short, transform=f"translate({_r(middle)} {_r(top + inner_h + 14)}) rotate(-30)", text_anchor="end", class_="tick"))
+            parts.append(
+                el(
+                    "text",
+                    short,
+                    transform=f"translate({_r(middle)} {_r(top + inner_h + 14)}) rotate(-30)",
+                    text_anchor="end",
+                    class_="tick",
+                )
+            )
     return _figure(parts, WIDTH, height, title, "wide")
 
 
 def bars(rows: Sequence[tuple[str, float, float]], title: str) -> Markup:
-    """Two values for each of a few names, as pairs of horizontal bars: ``(name, before, after)``, values from 0 to 1."""
+    """Two values for each of a few names, as pairs of horizontal bars: ``(name, before, after)``, values from 0 to
+    1."""
     parts: list[Markup] = []
     label_w, bar_w, line = 150, 210, 40
     for i, (name, before, after) in enumerate(rows):
@@ -240,13 +308,25 @@ def bars(rows: Sequence[tuple[str, float, float]], title: str) -> Markup:
         parts.append(el("text", el("title", name), short, x=label_w - 8, y=y + 20, text_anchor="end", class_="axis"))
         for k, (value, css) in enumerate(((before, "before"), (after, "after"))):
             top = y + 4 + k * 14
-            parts.append(el("rect", x=label_w, y=top, width=_r(max(value, 0.0) * bar_w), height=11, class_=f"bar {css}"))
-            parts.append(el("text", f"{100 * value:.1f} %", x=_r(label_w + value * bar_w + 5), y=top + 10, class_="tick"))
+            parts.append(
+                el("rect", x=label_w, y=top, width=_r(max(value, 0.0) * bar_w), height=11, class_=f"bar {css}")
+            )
+            parts.append(
+                el("text", f"{100 * value:.1f} %", x=_r(label_w + value * bar_w + 5), y=top + 10, class_="tick")
+            )
     return _figure(parts, label_w + bar_w + 52, max(line * len(rows), 1), title, "bars")
 
 
 def _figure(parts: Sequence[Markup], width: float, height: float, title: str, css: str) -> Markup:
-    return el("svg", list(parts), viewBox=f"0 0 {_r(width)} {_r(height)}", role="img", aria_label=title, class_=f"chart {css}", style=f"max-width:{_r(width)}px")
+    return el(
+        "svg",
+        list(parts),
+        viewBox=f"0 0 {_r(width)} {_r(height)}",
+        role="img",
+        aria_label=title,
+        class_=f"chart {css}",
+        style=f"max-width:{_r(width)}px",
+    )
 
 
 def _line(x1: float, y1: float, x2: float, y2: float, css: str) -> Markup:

@@ -1,4 +1,5 @@
-"""A dozen lines of HTML builder in which text is escaped unless it is markup already, so that nothing can be forgotten."""
+"""A dozen lines of HTML builder in which text is escaped unless it is markup already, so that nothing can be
+forgotten."""
 
 from __future__ import annotations
 
@@ -33,7 +34,8 @@ def text(value: Child) -> Markup:
 
 
 def el(tag: str, *children: Child, **attributes: object) -> Markup:
-    """An element. Attribute names lose a trailing underscore and turn the others into hyphens; None and False leave one out.
+    """An element. Attribute names lose a trailing underscore and turn the others into hyphens; None and False leave one
+    out.
 
     >>> el("td", "x & y", class_="cause", data_n=2, hidden=True)
     '<td class="cause" data-n="2" hidden>x &amp; y</td>'

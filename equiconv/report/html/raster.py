@@ -8,9 +8,20 @@ import io
 import numpy as np
 from numpy.typing import NDArray
 
-#: A sequential map, lightness falling evenly from pale to dark (anchors in sRGB, after Crameri's "lajolla" and ColorBrewer's YlOrRd).
+#: A sequential map, lightness falling evenly from pale to dark (anchors in sRGB, after Crameri's "lajolla" and
+#: ColorBrewer's YlOrRd).
 _ANCHORS = np.array(
-    [[255, 250, 226], [254, 228, 161], [252, 193, 99], [245, 147, 64], [228, 97, 52], [193, 55, 59], [141, 32, 63], [86, 20, 54], [38, 12, 35]],
+    [
+        [255, 250, 226],
+        [254, 228, 161],
+        [252, 193, 99],
+        [245, 147, 64],
+        [228, 97, 52],
+        [193, 55, 59],
+        [141, 32, 63],
+        [86, 20, 54],
+        [38, 12, 35],
+    ],
     dtype=np.float64,
 )
 #: What was not measured.
@@ -34,7 +45,8 @@ def heat(values: NDArray[np.float64], top: float) -> str:
 
 
 def photograph(pixels: NDArray[np.float64]) -> str:
-    """Pixels (channels, height, width) in 0 … 1, of 1 or 3 channels, as a data URI: small ones as PNG, large ones as JPEG."""
+    """Pixels (channels, height, width) in 0 … 1, of 1 or 3 channels, as a data URI: small ones as PNG, large ones as
+    JPEG."""
     image = (np.clip(pixels, 0, 1) * 255).round().astype(np.uint8).transpose(1, 2, 0)
     image = np.repeat(image, 3, axis=2) if image.shape[2] == 1 else image
     return _uri(image, "PNG" if max(image.shape[:2]) <= _SMALL else "JPEG")

@@ -1,4 +1,5 @@
-"""The parts of the page that come from the certificate: the verdict, the three answers, the obstacles, the refutations."""
+"""The parts of the page that come from the certificate: the verdict, the three answers, the obstacles, the
+refutations."""
 
 from __future__ import annotations
 
@@ -21,14 +22,23 @@ def answers(certificate: Certificate) -> Markup:
     change = findings.changes(certificate)
     if not change:
         unknown = certificate.kind == "undecided"
-        change = ["Write a rule for each unknown operation, or certify the parts on either side of it." if unknown and certificate.unknown else
-                  "Make the network a function of its input alone." if unknown else "Nothing."]  # fmt: skip
+        change = [
+            "Write a rule for each unknown operation, or certify the parts on either side of it."
+            if unknown and certificate.unknown
+            else "Make the network a function of its input alone."
+            if unknown
+            else "Nothing."
+        ]
     columns = (
         ("is-safe", "Which shifts are safe", [findings.safe(certificate)]),
         ("is-broken", "What breaks the others", findings.breaks(certificate)),
         ("is-change", "What to change", change),
     )
-    return el("div", [el("div", el("h3", title), [el("p", s) for s in sentences], class_=css) for css, title, sentences in columns], class_="answers")
+    return el(
+        "div",
+        [el("div", el("h3", title), [el("p", s) for s in sentences], class_=css) for css, title, sentences in columns],
+        class_="answers",
+    )
 
 
 def staircase(certificate: Certificate) -> Markup | None:
@@ -48,14 +58,23 @@ def staircase(certificate: Certificate) -> Markup | None:
     if not stages or tuple(level) != tuple(c.potential):
         return None
     steps = ", ".join(f"{strides_text(strides, c.shape)} after {module}" for module, strides in stages)
-    title = f"Strides left on the way through the network, were every padding circular: {steps}. {len(walls)} paddings stand in the way."
-    keys = [el("li", el("i", class_="steps"), "the shifts that survive so far, were every padding circular (lower is more)")]
+    title = (
+        f"Strides left on the way through the network, were every padding circular: {steps}. {len(walls)} paddings "
+        "stand in the way."
+    )
+    keys = [
+        el("li", el("i", class_="steps"), "the shifts that survive so far, were every padding circular (lower is more)")
+    ]
     if walls:
         keys.append(el("li", el("i", class_="wall"), "a padding: as it stands, it alone leaves only the shift by 0"))
     return Markup(
         el("h3", "Where the shifts are lost, from input to output")
         + el("ul", keys, class_="keys")
-        + el("div", charts.staircase(c.shape, stages, walls, findings.axis_labels(len(c.shape)), title), class_="chartbox")
+        + el(
+            "div",
+            charts.staircase(c.shape, stages, walls, findings.axis_labels(len(c.shape)), title),
+            class_="chartbox",
+        )
     )
 
 
@@ -63,7 +82,11 @@ def obstacles(certificate: Certificate) -> Markup:
     """Every obstacle, those of one source line in one row."""
     c = certificate
     if not c.obstacles:
-        return el("p", "None." if c.kind != "undecided" else "None are known: the derivation did not reach the output.", class_="soft")
+        return el(
+            "p",
+            "None." if c.kind != "undecided" else "None are known: the derivation did not reach the output.",
+            class_="soft",
+        )
     groups = findings.group_obstacles(c.obstacles)
     heads = ("Where, and the line of code", "Cause", "Subgroup before → after", "Remedy", "Theorem")
     widths = el("colgroup", [el("col")] * len(heads))
@@ -81,7 +104,12 @@ def _obstacle_row(group: ObstacleGroup, shape: tuple[int, ...]) -> Markup:
     where += [source(o.source), el("span", messages[0] + ("" if len(messages) == 1 else " …"), class_="small soft")]
     if several:
         rows = [
-            el("tr", el("td", breakable(x.module or "the model itself"), class_="mono"), el("td", _step(x.before, x.after, shape), class_="nobreak"), el("td", x.message, class_="soft"))
+            el(
+                "tr",
+                el("td", breakable(x.module or "the model itself"), class_="mono"),
+                el("td", _step(x.before, x.after, shape), class_="nobreak"),
+                el("td", x.message, class_="soft"),
+            )
             for x in group.obstacles
         ]
         where.append(el("details", el("summary", f"all {len(rows)} modules"), el("table", el("tbody", rows))))
@@ -92,26 +120,47 @@ def _obstacle_row(group: ObstacleGroup, shape: tuple[int, ...]) -> Markup:
         last = group.obstacles[-1]
         costs += [Markup("<br>"), el("span", "… ", class_="soft"), _step(last.before, last.after, shape)]
     remedy = breakable(o.remedy or "none known")
-    cells = ((None, where), ("Cause", [badge, count]), ("Before → after", costs), ("Remedy", remedy), ("Theorem", el("code", breakable(o.theorem))))
+    cells = (
+        (None, where),
+        ("Cause", [badge, count]),
+        ("Before → after", costs),
+        ("Remedy", remedy),
+        ("Theorem", el("code", breakable(o.theorem))),
+    )
     return el("tr", [el("td", el("span", label, class_="label") if label else None, body) for label, body in cells])
 
 
 def _step(before: tuple[int, ...], after: tuple[int, ...], shape: tuple[int, ...]) -> Markup:
-    return el("span", el("span", strides_text(before, shape), class_="nobreak"), " → ", el("span", strides_text(after, shape), class_="nobreak"))
+    return el(
+        "span",
+        el("span", strides_text(before, shape), class_="nobreak"),
+        " → ",
+        el("span", strides_text(after, shape), class_="nobreak"),
+    )
 
 
 def source(line: SourceLine | None) -> Markup:
     """A source line with its code; says so where there is none."""
     if line is None:
         return el("div", "no line outside torch calls it", class_="soft small")
-    place = el("span", breakable(f"{line.short}:{line.line}"), class_="mono soft", title=f"in {line.function}" if line.function else None)
+    place = el(
+        "span",
+        breakable(f"{line.short}:{line.line}"),
+        class_="mono soft",
+        title=f"in {line.function}" if line.function else None,
+    )
     return el("div", place, el("code", line.code, class_="code") if line.code else None)
 
 
 def unknown(operations: tuple[Unknown, ...]) -> Markup:
     """Operations without a rule, with the lines that call them."""
     rows = [
-        el("tr", el("td", el("code", breakable(u.operation))), el("td", el("strong", breakable(u.module or "the model itself"), class_="mono"), source(u.source)), el("td", u.reason))
+        el(
+            "tr",
+            el("td", el("code", breakable(u.operation))),
+            el("td", el("strong", breakable(u.module or "the model itself"), class_="mono"), source(u.source)),
+            el("td", u.reason),
+        )
         for u in operations
     ]
     head = el("thead", el("tr", [el("th", h, scope="col") for h in ("Operation", "Where", "What is missing")]))
@@ -126,11 +175,25 @@ def outputs(certificate: Certificate) -> Markup | None:
     labels = findings.axis_labels(len(c.shape))
     rows = []
     for o in c.outputs:
-        acts = [f"a shift by k in {labels[a]} rolls dim {d} by {'k' if s == 1 else f'k/({s})' if s.denominator != 1 else f'k/{s}'}" for a, d, s in o.actions]
-        cells = (el("code", breakable(o.name)), " × ".join(map(str, o.shape)), o.kind, strides_text(o.strides, c.shape), "; ".join(acts) or "stays")
+        acts = [
+            f"a shift by k in {labels[a]} rolls dim {d} by "
+            f"{'k' if s == 1 else f'k/({s})' if s.denominator != 1 else f'k/{s}'}"
+            for a, d, s in o.actions
+        ]
+        cells = (
+            el("code", breakable(o.name)),
+            " × ".join(map(str, o.shape)),
+            o.kind,
+            strides_text(o.strides, c.shape),
+            "; ".join(acts) or "stays",
+        )
         rows.append(el("tr", [el("td", cell) for cell in cells]))
     head = el("thead", el("tr", [el("th", h, scope="col") for h in ("Output", "Shape", "Kind", "Subgroup", "Action")]))
-    return el("div", el("h3", "Output by output"), scroll(el("table", head, el("tbody", rows)), "Outputs", tall=len(rows) > _TALL))
+    return el(
+        "div",
+        el("h3", "Output by output"),
+        scroll(el("table", head, el("tbody", rows)), "Outputs", tall=len(rows) > _TALL),
+    )
 
 
 def refutations(certificate: Certificate) -> Markup:
@@ -144,19 +207,30 @@ def refutations(certificate: Certificate) -> Markup:
     rows = []
     for r in c.refutations:
         ratio = "∞" if r.floor == 0 and r.error > 0 else "" if r.floor == 0 else number(r.error / r.floor)
-        verdict = el("span", "refuted" if r.refuted else "not refuted", class_=f"badge {'good' if r.refuted else 'warn'}")
+        verdict = el(
+            "span", "refuted" if r.refuted else "not refuted", class_=f"badge {'good' if r.refuted else 'warn'}"
+        )
         cells = (shift_text(r.shift), str(r.prime), number(r.error), number(r.floor), ratio)
         rows.append(el("tr", [el("td", cell, class_="num") for cell in cells], el("td", verdict)))
     heads = ("Shift added", "Index", "Error", "Rounding floor", "Error / floor")
-    head = el("thead", el("tr", [el("th", h, scope="col", class_="num") for h in heads], el("th", "Outcome", scope="col")))
+    head = el(
+        "thead", el("tr", [el("th", h, scope="col", class_="num") for h in heads], el("th", "Outcome", scope="col"))
+    )
     summary = el("summary", f"{refuted} of {len(rows)} minimal larger subgroups refuted")
     words = el(
         "p",
-        "Any larger subgroup contains one of these: the subgroup above with one more shift added, of prime index. Each was run in float64; the error is "
+        "Any larger subgroup contains one of these: the subgroup above with one more shift added, of prime index. Each "
+        "was run in float64; the error is "
         "what no roll of the output explains, beside what rounding alone does to the same run.",
         class_="soft small",
-    )  # fmt: skip
-    return el("details", summary, words, scroll(el("table", head, el("tbody", rows)), "Refutations", tall=len(rows) > _TALL), class_="block")
+    )
+    return el(
+        "details",
+        summary,
+        words,
+        scroll(el("table", head, el("tbody", rows)), "Refutations", tall=len(rows) > _TALL),
+        class_="block",
+    )
 
 
 def scroll(table: Markup, label: str, tall: bool = False) -> Markup:
