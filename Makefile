@@ -38,6 +38,7 @@ test: $(STAMPS)/test  ## run every test and every docstring's example
 
 lint: $(STAMPS)/lint  ## ruff, mypy --strict, import-linter
 	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 	$(BIN)/lint-imports
 

@@ -52,14 +52,19 @@ def _spread(step: Step, signal: Signal, shape: Sequence[int]) -> list[Dim]:
             continue
         # A single entry of a moving signal becomes another entry under a shift, and no action on the repeated dim says which.
         if moving := axes_of(step.canonical(dim)):
-            step.give_up(moving, "crop", "repeats one entry of a signal that moves along the " + axis_names(moving, step.shape))
+            step.give_up(
+                moving, "crop", "repeats one entry of a signal that moves along the " + axis_names(moving, step.shape)
+            )
         dims.append((Uniform(size),))
     return dims
 
 
 def _agree(step: Step, dims: list[list[Dim]], position: int) -> Dim:
     """One dim that is true of every signal, after K has shrunk to where they coincide."""
-    settle = lambda: [forget(step.canonical(d[position])) for d in dims]  # noqa: E731
+
+    def settle() -> list[Dim]:
+        return [forget(step.canonical(d[position])) for d in dims]
+
     for _ in range(len(step.shape) + 1):
         candidates = [d for d in settle() if not all(isinstance(f, Uniform) for f in d)]  # () is uniform too
         distinct = list(dict.fromkeys(candidates))
@@ -119,7 +124,8 @@ def stabilise(step: Step, signal: Signal, constant: Constant) -> Signal:
             axis,
             stride,
             "constant",
-            f"combines the signal with {constant.label} of shape {tuple(value.shape)}: {values} along the {axis_names([axis], step.shape)}, and they do not move with it",
+            f"combines the signal with {constant.label} of shape {tuple(value.shape)}: {values} along the "
+            f"{axis_names([axis], step.shape)}, and they do not move with it",
             "make it the same at every position, or periodic with the stride you need",
             theorem="constant_stabiliser",
         )

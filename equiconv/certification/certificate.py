@@ -206,9 +206,14 @@ class Certificate:
 
     def __str__(self) -> str:
         sizes = " × ".join(map(str, self.shape))
-        lines = [f"{self.model}: circular shifts of {sizes} (dims {', '.join(map(str, self.axes))})", f"verdict: {self.sentence}"]
+        lines = [
+            f"{self.model}: circular shifts of {sizes} (dims {', '.join(map(str, self.axes))})",
+            f"verdict: {self.sentence}",
+        ]
         for output in self.outputs:
-            lines.append(f"  {output.name} {list(output.shape)}: {output.kind}, {strides_text(output.strides, self.shape)}")
+            lines.append(
+                f"  {output.name} {list(output.shape)}: {output.kind}, {strides_text(output.strides, self.shape)}"
+            )
         lines.extend(f"note: {note}" for note in self.notes)
         if self.unknown:
             lines.append("unknown operations:")
@@ -236,7 +241,14 @@ class Certificate:
         data["wrapped"] = [[name, list(dims)] for name, dims in self.wrapped]
         data["versions"] = dict(self.versions)
         data["claims"] = [
-            {"node": c.node, "operation": c.operation, "module": c.module, "result": c.result, "strides": list(c.state.strides), "dims": [_dim_out(d) for d in c.state.dims]}
+            {
+                "node": c.node,
+                "operation": c.operation,
+                "module": c.module,
+                "result": c.result,
+                "strides": list(c.state.strides),
+                "dims": [_dim_out(d) for d in c.state.dims],
+            }
             for c in self.claims
         ]
         return data
@@ -251,9 +263,13 @@ class Certificate:
         try:
             data = json.loads(Path(path).read_text(encoding="utf-8"))
         except (json.JSONDecodeError, UnicodeDecodeError) as error:
-            raise ValueError(f"path: {path} is no certificate: it is not JSON ({error}); pass a file written by Certificate.save") from error
+            raise ValueError(
+                f"path: {path} is no certificate: it is not JSON ({error}); pass a file written by Certificate.save"
+            ) from error
         if not isinstance(data, dict) or data.get("format") != FORMAT or "claims" not in data:
-            raise ValueError(f"path: {path} is no certificate of format {FORMAT}; pass a file written by Certificate.save of this version")
+            raise ValueError(
+                f"path: {path} is no certificate of format {FORMAT}; pass a file written by Certificate.save of this version"
+            )
         return cls._from_dict(data)
 
     @classmethod
@@ -262,33 +278,63 @@ class Certificate:
             return SourceLine(**d) if d else None
 
         obstacles = [
-            Obstacle(**{**o, "source": source(o["source"]), "axes": tuple(o["axes"]), "before": tuple(o["before"]), "after": tuple(o["after"])})
+            Obstacle(
+                **{
+                    **o,
+                    "source": source(o["source"]),
+                    "axes": tuple(o["axes"]),
+                    "before": tuple(o["before"]),
+                    "after": tuple(o["after"]),
+                }
+            )
             for o in data["obstacles"]
         ]
         outputs = [
             Output(
                 **{
-                    **o, "shape": tuple(o["shape"]), "per_axis": tuple(o["per_axis"]), "strides": tuple(o["strides"]),
+                    **o,
+                    "shape": tuple(o["shape"]),
+                    "per_axis": tuple(o["per_axis"]),
+                    "strides": tuple(o["strides"]),
                     "actions": tuple((a, d, Fraction(s)) for a, d, s in o["actions"]),
-                }  # fmt: skip
+                }
             )
             for o in data["outputs"]
         ]
         claims = [
-            Claim(c["node"], c["operation"], c["module"], c["result"], Signal(tuple(c["strides"]), tuple(_dim_in(d) for d in c["dims"])))
+            Claim(
+                c["node"],
+                c["operation"],
+                c["module"],
+                c["result"],
+                Signal(tuple(c["strides"]), tuple(_dim_in(d) for d in c["dims"])),
+            )
             for c in data["claims"]
         ]
         refutations = data["refutations"]
         return cls(
-            model=data["model"], shape=tuple(data["shape"]), axes=tuple(data["axes"]), moved=tuple(data["moved"]),
-            strides=tuple(data["strides"]), kind=data["kind"], potential=tuple(data["potential"]), potential_kind=data["potential_kind"],
-            obstacles=tuple(obstacles), unknown=tuple(Unknown(**{**u, "source": source(u["source"])}) for u in data["unknown"]),
-            outputs=tuple(outputs), claims=tuple(claims),
-            refutations=None if refutations is None else tuple(Refutation(**{**r, "shift": tuple(r["shift"])}) for r in refutations),
-            padding=data["padding"], weights=data["weights"], notes=tuple(data["notes"]),
+            model=data["model"],
+            shape=tuple(data["shape"]),
+            axes=tuple(data["axes"]),
+            moved=tuple(data["moved"]),
+            strides=tuple(data["strides"]),
+            kind=data["kind"],
+            potential=tuple(data["potential"]),
+            potential_kind=data["potential_kind"],
+            obstacles=tuple(obstacles),
+            unknown=tuple(Unknown(**{**u, "source": source(u["source"])}) for u in data["unknown"]),
+            outputs=tuple(outputs),
+            claims=tuple(claims),
+            refutations=None
+            if refutations is None
+            else tuple(Refutation(**{**r, "shift": tuple(r["shift"])}) for r in refutations),
+            padding=data["padding"],
+            weights=data["weights"],
+            notes=tuple(data["notes"]),
             input_shapes=tuple(tuple(s) for s in data["input_shapes"]),
-            wrapped=tuple((name, tuple(dims)) for name, dims in data["wrapped"]), versions=tuple(data["versions"].items()),
-        )  # fmt: skip
+            wrapped=tuple((name, tuple(dims)) for name, dims in data["wrapped"]),
+            versions=tuple(data["versions"].items()),
+        )
 
 
 def strides_text(strides: Sequence[int], shape: Sequence[int] | None = None) -> str:

@@ -83,7 +83,9 @@ def certify(
     leaves = graph.flatten(args, kwargs)
     _check_numbers(graph, leaves, generic=weights == "generic")
     if not graph.outputs:
-        raise ValueError("model: has no tensor in its output, so there is nothing to certify; wrap it in a module that returns tensors")
+        raise ValueError(
+            "model: has no tensor in its output, so there is nothing to certify; wrap it in a module that returns tensors"
+        )
     shape, moved, notes = carriers(graph, leaves, axes)
     generic = weights == "generic"
     say("deriving")
@@ -92,7 +94,10 @@ def certify(
     held = _verdict(graph, as_is, shape)
     best = held if padding == "circular" else _verdict(graph, wrapping, shape)
     if graph.mutates:
-        notes = (*notes, f"it updates {', '.join(graph.mutates)} when it runs, so its output is no function of the input alone")
+        notes = (
+            *notes,
+            f"it updates {', '.join(graph.mutates)} when it runs, so its output is no function of the input alone",
+        )
         held, best = held.undecided(shape), best.undecided(shape)
     unknown = tuple(
         Unknown(u.node, u.operation, graph[u.node].module, graph[u.node].source, u.reason) for u in as_is.unknown
@@ -104,17 +109,35 @@ def certify(
         say("refuting larger subgroups")
         from equiconv.certification.refutation import refute as run
 
-        refutations, alive = run(graph, leaves, moved, shape, held.strides, layouts(graph, as_is, wrapping), override, seed=seed)
+        refutations, alive = run(
+            graph, leaves, moved, shape, held.strides, layouts(graph, as_is, wrapping), override, seed=seed
+        )
         if not alive:
-            notes = (*notes, "the output did not change with the input in any run: it is constant, so every symmetry holds trivially")
+            notes = (
+                *notes,
+                "the output did not change with the input in any run: it is constant, so every symmetry holds trivially",
+            )
     return Certificate(
-        model=getattr(type(model), "__name__", "model"), shape=shape, axes=axes, moved=tuple(moved), strides=held.strides, kind=held.kind,
-        potential=best.strides, potential_kind=best.kind, obstacles=_obstacles(graph, as_is, wrapping, held, best, shape),
-        unknown=unknown, outputs=held.outputs, claims=tuple(claims_of(graph, as_is)), refutations=refutations, padding=padding,
-        weights=weights, notes=notes, input_shapes=tuple(tuple(int(s) for s in v.shape) for v in leaves if isinstance(v, Tensor)),
+        model=getattr(type(model), "__name__", "model"),
+        shape=shape,
+        axes=axes,
+        moved=tuple(moved),
+        strides=held.strides,
+        kind=held.kind,
+        potential=best.strides,
+        potential_kind=best.kind,
+        obstacles=_obstacles(graph, as_is, wrapping, held, best, shape),
+        unknown=unknown,
+        outputs=held.outputs,
+        claims=tuple(claims_of(graph, as_is)),
+        refutations=refutations,
+        padding=padding,
+        weights=weights,
+        notes=notes,
+        input_shapes=tuple(tuple(int(s) for s in v.shape) for v in leaves if isinstance(v, Tensor)),
         wrapped=tuple((name, w.dims) for name, w in wrapping.wrapped.items()),
         versions=(("python", platform.python_version()), ("torch", torch.__version__)),
-    )  # fmt: skip
+    )
 
 
 # Input ------------------------------------------------------------------------------------------------------------------
@@ -124,15 +147,21 @@ def _check_options(axes: int | Sequence[int], padding: str, weights: str, seed: 
     """The axes as a tuple."""
     chosen: list[Any] = list(axes) if isinstance(axes, (tuple, list)) else [axes]
     if not all(isinstance(axis, int) and not isinstance(axis, bool) for axis in chosen):
-        raise TypeError(f"axes: got {axes!r}; pass a dim of the input as a whole number, or several as a tuple, such as (-2, -1)")
+        raise TypeError(
+            f"axes: got {axes!r}; pass a dim of the input as a whole number, or several as a tuple, such as (-2, -1)"
+        )
     if not isinstance(seed, int):
         raise TypeError(f"seed: got {seed!r}; pass a whole number")
     if not chosen:
         raise ValueError("axes: is empty; name at least one dim of the input that carries the shifts, such as (-2, -1)")
     if padding not in ("as-is", "circular"):
-        raise ValueError(f'padding: got {padding!r}; pass "as-is" (the network as it stands) or "circular" (as though every padding wrapped)')
+        raise ValueError(
+            f'padding: got {padding!r}; pass "as-is" (the network as it stands) or "circular" (as though every padding wrapped)'
+        )
     if weights not in ("these", "generic"):
-        raise ValueError(f'weights: got {weights!r}; pass "these" (the weights at hand) or "generic" (whatever the weights)')
+        raise ValueError(
+            f'weights: got {weights!r}; pass "these" (the weights at hand) or "generic" (whatever the weights)'
+        )
     return tuple(chosen)
 
 
@@ -140,9 +169,13 @@ def _check_model(model: Any) -> None:
     if isinstance(model, torch.export.ExportedProgram):
         return
     if not isinstance(model, torch.nn.Module):
-        raise TypeError(f"model: got {type(model).__name__}; pass a torch.nn.Module (an instance, not a class) or a loaded ExportedProgram")
+        raise TypeError(
+            f"model: got {type(model).__name__}; pass a torch.nn.Module (an instance, not a class) or a loaded ExportedProgram"
+        )
     if model.training:
-        raise ValueError("model: is in training mode, where dropout and batch statistics make it no fixed function; call model.eval() first")
+        raise ValueError(
+            "model: is in training mode, where dropout and batch statistics make it no fixed function; call model.eval() first"
+        )
     training = [name for name, part in model.named_modules() if part.training]
     if training:
         raise ValueError(f"model: its part {training[0]} is in training mode; call model.eval() first")
@@ -150,19 +183,37 @@ def _check_model(model: Any) -> None:
 
 def _check_numbers(graph: Graph, leaves: Sequence[Any], generic: bool) -> None:
     """Refuse NaN and infinite weights and inputs: every comparison with them is false."""
-    named = [(graph[name].path or name, v) for name, v in graph.state.items() if isinstance(v, Tensor) and graph[name].kind == "parameter"]
+    named = [
+        (graph[name].path or name, v)
+        for name, v in graph.state.items()
+        if isinstance(v, Tensor) and graph[name].kind == "parameter"
+    ]
     for label, value in [*([] if generic else named), *zip(graph.input_labels, leaves, strict=True)]:
-        if isinstance(value, Tensor) and value.device.type != "meta" and (value.is_floating_point() or value.is_complex()):
+        if (
+            isinstance(value, Tensor)
+            and value.device.type != "meta"
+            and (value.is_floating_point() or value.is_complex())
+        ):
             bad = int((~torch.isfinite(value)).sum())
             if bad:
-                raise ValueError(f"{label}: holds {bad} NaN or infinite values of {value.numel()}; load sound weights and inputs")
+                raise ValueError(
+                    f"{label}: holds {bad} NaN or infinite values of {value.numel()}; load sound weights and inputs"
+                )
 
 
-def carriers(graph: Graph, leaves: Sequence[Any], axes: Sequence[int]) -> tuple[tuple[int, ...], dict[str, tuple[int, ...]], tuple[str, ...]]:
+def carriers(
+    graph: Graph, leaves: Sequence[Any], axes: Sequence[int]
+) -> tuple[tuple[int, ...], dict[str, tuple[int, ...]], tuple[str, ...]]:
     """The group's shape, the dims that carry it in each input it acts on, and notes on inputs that it leaves alone."""
-    tensors = [(name, label, v) for name, label, v in zip(graph.inputs, graph.input_labels, leaves, strict=True) if isinstance(v, Tensor)]
+    tensors = [
+        (name, label, v)
+        for name, label, v in zip(graph.inputs, graph.input_labels, leaves, strict=True)
+        if isinstance(v, Tensor)
+    ]
     if not tensors:
-        raise TypeError("example: holds no tensor; pass the model's input as a tensor, a tuple, or a dict of keyword arguments")
+        raise TypeError(
+            "example: holds no tensor; pass the model's input as a tensor, a tuple, or a dict of keyword arguments"
+        )
     shape: tuple[int, ...] | None = None
     moved: dict[str, tuple[int, ...]] = {}
     notes: list[str] = []
@@ -170,24 +221,36 @@ def carriers(graph: Graph, leaves: Sequence[Any], axes: Sequence[int]) -> tuple[
         dims = [a + value.ndim if a < 0 else a for a in axes]
         if any(not 0 <= d < value.ndim for d in dims):
             if len(tensors) == 1:
-                raise ValueError(f"axes: got {tuple(axes)}, but {label} has {value.ndim} dims {tuple(value.shape)}; name dims that it has")
-            notes.append(f"{label} {tuple(value.shape)} has no dims {tuple(axes)}: it is taken to stay as it is under the shifts")
+                raise ValueError(
+                    f"axes: got {tuple(axes)}, but {label} has {value.ndim} dims {tuple(value.shape)}; name dims that it has"
+                )
+            notes.append(
+                f"{label} {tuple(value.shape)} has no dims {tuple(axes)}: it is taken to stay as it is under the shifts"
+            )
             continue
         if len(set(dims)) != len(dims):
             raise ValueError(f"axes: {tuple(axes)} names a dim of {label} twice")
         sizes = tuple(int(value.shape[d]) for d in dims)
         if not value.numel() and all(sizes):
-            raise ValueError(f"example: {label} of shape {tuple(value.shape)} has no entries; pass a batch of at least one")
+            raise ValueError(
+                f"example: {label} of shape {tuple(value.shape)} has no entries; pass a batch of at least one"
+            )
         if any(s == 0 for s in sizes):
-            raise ValueError(f"axes: the dims {tuple(axes)} of {label} have the sizes {sizes}; an axis without entries has no shifts")
+            raise ValueError(
+                f"axes: the dims {tuple(axes)} of {label} have the sizes {sizes}; an axis without entries has no shifts"
+            )
         if shape is None:
             shape = sizes
         if sizes != shape:
-            notes.append(f"{label} has the sizes {sizes} along {tuple(axes)}, not {shape}: it is taken to stay as it is under the shifts")
+            notes.append(
+                f"{label} has the sizes {sizes} along {tuple(axes)}, not {shape}: it is taken to stay as it is under the shifts"
+            )
             continue
         moved[name] = tuple(dims)
     if shape is None:
-        raise ValueError(f"axes: no input has the dims {tuple(axes)}; the inputs have the shapes {[tuple(t.shape) for _, _, t in tensors]}")
+        raise ValueError(
+            f"axes: no input has the dims {tuple(axes)}; the inputs have the shapes {[tuple(t.shape) for _, _, t in tensors]}"
+        )
     return shape, moved, tuple(notes)
 
 
@@ -240,7 +303,10 @@ def _output(label: str, state: Any, shape: tuple[int, ...]) -> tuple[Output, tup
     kinds = [k for k, n in zip(per_axis, shape, strict=True) if n > 1] or ["invariant"]
     kind = "none" if all(k == "none" for k in kinds) else "equivariant" if "equivariant" in kinds else "invariant"
     actions = tuple(
-        (f.axis, d, Fraction(f.step)) for d, dim in enumerate(state.dims) for f in dim if isinstance(f, Window) and f.axis not in cropped
+        (f.axis, d, Fraction(f.step))
+        for d, dim in enumerate(state.dims)
+        for f in dim
+        if isinstance(f, Window) and f.axis not in cropped
     )
     words = "[" + ", ".join(describe(dim) for dim in state.dims) + "]"
     return Output(label, state.shape, kind, tuple(per_axis), strides, actions, words), tuple(cropped)
@@ -269,7 +335,11 @@ def claims_of(graph: Graph, derivation: Derivation) -> list[Claim]:
         if isinstance(state, Signal):
             claims.append(Claim(node.name, node.operation, node.module, None, state))
         elif isinstance(state, (list, tuple)):
-            claims.extend(Claim(node.name, node.operation, node.module, i, s) for i, s in enumerate(state) if isinstance(s, Signal))
+            claims.extend(
+                Claim(node.name, node.operation, node.module, i, s)
+                for i, s in enumerate(state)
+                if isinstance(s, Signal)
+            )
     return claims
 
 
@@ -291,16 +361,28 @@ def _obstacles(
             message = f"pads the {axis_names(wrap.axes, shape)} with values that do not move with the image"
             earlier = found.get((name, "padding"))
             found[name, "padding"] = Obstacle(
-                name, node.operation, node.module, node.source, "padding", earlier.message if earlier else message, wrap.axes, wrap.before, after,
-                WRAP, True, "halo_and_crop",
-            )  # fmt: skip
+                name,
+                node.operation,
+                node.module,
+                node.source,
+                "padding",
+                earlier.message if earlier else message,
+                wrap.axes,
+                wrap.before,
+                after,
+                WRAP,
+                True,
+                "halo_and_crop",
+            )
         _collect(graph, wrapping, found, shape)
         _collect_crops(graph, best, found, shape)
     order = {node.name: i for i, node in enumerate(graph.nodes)}
     return tuple(sorted(found.values(), key=lambda o: (order[o.node], o.cause != "padding")))
 
 
-def _collect(graph: Graph, derivation: Derivation, found: dict[tuple[str, str], Obstacle], shape: tuple[int, ...]) -> None:
+def _collect(
+    graph: Graph, derivation: Derivation, found: dict[tuple[str, str], Obstacle], shape: tuple[int, ...]
+) -> None:
     groups: dict[tuple[str, str], list[Any]] = {}
     for loss in derivation.losses:
         groups.setdefault((loss.node, loss.cause), []).append(loss)
@@ -315,9 +397,19 @@ def _collect(graph: Graph, derivation: Derivation, found: dict[tuple[str, str], 
             before[loss.axis] = loss.before
             after[loss.axis] = loss.after
         found[key] = Obstacle(
-            node.name, node.operation, node.module, node.source, key[1], _merged(losses, shape), tuple(sorted({loss.axis for loss in losses})),
-            tuple(before), tuple(after), losses[0].remedy, losses[0].removable, losses[0].theorem,
-        )  # fmt: skip
+            node.name,
+            node.operation,
+            node.module,
+            node.source,
+            key[1],
+            _merged(losses, shape),
+            tuple(sorted({loss.axis for loss in losses})),
+            tuple(before),
+            tuple(after),
+            losses[0].remedy,
+            losses[0].removable,
+            losses[0].theorem,
+        )
 
 
 def _merged(losses: Sequence[Any], shape: tuple[int, ...]) -> str:
@@ -328,15 +420,26 @@ def _merged(losses: Sequence[Any], shape: tuple[int, ...]) -> str:
     return "; ".join(text.replace("\0", axis_names(set(axes), shape)) for text, axes in together.items())
 
 
-def _collect_crops(graph: Graph, verdict: _Verdict, found: dict[tuple[str, str], Obstacle], shape: tuple[int, ...]) -> None:
+def _collect_crops(
+    graph: Graph, verdict: _Verdict, found: dict[tuple[str, str], Obstacle], shape: tuple[int, ...]
+) -> None:
     for name, axes, strides in verdict.crops:
         node = graph[name]
         after = tuple(n if a in axes else s for a, (s, n) in enumerate(zip(strides, shape, strict=True)))
         found.setdefault(
             (name, "crop"),
             Obstacle(
-                name, node.operation, node.module, node.source, "crop",
-                f"the output is not one whole period along the {axis_names(axes, shape)}, so no roll of it answers a shift of the input", axes, strides, after,
-                "pad circularly so that the output has whole periods", False, "halo_and_crop",
-            ),  # fmt: skip
+                name,
+                node.operation,
+                node.module,
+                node.source,
+                "crop",
+                f"the output is not one whole period along the {axis_names(axes, shape)}, so no roll of it answers a shift of the input",
+                axes,
+                strides,
+                after,
+                "pad circularly so that the output has whole periods",
+                False,
+                "halo_and_crop",
+            ),
         )

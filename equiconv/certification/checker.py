@@ -56,7 +56,10 @@ class CheckReport:
         if not self.violations:
             return head + ": all hold"
         v = self.violations[0]
-        return head + f": {len(self.violations)} FAIL, first at {v.node} ({v.operation}, {v.module or 'model'}): {v.error:.3g} under {v.shift}"
+        return (
+            head
+            + f": {len(self.violations)} FAIL, first at {v.node} ({v.operation}, {v.module or 'model'}): {v.error:.3g} under {v.shift}"
+        )
 
 
 def check(certificate: Certificate, model: torch.nn.Module, x: Any) -> CheckReport:
@@ -77,7 +80,11 @@ def check(certificate: Certificate, model: torch.nn.Module, x: Any) -> CheckRepo
     leaves = graph.flatten(args, kwargs)
     _same_network(certificate, graph, leaves)
     moved = {name: certificate.axes_of_input(leaves[graph.inputs.index(name)].ndim) for name in certificate.moved}
-    override = {name: wrapped(graph[name], dims) for name, dims in certificate.wrapped} if certificate.padding == "circular" else None
+    override = (
+        {name: wrapped(graph[name], dims) for name, dims in certificate.wrapped}
+        if certificate.padding == "circular"
+        else None
+    )
     return squares(graph, leaves, moved, certificate.shape, certificate.claims, override)
 
 
@@ -111,10 +118,16 @@ def squares(
         axis = next(a for a, k in enumerate(shift) if k)
         seen: list[tuple[Claim, float]] = []
 
-        def compare(node: Node, value: Any, axis: int = axis, k: int = max(shift), seen: list[tuple[Claim, float]] = seen) -> None:
+        def compare(
+            node: Node, value: Any, axis: int = axis, k: int = max(shift), seen: list[tuple[Claim, float]] = seen
+        ) -> None:
             for claim in by_node.get(node.name, ()):
                 if k % claim.state.strides[axis] == 0:
-                    a, b = (value, base[node.name]) if claim.result is None else (value[claim.result], base[node.name][claim.result])
+                    a, b = (
+                        (value, base[node.name])
+                        if claim.result is None
+                        else (value[claim.result], base[node.name][claim.result])
+                    )
                     seen.append((claim, square_error(a, b, claim.state, axis, k)))
 
         graph.run(shifted(leaves, graph, moved, shift), compare, torch.float64, override)
@@ -144,8 +157,12 @@ def square_error(got: Tensor, base: Tensor, state: Signal, axis: int, k: int) ->
 def _same_network(certificate: Certificate, graph: Graph, leaves: Sequence[Any]) -> None:
     shapes = tuple(tuple(v.shape) for v in leaves if isinstance(v, Tensor))
     if shapes != certificate.input_shapes:
-        raise ValueError(f"x: has the shapes {shapes}, the certificate is for {certificate.input_shapes}; pass inputs of those shapes or certify anew")
+        raise ValueError(
+            f"x: has the shapes {shapes}, the certificate is for {certificate.input_shapes}; pass inputs of those shapes or certify anew"
+        )
     ours = {(c.node, c.operation) for c in certificate.claims}
     theirs = {(n.name, n.operation) for n in graph.nodes}
     if missing := sorted(ours - theirs):
-        raise ValueError(f"model: is not the certified network: its graph lacks {missing[0][0]} ({missing[0][1]}); certify this model")
+        raise ValueError(
+            f"model: is not the certified network: its graph lacks {missing[0][0]} ({missing[0][1]}); certify this model"
+        )

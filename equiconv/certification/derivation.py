@@ -117,10 +117,14 @@ def _operation(node: Node, values: Mapping[str, Any], shape: tuple[int, ...], ci
         found.unknown.append(Unknown(node.name, node.operation, str(error)))
         return _nothing_known(node, shape)
     except AssertionError as error:
-        found.unknown.append(Unknown(node.name, node.operation, f"its rule contradicted itself, so its claim is dropped ({error})"))
+        found.unknown.append(
+            Unknown(node.name, node.operation, f"its rule contradicted itself, so its claim is dropped ({error})")
+        )
         return _nothing_known(node, shape)
     except Exception as error:  # noqa: BLE001  (a use that no rule foresaw must end as "undecided", whatever it trips over)
-        found.unknown.append(Unknown(node.name, node.operation, f"its rule does not cover this use ({type(error).__name__}: {error})"))
+        found.unknown.append(
+            Unknown(node.name, node.operation, f"its rule does not cover this use ({type(error).__name__}: {error})")
+        )
         return _nothing_known(node, shape)
     found.losses.extend(step.losses)
     if step.wrapped:
@@ -132,7 +136,12 @@ def _operation(node: Node, values: Mapping[str, Any], shape: tuple[int, ...], ci
 def _dropout_off(node: Node, kwargs: Mapping[str, Any], args: Sequence[Any]) -> bool:
     """Dropout out of training, and attention without dropout, draw nothing."""
     name = node.operation
-    if name in ("aten.dropout.default", "aten.native_dropout.default", "aten.feature_dropout.default", "aten.alpha_dropout.default"):
+    if name in (
+        "aten.dropout.default",
+        "aten.native_dropout.default",
+        "aten.feature_dropout.default",
+        "aten.alpha_dropout.default",
+    ):
         bound = bind(node.target, args, kwargs)
         return not bound["train"] or bound["p"] == 0
     if "scaled_dot_product" in name:
@@ -155,7 +164,9 @@ def _constant(node: Node, args: Any, kwargs: Any) -> Any:
     with torch.no_grad():
         value = node.target(*plain_args, **plain_kwargs)
     # Uninitialised memory and tensors on the meta device have no values to rely on.
-    generic = any(c.generic for c in constants) or "empty" in node.operation or (isinstance(value, Tensor) and value.is_meta)
+    generic = (
+        any(c.generic for c in constants) or "empty" in node.operation or (isinstance(value, Tensor) and value.is_meta)
+    )
     names = list(dict.fromkeys(c.label for c in constants if c.label != "a constant"))
     label = names[0] if len(names) == 1 else "a constant"
     if isinstance(value, (list, tuple)):
@@ -168,7 +179,11 @@ def _nothing_known(node: Node, shape: tuple[int, ...]) -> Any:
         if isinstance(value, Tensor):
             return Signal(tuple(shape), tuple(still(int(d)) for d in value.shape))
         # A number read off a tensor is a tensor without dims, so that what it enters does not pass for a constant.
-        return Signal(tuple(shape), ()) if isinstance(value, (bool, int, float, torch.SymInt, torch.SymFloat, torch.SymBool)) else value
+        return (
+            Signal(tuple(shape), ())
+            if isinstance(value, (bool, int, float, torch.SymInt, torch.SymFloat, torch.SymBool))
+            else value
+        )
 
     if isinstance(node.value, (list, tuple)):
         return [claim(v) for v in node.value]

@@ -49,10 +49,12 @@ def slide(
     if len(dim) == 1 and isinstance(window := dim[0], Window):
         if out > fits:
             step.give_up(
-                moving, "ceil_mode",
+                moving,
+                "ceil_mode",
                 f"the last window of the {what} hangs over the edge (ceil_mode), so it sees fewer entries than the others",
-                "use ceil_mode=False, or a size that the windows cover", theorem="sliding_window",
-            )  # fmt: skip
+                "use ceil_mode=False, or a size that the windows cover",
+                theorem="sliding_window",
+            )
             return still(out)
         return strided(step, window, out, stride, what)
     if kernel == stride and dilation == 1 and size_of(dim) == out * kernel:
@@ -61,22 +63,34 @@ def slide(
             reduce(step, inner, what)
         elif inside := step.moving_axes([inner]):
             step.give_up(
-                inside, "join", f"a {what} tells apart the positions along the {axis_names(inside, step.shape)}, which lie inside its windows",
-                "keep the image axis in a dim of its own", theorem="constant_stabiliser",
-            )  # fmt: skip
+                inside,
+                "join",
+                f"a {what} tells apart the positions along the {axis_names(inside, step.shape)}, which lie inside its windows",
+                "keep the image axis in a dim of its own",
+                theorem="constant_stabiliser",
+            )
         return step.canonical(outer)
     pads = [f.pad for f in dim if isinstance(f, Sum) and f.pad]
     if pads:
         step.give_up(
-            moving, "padding", f"pads the {axis_names(moving, step.shape)} with values that do not move with the image, and a {what} slides over them",
-            WRAP, removable=True, theorem="halo_and_crop", node=pads[0],
-        )  # fmt: skip
+            moving,
+            "padding",
+            f"pads the {axis_names(moving, step.shape)} with values that do not move with the image, and a {what} slides over them",
+            WRAP,
+            removable=True,
+            theorem="halo_and_crop",
+            node=pads[0],
+        )
     else:
         joint = any(isinstance(f, Sum) for f in dim)
         step.give_up(
-            moving, "join", f"a {what} slides over " + ("the seam of a concatenation" if joint else "several image axes laid out in one"),
-            "keep the image axis in a dim of its own", theorem="sliding_window",
-        )  # fmt: skip
+            moving,
+            "join",
+            f"a {what} slides over "
+            + ("the seam of a concatenation" if joint else "several image axes laid out in one"),
+            "keep the image axis in a dim of its own",
+            theorem="sliding_window",
+        )
     return still(out)
 
 
@@ -86,12 +100,17 @@ def strided(step: Step, window: Window, out: int, stride: int, what: str) -> Dim
     if stride > 1:
         n = step.shape[window.axis]
         step.shrink_to_step(
-            window.axis, new, "stride",
-            f"{what} with stride {stride}: along the {axis_names([window.axis], step.shape)} only shifts by multiples of {abs(new)} move its output by whole entries"
+            window.axis,
+            new,
+            "stride",
+            f"{what} with stride {stride}: along the {axis_names([window.axis], step.shape)} only shifts by multiples of "
+            f"{abs(new)} move its output by whole entries"
             + ("" if (n / new).denominator == 1 else f", and {abs(new)} does not divide {n}"),
-            "down-sample by adaptive polyphase sampling, or not at all" if (n / new).denominator == 1 else f"use a size that {abs(new)} divides",
+            "down-sample by adaptive polyphase sampling, or not at all"
+            if (n / new).denominator == 1
+            else f"use a size that {abs(new)} divides",
             theorem="stride",
-        )  # fmt: skip
+        )
         if step.strides[window.axis] == n:
             return still(out)
         period = n / abs(new)
@@ -114,16 +133,21 @@ def pad_moving(step: Step, dim: Dim, before: int, after: int, wraps: bool, what:
     sides = f"{before}" if before == after else f"{before} and {after}"
     if wraps or step.circular:
         step.give_up(
-            moving, "padding" if not wraps else "crop",
+            moving,
+            "padding" if not wraps else "crop",
             f"{what} pads by {sides} what is not a whole period along the {axis_names(moving, step.shape)}: it cannot wrap",
-            "pad before the signal is cropped", theorem="halo_and_crop",
-        )  # fmt: skip
+            "pad before the signal is cropped",
+            theorem="halo_and_crop",
+        )
     else:
         step.give_up(
-            moving, "padding",
+            moving,
+            "padding",
             f"{what} pads the {axis_names(moving, step.shape)} by {sides} with values that do not move with the image",
-            WRAP, removable=True, theorem="halo_and_crop",
-        )  # fmt: skip
+            WRAP,
+            removable=True,
+            theorem="halo_and_crop",
+        )
     return still(size_of(dim) + before + after)
 
 
@@ -157,7 +181,12 @@ def narrow(step: Step, dim: Dim, start: int, length: int, stride: int = 1, origi
                 kept.append(narrow(step, part, low - position, high - low, 1, None))
             position += size_of(part)
         return kept[0] if len(kept) == 1 else (Sum(tuple(kept), head.pad),)
-    step.give_up(axes_of(dim), "slice", "takes a slice that cuts across several image axes laid out in one dim", theorem="halo_and_crop")
+    step.give_up(
+        axes_of(dim),
+        "slice",
+        "takes a slice that cuts across several image axes laid out in one dim",
+        theorem="halo_and_crop",
+    )
     return still(length)
 
 
@@ -166,10 +195,13 @@ def reduce(step: Step, dim: Dim, what: str) -> None:
     for factor in step.canonical(dim):
         if isinstance(factor, Window) and factor.size % factor.period:
             step.give_up(
-                [factor.axis], "crop",
-                f"{what} aggregates {factor.size} of the {factor.period} positions along the {axis_names([factor.axis], step.shape)}: a shift changes which ones it sees",
-                "aggregate over the whole axis (pad circularly instead of cropping)", theorem="reduction",
-            )  # fmt: skip
+                [factor.axis],
+                "crop",
+                f"{what} aggregates {factor.size} of the {factor.period} positions along the "
+                f"{axis_names([factor.axis], step.shape)}: a shift changes which ones it sees",
+                "aggregate over the whole axis (pad circularly instead of cropping)",
+                theorem="reduction",
+            )
         elif isinstance(factor, Sum):
             for part in factor.parts:
                 reduce(step, part, what)
@@ -195,9 +227,11 @@ def regroup(step: Step, dims: Sequence[Dim], shape: Sequence[int]) -> list[Dim]:
                 # The boundary falls inside two factors at once: neither keeps its action.
                 other = pending.pop(0)
                 step.give_up(
-                    axes_of((factor, other)), "reshape",
-                    f"a reshape cuts an image axis of {factor.size} positions across the new boundary", theorem="split_and_merge",
-                )  # fmt: skip
+                    axes_of((factor, other)),
+                    "reshape",
+                    f"a reshape cuts an image axis of {factor.size} positions across the new boundary",
+                    theorem="split_and_merge",
+                )
                 pending.insert(0, Still(factor.size * other.size))
         while pending and pending[0].size == 1:
             taken.append(pending.pop(0))  # a crop of one entry still moves
@@ -206,7 +240,12 @@ def regroup(step: Step, dims: Sequence[Dim], shape: Sequence[int]) -> list[Dim]:
         if out:
             out[-1] = step.canonical((*out[-1], *pending))
         else:
-            step.give_up(axes_of(tuple(pending)), "crop", "makes a scalar of one entry of a moving signal", theorem="halo_and_crop")
+            step.give_up(
+                axes_of(tuple(pending)),
+                "crop",
+                "makes a scalar of one entry of a moving signal",
+                theorem="halo_and_crop",
+            )
     return [step.canonical(dim) for dim in out]
 
 
@@ -223,10 +262,12 @@ def split(step: Step, factor: Factor, outer: int) -> tuple[Dim, Dim]:
         n = step.shape[factor.axis]
         new = factor.step * b
         step.shrink_to_step(
-            factor.axis, new, "reshape",
+            factor.axis,
+            new,
+            "reshape",
             f"a reshape splits the {axis_names([factor.axis], step.shape)} into blocks of {b}: only shifts by multiples of {abs(new)} keep the blocks",
             theorem="split_and_merge",
-        )  # fmt: skip
+        )
         if step.strides[factor.axis] == n:
             return (Still(outer),), (Still(b),)
         return (Window(outer, factor.axis, new, int(n / abs(new))),), (Still(b),)

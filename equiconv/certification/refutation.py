@@ -25,7 +25,9 @@ REAL = 1e3
 _CANDIDATES = 3
 
 
-def shifted(inputs: Sequence[Any], graph: Graph, moved: Mapping[str, tuple[int, ...]], shift: Sequence[int]) -> list[Any]:
+def shifted(
+    inputs: Sequence[Any], graph: Graph, moved: Mapping[str, tuple[int, ...]], shift: Sequence[int]
+) -> list[Any]:
     """The inputs after the group element with these shifts acted on them."""
     result = []
     for name, value in zip(graph.inputs, inputs, strict=True):
@@ -79,7 +81,9 @@ def refute(
     layouts: for each output, a state that says of which digits its dims are made, or None where nothing is known.
     Returns the tries, and whether the outputs depended on the input at all.
     """
-    pending = {element.shifts: prime for prime, element in Translations(shape).subgroup(tuple(strides)).minimal_overgroups()}
+    pending = {
+        element.shifts: prime for prime, element in Translations(shape).subgroup(tuple(strides)).minimal_overgroups()
+    }
     total = len(pending)
     best: dict[tuple[int, ...], Refutation] = {g: Refutation(g, p, 0.0, 0.0, False) for g, p in pending.items()}
     first: list[Tensor] | None = None
@@ -93,7 +97,9 @@ def refute(
         if first is None:
             first = base
         else:
-            alive = alive or any(largest_difference(a, b) > REAL * f for a, b, f in zip(base, first, limits, strict=True))
+            alive = alive or any(
+                largest_difference(a, b) > REAL * f for a, b, f in zip(base, first, limits, strict=True)
+            )
         for g in list(pending):
             got = graph.run(shifted(drawn, graph, moved, g), dtype=torch.float64, override=override)
             errors = [unexplained(a, b, layout) for a, b, layout in zip(got, base, layouts, strict=True)]

@@ -42,7 +42,9 @@ def rule(*targets: str, family: str, theorem: str) -> Callable[[Transfer], Trans
     def register(transfer: Transfer) -> Transfer:
         for target in targets:
             if target in RULES:
-                raise ValueError(f"rule: {target} has a rule already, in {RULES[target].transfer.__module__}; remove one of the two")
+                raise ValueError(
+                    f"rule: {target} has a rule already, in {RULES[target].transfer.__module__}; remove one of the two"
+                )
             RULES[target] = Rule(target, family, theorem, transfer)
         return transfer
 
@@ -58,7 +60,12 @@ def find(target: Any) -> Rule | None:
         tags = target.tags
         # aten.equal carries the tag too, though it compares whole tensors: only operations that return one tensor are entry by entry.
         tensors = [isinstance(r.type, torch.TensorType) for r in target._schema.returns] == [True]
-        if torch.Tag.pointwise in tags and torch.Tag.nondeterministic_seeded not in tags and not target._schema.is_mutable and tensors:
+        if (
+            torch.Tag.pointwise in tags
+            and torch.Tag.nondeterministic_seeded not in tags
+            and not target._schema.is_mutable
+            and tensors
+        ):
             return RULES["pointwise"]
     return None
 

@@ -170,7 +170,11 @@ def forget(dim: Dim) -> Dim:
 def weaken(dim: Dim) -> Dim:
     """The same action without the claim that some blocks are constant: what another operand's values would break."""
     return tuple(
-        Still(f.size) if isinstance(f, Uniform) else replace(f, parts=tuple(weaken(p) for p in f.parts)) if isinstance(f, Sum) else f
+        Still(f.size)
+        if isinstance(f, Uniform)
+        else replace(f, parts=tuple(weaken(p) for p in f.parts))
+        if isinstance(f, Sum)
+        else f
         for f in dim
     )
 

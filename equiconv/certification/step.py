@@ -111,13 +111,27 @@ class Step:
         if after != before:
             self.strides[axis] = after
             self.losses.append(
-                Loss(node or self.node.name, cause, axis, before, after, message, remedy, removable, theorem or self.theorem)
+                Loss(
+                    node or self.node.name,
+                    cause,
+                    axis,
+                    before,
+                    after,
+                    message,
+                    remedy,
+                    removable,
+                    theorem or self.theorem,
+                )
             )
 
-    def shrink_to_step(self, axis: int, step: Fraction, cause: str, message: str, remedy: str | None = None, theorem: str = "") -> None:
+    def shrink_to_step(
+        self, axis: int, step: Fraction, cause: str, message: str, remedy: str | None = None, theorem: str = ""
+    ) -> None:
         """K becomes K ∩ step·Z for a rational step: a shift must move the new signal by whole entries."""
         common = fraction_lcm(self.strides[axis], step)
-        self.shrink(axis, int(common) if common.denominator == 1 else self.shape[axis], cause, message, remedy, theorem=theorem)
+        self.shrink(
+            axis, int(common) if common.denominator == 1 else self.shape[axis], cause, message, remedy, theorem=theorem
+        )
 
     def give_up(
         self,
@@ -143,7 +157,9 @@ class Step:
     def canonical(self, dim: Sequence[Any]) -> Dim:
         return canonical(tuple(dim), self.strides, self.shape)
 
-    def result(self, dims: Sequence[Sequence[Any]], shape: Sequence[int] | None = None, keep: int | None = None) -> Signal:
+    def result(
+        self, dims: Sequence[Sequence[Any]], shape: Sequence[int] | None = None, keep: int | None = None
+    ) -> Signal:
         """The claim for the operation's output; its dims must multiply to the true shape.
 
         Cuts forget which signal they came from, but for the dim ``keep``: two cuts may be joined only if no other dim was changed in between.
@@ -152,10 +168,14 @@ class Step:
         signal = Signal(tuple(self.strides), tuple(d if i == keep else forget(d) for i, d in enumerate(found)))
         expected = tuple(shape) if shape is not None else self.out_shape
         if signal.shape != expected:
-            raise AssertionError(f"{self.node.operation} at {self.node.name}: claimed {signal} for a tensor of shape {expected}")
+            raise AssertionError(
+                f"{self.node.operation} at {self.node.name}: claimed {signal} for a tensor of shape {expected}"
+            )
         return signal
 
-    def nothing(self, cause: str, message: str, remedy: str | None = None, shape: Sequence[int] | None = None) -> Signal:
+    def nothing(
+        self, cause: str, message: str, remedy: str | None = None, shape: Sequence[int] | None = None
+    ) -> Signal:
         """The claim that only the zero shift is respected."""
         self.give_up(range(len(self.shape)), cause, message, remedy)
         return self.result([(Still(d),) for d in (self.out_shape if shape is None else shape)], shape)
@@ -196,7 +216,13 @@ def constants_in(arguments: Any) -> list[Constant]:
 
 def axis_names(axes: Iterable[int], shape: Sequence[int]) -> str:
     """Readable names of group axes: height and width where there are two."""
-    names = ["height", "width"] if len(shape) == 2 else ["length"] if len(shape) == 1 else [f"axis {a}" for a in range(len(shape))]
+    names = (
+        ["height", "width"]
+        if len(shape) == 2
+        else ["length"]
+        if len(shape) == 1
+        else [f"axis {a}" for a in range(len(shape))]
+    )
     return " and ".join(names[a] for a in sorted(axes))
 
 

@@ -184,7 +184,11 @@ class Graph:
             generator = torch.Generator().manual_seed(seed + sample)
 
             def perturb(node: Node, value: Any, generator: torch.Generator = generator) -> Any:
-                shaken = pytree.tree_map(lambda v: _shake(v, generator), value) if node.kind in ("operation", "input") else value
+                shaken = (
+                    pytree.tree_map(lambda v: _shake(v, generator), value)
+                    if node.kind in ("operation", "input")
+                    else value
+                )
                 for after, before in zip(pytree.tree_leaves(shaken), pytree.tree_leaves(exact[node.name]), strict=True):
                     if isinstance(after, Tensor) and after.numel():
                         change = largest_difference(after, before)
@@ -317,7 +321,9 @@ def _concrete(graph: Graph, leaves: Sequence[Any]) -> Graph:
     seen: dict[str, Any] = {}
 
     def keep(node: Node, value: Any) -> None:
-        seen[node.name] = pytree.tree_map(lambda v: torch.empty_like(v, device="meta") if isinstance(v, Tensor) else v, value)
+        seen[node.name] = pytree.tree_map(
+            lambda v: torch.empty_like(v, device="meta") if isinstance(v, Tensor) else v, value
+        )
 
     graph.run(leaves, keep)
     nodes = tuple(node if _is_concrete(node.value) else replace(node, value=seen[node.name]) for node in graph.nodes)
@@ -351,7 +357,9 @@ def _from_program(program: torch.export.ExportedProgram) -> Graph:
                 state[node.name] = value.detach().clone() if path in mutated else value.detach()
                 nodes.append(Node(node.name, kinds[spec.kind], path=path, value=node.meta.get("val")))
             else:
-                raise CaptureError(f"model: has an input of kind {spec.kind.name}, which is not a tensor; only tensors can be analysed")
+                raise CaptureError(
+                    f"model: has an input of kind {spec.kind.name}, which is not a tensor; only tensors can be analysed"
+                )
         elif node.op == "get_attr":
             value = operator.attrgetter(str(node.target))(program.graph_module)
             # What is no tensor is the subgraph of a higher-order operation, which has no rule and will be named as unknown.
@@ -362,7 +370,17 @@ def _from_program(program: torch.export.ExportedProgram) -> Graph:
             module, kind = _module_of(node)
             source = source_of(node.meta.get("stack_trace"))
             nodes.append(
-                Node(node.name, "operation", node.target, tuple(node.args), dict(node.kwargs), module, kind, source, value=node.meta.get("val"))
+                Node(
+                    node.name,
+                    "operation",
+                    node.target,
+                    tuple(node.args),
+                    dict(node.kwargs),
+                    module,
+                    kind,
+                    source,
+                    value=node.meta.get("val"),
+                )
             )
         elif node.op != "output":
             raise CaptureError(f"model: its graph holds a {node.op} node ({node.name}), which cannot be analysed")
@@ -375,7 +393,9 @@ def _from_program(program: torch.export.ExportedProgram) -> Graph:
         if name in known and isinstance(_value(nodes, name), Tensor):
             outputs.append((label, name))
     in_labels = _labels(program.call_spec.in_spec, "input")
-    return Graph(tuple(nodes), tuple(inputs), tuple(in_labels), tuple(outputs), state, mutated, program.call_spec.in_spec)
+    return Graph(
+        tuple(nodes), tuple(inputs), tuple(in_labels), tuple(outputs), state, mutated, program.call_spec.in_spec
+    )
 
 
 def _value(nodes: Sequence[Node], name: str) -> Any:
@@ -388,11 +408,15 @@ def _agree(graph: Graph, expected: Sequence[Tensor], leaves: Sequence[Any]) -> N
         return  # nothing to compare
     got = graph.run(leaves)
     if len(expected) != len(got):
-        raise CaptureError(f"model: returns {len(expected)} tensors, its exported graph {len(got)}; it branches on being exported")
+        raise CaptureError(
+            f"model: returns {len(expected)} tensors, its exported graph {len(got)}; it branches on being exported"
+        )
     floors: dict[str, float] = {}
     for (label, name), a, b in zip(graph.outputs, expected, got, strict=True):
         if a.shape != b.shape or a.dtype != b.dtype:
-            raise CaptureError(f"model: {label} is {a.dtype}{tuple(a.shape)}, its exported graph gives {b.dtype}{tuple(b.shape)}; it branches on being exported")
+            raise CaptureError(
+                f"model: {label} is {a.dtype}{tuple(a.shape)}, its exported graph gives {b.dtype}{tuple(b.shape)}; it branches on being exported"
+            )
         error = largest_difference(a, b)
         if error == 0.0:
             continue

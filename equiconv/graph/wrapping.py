@@ -76,7 +76,9 @@ def _sliding(node: Node, dims: Sequence[int]) -> Callable[..., Any]:
         bound = bind(target, args, kwargs)
         name = "input" if "input" in bound else "self"
         x = bound[name]
-        kernel = list(bound["weight"].shape[2:]) if "weight" in bound else per_dim(bound["kernel_size"], _pool_rank(target))
+        kernel = (
+            list(bound["weight"].shape[2:]) if "weight" in bound else per_dim(bound["kernel_size"], _pool_rank(target))
+        )
         rank = len(kernel)
         dilation = per_dim(bound.get("dilation", 1), rank, 1)
         before, after = paddings(bound["padding"], kernel, dilation)
@@ -91,8 +93,9 @@ def _sliding(node: Node, dims: Sequence[int]) -> Callable[..., Any]:
         bound[name] = wrap(bound[name], list(dims), [before[d] for d in chosen], [after[d] for d in chosen])
         result = target(**bound)
         # ceil_mode drops windows that start in the padding, of which nothing is left now: drop them by hand.
-        cropped = pytree.tree_map(lambda y, like: _crop(y, dims, like.shape), result, node.value) if bound.get("ceil_mode") else result
-        return cropped
+        if bound.get("ceil_mode"):
+            return pytree.tree_map(lambda y, like: _crop(y, dims, like.shape), result, node.value)
+        return result
 
     return run
 

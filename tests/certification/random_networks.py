@@ -44,7 +44,9 @@ class Program(nn.Module):
         return history[-1]
 
 
-def _draw(rng: random.Random, generator: torch.Generator, history: list[Tensor]) -> tuple[str, Callable[[Tensor, list[Tensor]], Tensor]]:
+def _draw(
+    rng: random.Random, generator: torch.Generator, history: list[Tensor]
+) -> tuple[str, Callable[[Tensor, list[Tensor]], Tensor]]:
     x = history[-1]
     rank = x.ndim
     rand = lambda *s: torch.randn(*s, generator=generator)  # noqa: E731
@@ -53,17 +55,51 @@ def _draw(rng: random.Random, generator: torch.Generator, history: list[Tensor])
         return t.to(like.dtype)
 
     kind = rng.choice(
-        ["conv", "conv", "conv", "pool", "pool", "pad", "constant", "look back", "reduce", "slice", "reshape", "permute", "flip", "roll", "cat", "resample",
-         "softmax", "act", "matmul", "index", "repeat", "norm", "stack", "cumulative", "write"]
-    )  # fmt: skip
+        [
+            "conv",
+            "conv",
+            "conv",
+            "pool",
+            "pool",
+            "pad",
+            "constant",
+            "look back",
+            "reduce",
+            "slice",
+            "reshape",
+            "permute",
+            "flip",
+            "roll",
+            "cat",
+            "resample",
+            "softmax",
+            "act",
+            "matmul",
+            "index",
+            "repeat",
+            "norm",
+            "stack",
+            "cumulative",
+            "write",
+        ]
+    )
     if kind == "conv" and rank == 4:
-        k, s, d = (rng.choice([1, 2, 3]), rng.choice([1, 2, 3])), (rng.choice([1, 1, 2, 3]), rng.choice([1, 1, 2])), rng.choice([1, 1, 2])
+        k, s, d = (
+            (rng.choice([1, 2, 3]), rng.choice([1, 2, 3])),
+            (rng.choice([1, 1, 2, 3]), rng.choice([1, 1, 2])),
+            rng.choice([1, 1, 2]),
+        )
         mode = rng.choice(["circular", "circular", "zeros", "reflect", "replicate"])
         layer = nn.Conv2d(x.shape[1], 2, k, s, padding=rng.choice([0, 0, 1, (1, 0), 2]), dilation=d, padding_mode=mode)
         with torch.no_grad():
             layer.weight.copy_(rand(*layer.weight.shape))
         return f"{layer}", lambda t, h: F.conv2d(
-            F.pad(t, layer._reversed_padding_repeated_twice, mode="constant" if mode == "zeros" else mode), cast(layer.weight.detach(), t), None, s, 0, d
+            F.pad(t, layer._reversed_padding_repeated_twice, mode="constant" if mode == "zeros" else mode),
+            cast(layer.weight.detach(), t),
+            None,
+            s,
+            0,
+            d,
         )
     if kind == "pool" and rank == 4:
         k, s, p = rng.choice([1, 2, 3]), rng.choice([1, 2, 3]), rng.choice([0, 0, 1])
@@ -86,13 +122,18 @@ def _draw(rng: random.Random, generator: torch.Generator, history: list[Tensor])
             p = rng.choice(periods)
             c = c.narrow(d, 0, p).repeat([dims[d] // p if i == d else 1 for i in range(len(dims))])
         product = rng.random() < 0.5
-        return f"{'*' if product else '+'} constant{tuple(c.shape)}", lambda t, h: t * cast(c, t) if product else t + cast(c, t)
+        return (
+            f"{'*' if product else '+'} constant{tuple(c.shape)}",
+            lambda t, h: t * cast(c, t) if product else t + cast(c, t),
+        )
     if kind == "look back":
         index = rng.randrange(len(history))
         how = rng.choice(["+", "*", "max"])
         f = {"+": torch.add, "*": torch.mul, "max": torch.maximum}[how]
         transposed = rng.random() < 0.2 and rank >= 2
-        return f"{how} history[{index}]{'.mT' if transposed else ''}", lambda t, h: f(t, h[index].mT if transposed else h[index])
+        return f"{how} history[{index}]{'.mT' if transposed else ''}", lambda t, h: f(
+            t, h[index].mT if transposed else h[index]
+        )
     if kind == "reduce":
         d = rng.randrange(rank)
         keep = rng.random() < 0.6
@@ -132,10 +173,14 @@ def _draw(rng: random.Random, generator: torch.Generator, history: list[Tensor])
         how = rng.randrange(4)
         if how == 0:
             k = rng.randrange(1, 4)
-            return f"cat(x[-{k}:], x, x[:{k}], {d})", lambda t, h: torch.cat([t.narrow(d, t.shape[d] - k, k), t, t.narrow(d, 0, k)], d)
+            return f"cat(x[-{k}:], x, x[:{k}], {d})", lambda t, h: torch.cat(
+                [t.narrow(d, t.shape[d] - k, k), t, t.narrow(d, 0, k)], d
+            )
         if how == 1:
             k = rng.randrange(1, 4)
-            return f"cat(x[{k}:], x[:{k}], {d})", lambda t, h: torch.cat([t.narrow(d, k, t.shape[d] - k), t.narrow(d, 0, k)], d)
+            return f"cat(x[{k}:], x[:{k}], {d})", lambda t, h: torch.cat(
+                [t.narrow(d, k, t.shape[d] - k), t.narrow(d, 0, k)], d
+            )
         if how == 2:
             c = rand(*(1 if i == d else s for i, s in enumerate(x.shape)))
             return f"cat(constant, x, {d})", lambda t, h: torch.cat([cast(c, t), t], d)
@@ -157,7 +202,14 @@ def _draw(rng: random.Random, generator: torch.Generator, history: list[Tensor])
     if kind == "index":
         d = rng.randrange(rank)
         n = x.shape[d]
-        index = rng.choice([torch.randperm(n, generator=generator), (torch.arange(n) + 1) % n, torch.arange(0, n, 2), torch.arange(n - 1, -1, -1)])
+        index = rng.choice(
+            [
+                torch.randperm(n, generator=generator),
+                (torch.arange(n) + 1) % n,
+                torch.arange(0, n, 2),
+                torch.arange(n - 1, -1, -1),
+            ]
+        )
         return f"index_select({d},{index.tolist()})", lambda t, h: t.index_select(d, index)
     if kind == "repeat":
         d = rng.randrange(rank)

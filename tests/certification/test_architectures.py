@@ -12,7 +12,9 @@ from torch import nn
 from equiconv.certification import certify
 
 HAS_TIMM = importlib.util.find_spec("timm") is not None and importlib.util.find_spec("torchvision") is not None
-needs_timm = pytest.mark.skipif(not HAS_TIMM, reason="timm (and torchvision, which it needs) is not installed: pip install 'equiconv[models]'")
+needs_timm = pytest.mark.skipif(
+    not HAS_TIMM, reason="timm (and torchvision, which it needs) is not installed: pip install 'equiconv[models]'"
+)
 
 
 def generic(net: nn.Module) -> nn.Module:
@@ -39,7 +41,9 @@ def transformers_model(name: str) -> nn.Module:
     if name == "resnet":
         config = tr.ResNetConfig(layer_type="basic", depths=[2, 2, 2, 2], hidden_sizes=[64, 128, 256, 512])
         return generic(tr.ResNetForImageClassification(config))
-    return generic(tr.ConvNextForImageClassification(tr.ConvNextConfig(depths=[1, 1, 2, 1], hidden_sizes=[16, 32, 48, 64])))
+    return generic(
+        tr.ConvNextForImageClassification(tr.ConvNextConfig(depths=[1, 1, 2, 1], hidden_sizes=[16, 32, 48, 64]))
+    )
 
 
 @needs_timm
@@ -56,8 +60,15 @@ def test_resnet18_at_224() -> None:
     assert certificate.potential_kind == "invariant"
     costs = [o for o in certificate.obstacles if o.cause == "stride"]
     assert [o.module for o in costs] == [
-        "conv1", "maxpool", "layer2.0.conv1", "layer2.0.downsample.0", "layer3.0.conv1", "layer3.0.downsample.0", "layer4.0.conv1", "layer4.0.downsample.0",
-    ]  # fmt: skip
+        "conv1",
+        "maxpool",
+        "layer2.0.conv1",
+        "layer2.0.downsample.0",
+        "layer3.0.conv1",
+        "layer3.0.downsample.0",
+        "layer4.0.conv1",
+        "layer4.0.downsample.0",
+    ]
     assert [o.after for o in costs[:3]] == [(2, 2), (4, 4), (8, 8)]
     first = paddings[0]
     assert (first.module, first.source.code) == ("conv1", "x = self.conv1(x)")

@@ -17,7 +17,9 @@ from equiconv.certification.certificate import write_whole
 
 def small(**options: object) -> nn.Module:
     torch.manual_seed(0)
-    return nn.Sequential(nn.Conv2d(1, 2, 3, 2, 1, **options), nn.ReLU(), nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear(2, 3)).eval()
+    return nn.Sequential(
+        nn.Conv2d(1, 2, 3, 2, 1, **options), nn.ReLU(), nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear(2, 3)
+    ).eval()
 
 
 X = torch.randn(1, 1, 8, 8, generator=torch.Generator().manual_seed(0))
@@ -64,9 +66,12 @@ def test_a_tampered_claim_is_caught() -> None:
     assert [v.node for v in report.violations] == [output.node] * 2
     conv = next(c for c in certificate.claims if "conv" in c.node)
     reversed_ = tuple(
-        tuple(dataclasses.replace(f, step=-f.step) if isinstance(f, Window) else f for f in dim) for dim in conv.state.dims
+        tuple(dataclasses.replace(f, step=-f.step) if isinstance(f, Window) else f for f in dim)
+        for dim in conv.state.dims
     )
-    tampered = dataclasses.replace(certificate, claims=(dataclasses.replace(conv, state=Signal(conv.state.strides, reversed_)),))
+    tampered = dataclasses.replace(
+        certificate, claims=(dataclasses.replace(conv, state=Signal(conv.state.strides, reversed_)),)
+    )
     assert not tampered.check(net, X)
 
 
@@ -93,7 +98,9 @@ def test_text() -> None:
     assert "{0} × {0}" in text
     assert "2Z × 2Z would hold (invariant)" in text
     assert "padding: 0 (aten.conv2d.default)" in text
-    assert "test_certificate.py" not in text  # the line blamed is where the module was called: inside torch's Sequential
+    assert (
+        "test_certificate.py" not in text
+    )  # the line blamed is where the module was called: inside torch's Sequential
     assert certificate.nodes["linear"].strides == (8, 8)
     assert certificate.subgroup.order == 1
 
@@ -108,7 +115,9 @@ def test_generic_weights() -> None:
 
 def test_meta_weights() -> None:
     with torch.device("meta"):
-        net = nn.Sequential(nn.Conv2d(1, 2, 3, 2, 1, padding_mode="circular"), nn.BatchNorm2d(2), nn.AdaptiveAvgPool2d(1)).eval()
+        net = nn.Sequential(
+            nn.Conv2d(1, 2, 3, 2, 1, padding_mode="circular"), nn.BatchNorm2d(2), nn.AdaptiveAvgPool2d(1)
+        ).eval()
     certificate = certify(net, torch.empty(1, 1, 8, 8, device="meta"), weights="generic")
     assert certificate.strides == (2, 2)
     assert certificate.refutations is None
@@ -194,7 +203,15 @@ def test_refusals(name: str) -> None:
         certify(model, x)
 
 
-@pytest.mark.parametrize(("options", "words"), [({"axes": ()}, "axes: is empty"), ({"axes": (-1, 3)}, "twice"), ({"padding": "wrap"}, "padding: got"), ({"weights": "any"}, "weights: got")])
+@pytest.mark.parametrize(
+    ("options", "words"),
+    [
+        ({"axes": ()}, "axes: is empty"),
+        ({"axes": (-1, 3)}, "twice"),
+        ({"padding": "wrap"}, "padding: got"),
+        ({"weights": "any"}, "weights: got"),
+    ],
+)
 def test_bad_options(options: dict, words: str) -> None:
     with pytest.raises(ValueError, match=words):
         certify(small(), X, **options)

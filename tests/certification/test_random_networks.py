@@ -61,7 +61,10 @@ PERTURBED = {
     "a sort of one row is pointwise": ("aten.cumsum.default", lambda x: x.cumsum(3)),
     "a select keeps K": ("aten.select.int", lambda x: x.select(3, 1)),
     "a slice is no cut": ("aten.slice.Tensor", lambda x: x[..., 1:].mean(3)),
-    "zero padding is harmless": ("aten.conv2d.default", lambda x: torch.nn.functional.conv2d(x, torch.ones(2, 2, 3, 3, dtype=x.dtype), padding=1)),
+    "zero padding is harmless": (
+        "aten.conv2d.default",
+        lambda x: torch.nn.functional.conv2d(x, torch.ones(2, 2, 3, 3, dtype=x.dtype), padding=1),
+    ),
 }
 
 

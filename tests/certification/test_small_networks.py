@@ -21,7 +21,11 @@ def digits(certificate) -> tuple[list[int], list[int]]:
     state = next(c.state for c in certificate.claims[::-1])
     dims, sizes = [], []
     for dim in state.dims:
-        factors = [f.size for f in dim] if any(isinstance(f, Window) for f in dim) else [max(1, _product(f.size for f in dim))]
+        factors = (
+            [f.size for f in dim]
+            if any(isinstance(f, Window) for f in dim)
+            else [max(1, _product(f.size for f in dim))]
+        )
         for size in factors:
             if size > 1:
                 dims.append(len(sizes))
@@ -55,7 +59,17 @@ def test_certificate_agrees_with_brute_force(name: str) -> None:
     assert not report.violations, str(report)
 
 
-@pytest.mark.parametrize("name", ["zero padding, pooled", "stride 2, pooled", "max pool padded", "padded and convolved", "reflect", "average pool counts its padding"])
+@pytest.mark.parametrize(
+    "name",
+    [
+        "zero padding, pooled",
+        "stride 2, pooled",
+        "max pool padded",
+        "padded and convolved",
+        "reflect",
+        "average pool counts its padding",
+    ],
+)
 def test_potential_agrees_with_brute_force_on_the_circular_run(name: str) -> None:
     net = copy.deepcopy(CASES[name][0]).eval()
     x = torch.randn(1, 1, *SHAPE, generator=torch.Generator().manual_seed(2))
@@ -87,11 +101,17 @@ def test_a_constant_output_is_said() -> None:
     assert not certificate.exact
 
 
-@pytest.mark.parametrize(("size", "strides"), [((12, 8), (4, 4)), ((12, 6), (4, 6)), ((9, 8), (9, 4)), ((7, 5), (7, 5)), ((1, 8), (1, 4))])
+@pytest.mark.parametrize(
+    ("size", "strides"), [((12, 8), (4, 4)), ((12, 6), (4, 6)), ((9, 8), (9, 4)), ((7, 5), (7, 5)), ((1, 8), (1, 4))]
+)
 def test_odd_sizes_lose_the_stride(size: tuple[int, int], strides: tuple[int, int]) -> None:
     net = nn.Sequential(
-        nn.Conv2d(1, 2, 3, 2, 1, padding_mode="circular"), nn.ReLU(), nn.Conv2d(2, 2, 3, 2, 1, padding_mode="circular"), nn.ReLU(), nn.AdaptiveAvgPool2d(1)
-    ).eval()  # fmt: skip
+        nn.Conv2d(1, 2, 3, 2, 1, padding_mode="circular"),
+        nn.ReLU(),
+        nn.Conv2d(2, 2, 3, 2, 1, padding_mode="circular"),
+        nn.ReLU(),
+        nn.AdaptiveAvgPool2d(1),
+    ).eval()
     x = torch.randn(1, 1, *size, generator=torch.Generator().manual_seed(0))
     certificate = certify(net, x)
     assert certificate.strides == strides

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
+import pytest
 import torch
 import torch.nn.functional as F
-import pytest
 from torch import nn
 
 from equiconv.graph import WRAPPABLE, CaptureError, SourceLine, capture, wrapped
@@ -57,7 +57,10 @@ def test_runs_node_by_node() -> None:
 
 def test_observer_may_replace_a_value() -> None:
     graph = capture(nn.ReLU().eval(), (X,))
-    assert graph.run([X], lambda node, value: torch.zeros_like(value) if node.kind == "input" else None)[0].abs().max() == 0
+    assert (
+        graph.run([X], lambda node, value: torch.zeros_like(value) if node.kind == "input" else None)[0].abs().max()
+        == 0
+    )
 
 
 def test_rounding_floor_bounds_rounding_and_no_more() -> None:

@@ -81,7 +81,15 @@ def _add(step: Step, dims: Sequence[Dim], bias: object) -> Signal:
     return step.result(result.dims)
 
 
-@rule("aten.matmul.default", "aten.mm.default", "aten.bmm.default", "aten.mv.default", "aten.dot.default", family="contraction", theorem=THEOREM)
+@rule(
+    "aten.matmul.default",
+    "aten.mm.default",
+    "aten.bmm.default",
+    "aten.mv.default",
+    "aten.dot.default",
+    family="contraction",
+    theorem=THEOREM,
+)
 def matmul(step: Step) -> Signal:
     """Matrix products with NumPy's rules for vectors and batches."""
     names = list(step.arguments)
@@ -137,18 +145,28 @@ def attention(step: Step) -> Signal:
     if step.arguments.get("enable_gqa"):
         raise UnknownOperation("it shares keys between groups of heads (enable_gqa)")
     batch = _batch(max(len(t.shape) for t in (q, k, v)) - 2)
-    label = lambda t, *own: [*batch[len(batch) - (len(t.shape) - 2) :], *own]  # noqa: E731
+
+    def label(t: Signal | Constant, *own: str) -> list[str]:
+        return [*batch[len(batch) - (len(t.shape) - 2) :], *own]
+
     scores = contract(step, [(q, label(q, "m", "d")), (k, label(k, "n", "d"))], [*batch, "m", "n"], "attention")
     weights = Signal(tuple(step.strides), tuple(scores))
     if isinstance(mask, (Signal, Constant)):
         weights = align(step, [weights, mask], weights.shape)
     if step["is_causal"]:
         if moving := step.moving_axes(weights.dims[-2:]):
-            step.give_up(moving, "constant", "a causal mask orders the positions, and a shift changes their order", "attend without is_causal")
+            step.give_up(
+                moving,
+                "constant",
+                "a causal mask orders the positions, and a shift changes their order",
+                "attend without is_causal",
+            )
         # Equal scores are masked at different places, so positions are uniform no more.
-        weights = step.settle(Signal(weights.strides, (*weights.dims[:-2], *(weaken(dim) for dim in weights.dims[-2:]))))
+        weights = step.settle(
+            Signal(weights.strides, (*weights.dims[:-2], *(weaken(dim) for dim in weights.dims[-2:])))
+        )
     reduce(step, weights.dims[-1], "softmax")
     weights = step.settle(weights)
-    return step.result(contract(step, [(weights, [*batch, "m", "n"]), (v, label(v, "n", "e"))], [*batch, "m", "e"], "attention"))
-
-
+    return step.result(
+        contract(step, [(weights, [*batch, "m", "n"]), (v, label(v, "n", "e"))], [*batch, "m", "e"], "attention")
+    )

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import replace
+from itertools import pairwise
 
 import torch
 
 from equiconv.certification.moves import narrow, regroup, strided
 from equiconv.certification.registry import rule
-from equiconv.certification.rules.shape import _blocks
+from equiconv.certification.rules.shape import blocks
 from equiconv.certification.states import Constant, Dim, Signal, Window, axes_of, size_of
 from equiconv.certification.step import Step, UnknownOperation, axis_names, still
 
@@ -46,15 +47,23 @@ def narrow_(step: Step) -> Signal:
     x = step.signal("self")
     d = int(step["dim"]) % len(x.dims)
     dims = list(x.dims)
-    dims[d] = narrow(step, _recall(step, d), int(step["start"]) % size_of(x.dims[d]), int(step["length"]), 1, _operand(step))
+    dims[d] = narrow(
+        step, _recall(step, d), int(step["start"]) % size_of(x.dims[d]), int(step["length"]), 1, _operand(step)
+    )
     return step.result(dims, keep=d)
 
 
 @rule(
-    "aten.split.Tensor", "aten.split_with_sizes.default", "aten.chunk.default", "aten.split.sizes", "aten.tensor_split.sections",
-    "aten.split_copy.Tensor", "aten.split_with_sizes_copy.default",
-    family="slice, select, index", theorem=THEOREM,
-)  # fmt: skip
+    "aten.split.Tensor",
+    "aten.split_with_sizes.default",
+    "aten.chunk.default",
+    "aten.split.sizes",
+    "aten.tensor_split.sections",
+    "aten.split_copy.Tensor",
+    "aten.split_with_sizes_copy.default",
+    family="slice, select, index",
+    theorem=THEOREM,
+)
 def split(step: Step) -> list[Signal]:
     """Consecutive cuts; each keeps its own K."""
     d = int(step["dim"]) % len(step["self"].dims)
@@ -88,9 +97,11 @@ def _entry(step: Step, dim: Dim, index: int) -> Dim:
     left = step.canonical(narrow(step, dim, index, 1))
     if moving := axes_of(left):
         step.give_up(
-            moving, "select", f"picks one position along the {axis_names(moving, step.shape)}: a shift brings another value there",
+            moving,
+            "select",
+            f"picks one position along the {axis_names(moving, step.shape)}: a shift brings another value there",
             "aggregate over the axis instead of picking one position",
-        )  # fmt: skip
+        )
     return step.canonical(left)
 
 
@@ -132,7 +143,9 @@ def index(step: Step) -> Signal:
         if any(i.value.dtype in (torch.bool, torch.uint8) and i.value.ndim != 1 for _, i in chosen):
             raise UnknownOperation("it indexes with a mask over several dims")
         if moving := step.moving_axes([dims[d] for d, _ in chosen]):
-            step.give_up(moving, "index", f"indexes several dims at once, the {axis_names(moving, step.shape)} among them")
+            step.give_up(
+                moving, "index", f"indexes several dims at once, the {axis_names(moving, step.shape)} among them"
+            )
         return step.result(_rebuilt(step, x.dims, [d for d, _ in chosen]))
     d, constant = chosen[0]
     value = constant.value
@@ -171,7 +184,7 @@ def _gather(step: Step, dim: Dim, indices: Sequence[int]) -> Dim:
     if len(dim) == 1 and isinstance(window := dim[0], Window) and window.rolls:
         p = window.period
         pace = (indices[1] - indices[0]) % p if len(indices) > 1 else 1
-        if all((b - a) % p == pace for a, b in zip(indices, indices[1:], strict=False)):
+        if all((b - a) % p == pace for a, b in pairwise(indices)):
             if pace == 1:
                 return (replace(window, size=len(indices), origin=None, offset=0),)
             if pace == p - 1:
@@ -179,8 +192,10 @@ def _gather(step: Step, dim: Dim, indices: Sequence[int]) -> Dim:
             if pace and p % pace == 0:
                 return strided(step, window, len(indices), pace, "indexing")
     step.give_up(
-        axes_of(dim), "index", f"picks positions along the {axis_names(axes_of(dim), step.shape)} by a constant index that is no shift of them",
-    )  # fmt: skip
+        axes_of(dim),
+        "index",
+        f"picks positions along the {axis_names(axes_of(dim), step.shape)} by a constant index that is no shift of them",
+    )
     return still(len(indices))
 
 
@@ -227,7 +242,7 @@ def _whole(step: Step, name: str) -> Signal | Constant:
 def _overwrite(step: Step, x: Signal | Constant, source: Signal | Constant, d: int, start: int, stop: int) -> Signal:
     size = step.out_shape[d]
     parts = [_cut(step, x, d, 0, start), source, _cut(step, x, d, stop, size)]
-    return _blocks(step, [p for p in parts if p is not None], d, len(step.out_shape), named=False)
+    return blocks(step, [p for p in parts if p is not None], d, named=False)
 
 
 def _cut(step: Step, x: Signal | Constant, d: int, start: int, stop: int) -> Signal | Constant | None:
@@ -238,4 +253,3 @@ def _cut(step: Step, x: Signal | Constant, d: int, start: int, stop: int) -> Sig
     dims = list(x.dims)
     dims[d] = narrow(step, dims[d], start, stop - start)
     return Signal(tuple(step.strides), tuple(step.canonical(dim) for dim in dims))
-

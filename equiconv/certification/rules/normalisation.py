@@ -38,10 +38,14 @@ def _results(step: Step, x: Signal) -> Signal | tuple[Signal, ...]:
 
 
 @rule(
-    "aten._native_batch_norm_legit_no_training.default", "aten.batch_norm.default", "aten.native_batch_norm.default",
-    "aten.cudnn_batch_norm.default", "aten._batch_norm_no_update.default",
-    family="normalisation", theorem=THEOREM,
-)  # fmt: skip
+    "aten._native_batch_norm_legit_no_training.default",
+    "aten.batch_norm.default",
+    "aten.native_batch_norm.default",
+    "aten.cudnn_batch_norm.default",
+    "aten._batch_norm_no_update.default",
+    family="normalisation",
+    theorem=THEOREM,
+)
 def batch_norm(step: Step) -> Signal | tuple[Signal, ...]:
     """With stored statistics, an affine map of each channel."""
     if step.arguments.get("training"):
@@ -51,7 +55,13 @@ def batch_norm(step: Step) -> Signal | tuple[Signal, ...]:
     return _results(step, affine(step, x, names, [1, -1] + [1] * (len(x.dims) - 2)))
 
 
-@rule("aten.layer_norm.default", "aten.native_layer_norm.default", "aten.rms_norm.default", family="normalisation", theorem=THEOREM)
+@rule(
+    "aten.layer_norm.default",
+    "aten.native_layer_norm.default",
+    "aten.rms_norm.default",
+    family="normalisation",
+    theorem=THEOREM,
+)
 def layer_norm(step: Step) -> Signal | tuple[Signal, ...]:
     """Statistics over the last dims, then an affine map with one constant an entry of them."""
     x = step.signal("input")

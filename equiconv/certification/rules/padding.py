@@ -20,7 +20,12 @@ def pad(step: Step) -> Signal:
 
 for _rank in (1, 2, 3):
 
-    @rule(f"aten.reflection_pad{_rank}d.default", f"aten.replication_pad{_rank}d.default", family="padding", theorem=THEOREM)
+    @rule(
+        f"aten.reflection_pad{_rank}d.default",
+        f"aten.replication_pad{_rank}d.default",
+        family="padding",
+        theorem=THEOREM,
+    )
     def edge_pad(step: Step) -> Signal:
         """Padding by the image's own border, mirrored or repeated: the border does not move with the image."""
         return _pad(step, [int(p) for p in step["padding"]], "reflect")

@@ -14,15 +14,43 @@ THEOREM = "pointwise"
 
 @rule("pointwise", family="pointwise", theorem=THEOREM)
 @rule(
-    *(f"aten.{name}" for name in (
-        "hardswish.default", "_to_copy.default", "to.dtype", "to.device", "to.dtype_layout", "to.prim_Device",
-        "contiguous.default", "alias.default", "detach.default", "detach_copy.default", "lift_fresh_copy.default", "lift_fresh.default", "dropout.default",
-        "feature_dropout.default", "alpha_dropout.default", "log_sigmoid.default", "floor_divide.default", "floor_divide.Scalar", "rrelu.default",
-        "real.default", "imag.default", "conj.default", "_conj.default", "resolve_conj.default", "masked_fill.Tensor", "hardtanh.default",
-        "where.ScalarSelf", "where.ScalarOther", "where.Scalar",
-    )),
-    family="pointwise", theorem=THEOREM,
-)  # fmt: skip
+    *(
+        f"aten.{name}"
+        for name in (
+            "hardswish.default",
+            "_to_copy.default",
+            "to.dtype",
+            "to.device",
+            "to.dtype_layout",
+            "to.prim_Device",
+            "contiguous.default",
+            "alias.default",
+            "detach.default",
+            "detach_copy.default",
+            "lift_fresh_copy.default",
+            "lift_fresh.default",
+            "dropout.default",
+            "feature_dropout.default",
+            "alpha_dropout.default",
+            "log_sigmoid.default",
+            "floor_divide.default",
+            "floor_divide.Scalar",
+            "rrelu.default",
+            "real.default",
+            "imag.default",
+            "conj.default",
+            "_conj.default",
+            "resolve_conj.default",
+            "masked_fill.Tensor",
+            "hardtanh.default",
+            "where.ScalarSelf",
+            "where.ScalarOther",
+            "where.Scalar",
+        )
+    ),
+    family="pointwise",
+    theorem=THEOREM,
+)
 def pointwise(step: Step) -> Signal | list[Signal]:
     """f(a, b, …) entry by entry, operands broadcast."""
     return step.result(align(step, [*signals_in(step.arguments), *constants_in(step.arguments)], step.out_shape).dims)
@@ -62,11 +90,21 @@ def fill(step: Step) -> Constant:
 
 
 @rule(
-    *(f"aten.{name}" for name in (
-        "zeros_like.default", "ones_like.default", "full_like.default", "new_zeros.default", "new_ones.default", "new_full.default", "zero.default",
-    )),
-    family="pointwise", theorem="constant_stabiliser",
-)  # fmt: skip
+    *(
+        f"aten.{name}"
+        for name in (
+            "zeros_like.default",
+            "ones_like.default",
+            "full_like.default",
+            "new_zeros.default",
+            "new_ones.default",
+            "new_full.default",
+            "zero.default",
+        )
+    ),
+    family="pointwise",
+    theorem="constant_stabiliser",
+)
 def made_like(step: Step) -> Constant:
     """A constant tensor of a signal's shape: its values do not depend on the input."""
     like = step.node.value

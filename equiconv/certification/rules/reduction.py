@@ -31,13 +31,41 @@ def reduced(step: Step, x: Signal, dims: Sequence[int], keepdim: bool, what: str
 
 
 @rule(
-    *(f"aten.{name}" for name in (
-        "mean.dim", "mean.default", "sum.dim_IntList", "sum.default", "amax.default", "amin.default", "max.default", "min.default", "var.correction",
-        "var.dim", "var.default", "std.correction", "std.dim", "std.default", "logsumexp.default", "linalg_vector_norm.default", "norm.ScalarOpt_dim",
-        "norm.Scalar", "prod.default", "prod.dim_int", "any.default", "any.dim", "any.dims", "all.default", "all.dim", "all.dims", "nanmean.default",
-    )),
-    family="reduction", theorem=THEOREM,
-)  # fmt: skip
+    *(
+        f"aten.{name}"
+        for name in (
+            "mean.dim",
+            "mean.default",
+            "sum.dim_IntList",
+            "sum.default",
+            "amax.default",
+            "amin.default",
+            "max.default",
+            "min.default",
+            "var.correction",
+            "var.dim",
+            "var.default",
+            "std.correction",
+            "std.dim",
+            "std.default",
+            "logsumexp.default",
+            "linalg_vector_norm.default",
+            "norm.ScalarOpt_dim",
+            "norm.Scalar",
+            "prod.default",
+            "prod.dim_int",
+            "any.default",
+            "any.dim",
+            "any.dims",
+            "all.default",
+            "all.dim",
+            "all.dims",
+            "nanmean.default",
+        )
+    ),
+    family="reduction",
+    theorem=THEOREM,
+)
 def aggregate(step: Step) -> Signal:
     """A symmetric function of the entries along some dims."""
     x = step.signal("self")
@@ -72,14 +100,24 @@ def index_of_extreme(step: Step) -> Signal:
     x = step.signal("self")
     dims = positions(step["dim"], len(x.dims))
     if moving := step.moving_axes([x.dims[d] for d in dims]):
-        step.give_up(moving, "index", f"returns a position along the {axis_names(moving, step.shape)}, which a shift renumbers", "use the value, not its position")
+        step.give_up(
+            moving,
+            "index",
+            f"returns a position along the {axis_names(moving, step.shape)}, which a shift renumbers",
+            "use the value, not its position",
+        )
     return step.result(reduced(step, x, dims, bool(step["keepdim"]), "argmax"))
 
 
 @rule(
-    "aten.softmax.int", "aten._softmax.default", "aten.log_softmax.int", "aten._log_softmax.default", "aten._safe_softmax.default",
-    family="reduction", theorem=THEOREM,
-)  # fmt: skip
+    "aten.softmax.int",
+    "aten._softmax.default",
+    "aten.log_softmax.int",
+    "aten._log_softmax.default",
+    "aten._safe_softmax.default",
+    family="reduction",
+    theorem=THEOREM,
+)
 def softmax(step: Step) -> Signal:
     """A reduction along the dim, then a pointwise map of the input and it."""
     x = step.signal("self")
@@ -110,7 +148,12 @@ def ordered(step: Step) -> tuple[Signal, Signal]:
 
 def _ordered(step: Step, x: Signal, dim: int, what: str) -> None:
     if moving := axes_of(step.canonical(x.dims[dim % len(x.dims)])):
-        step.give_up(moving, "order", f"{what} along the {axis_names(moving, step.shape)}, from a fixed starting position", "use an aggregate of the whole axis")
+        step.give_up(
+            moving,
+            "order",
+            f"{what} along the {axis_names(moving, step.shape)}, from a fixed starting position",
+            "use an aggregate of the whole axis",
+        )
 
 
 __all__ = ["aggregate", "positions", "reduced"]

@@ -13,7 +13,11 @@ from equiconv.certification.states import Dim, Signal, Window, axes_of, size_of
 from equiconv.certification.step import Step, axis_names, still
 
 THEOREM = "resampling"
-_KINDS = {1: ("nearest1d", "linear1d", "_nearest_exact1d"), 2: ("nearest2d", "bilinear2d", "bicubic2d", "_nearest_exact2d"), 3: ("nearest3d", "trilinear3d", "_nearest_exact3d")}
+_KINDS = {
+    1: ("nearest1d", "linear1d", "_nearest_exact1d"),
+    2: ("nearest2d", "bilinear2d", "bicubic2d", "_nearest_exact2d"),
+    3: ("nearest3d", "trilinear3d", "_nearest_exact3d"),
+}
 
 
 def _matrix(step: Step, rank: int, d: int, size: int, out: int) -> Tensor:
@@ -70,11 +74,14 @@ def _along(step: Step, dim: Dim, rank: int, d: int, out: int) -> Dim:
 
     stride = step.smallest(axis, holds)
     step.shrink(
-        axis, stride, "resampling",
+        axis,
+        stride,
+        "resampling",
         f"resampling from {size} to {out} positions commutes only with shifts by multiples of {stride} along the {axis_names([axis], step.shape)}"
-        if stride < n else f"interpolation from {size} to {out} positions clamps at the edge of the {axis_names([axis], step.shape)}, or does not divide",
+        if stride < n
+        else f"interpolation from {size} to {out} positions clamps at the edge of the {axis_names([axis], step.shape)}, or does not divide",
         "resample by a whole factor without clamping (mode='nearest')",
-    )  # fmt: skip
+    )
     if step.strides[axis] == n:
         return still(out)
     return (Window(out, axis, window.step * size / out, out),)
@@ -82,10 +89,19 @@ def _along(step: Step, dim: Dim, rank: int, d: int, out: int) -> Dim:
 
 for _rank, _names in _KINDS.items():
 
-    @rule(*(f"aten.upsample_{name.lstrip('_')}.vec" if not name.startswith("_") else f"aten._upsample{name}.vec" for name in _names),
-          *(f"aten.upsample_{name.lstrip('_')}.default" if not name.startswith("_") else f"aten._upsample{name}.default" for name in _names),
-          *((f"aten._upsample_{name}_aa.vec" for name in ("bilinear2d", "bicubic2d")) if _rank == 2 else ()),
-          family="resampling", theorem=THEOREM)  # fmt: skip
+    @rule(
+        *(
+            f"aten.upsample_{name.lstrip('_')}.vec" if not name.startswith("_") else f"aten._upsample{name}.vec"
+            for name in _names
+        ),
+        *(
+            f"aten.upsample_{name.lstrip('_')}.default" if not name.startswith("_") else f"aten._upsample{name}.default"
+            for name in _names
+        ),
+        *((f"aten._upsample_{name}_aa.vec" for name in ("bilinear2d", "bicubic2d")) if _rank == 2 else ()),
+        family="resampling",
+        theorem=THEOREM,
+    )
     def resample(step: Step, rank: int = _rank) -> Signal:
         """Nearest, linear or cubic resampling."""
         return _resample(step, rank)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import replace
+from typing import Any
 
 from equiconv.certification.alignment import align
 from equiconv.certification.moves import join, regroup
@@ -25,19 +26,32 @@ THEOREM = "split_and_merge"
 
 
 @rule(
-    "aten.view.default", "aten._unsafe_view.default", "aten.reshape.default", "aten.flatten.using_ints", "aten.unflatten.int", "aten.view_copy.default",
-    "aten._reshape_copy.default", "aten.ravel.default",
-    family="shape", theorem=THEOREM,
-)  # fmt: skip
+    "aten.view.default",
+    "aten._unsafe_view.default",
+    "aten.reshape.default",
+    "aten.flatten.using_ints",
+    "aten.unflatten.int",
+    "aten.view_copy.default",
+    "aten._reshape_copy.default",
+    "aten.ravel.default",
+    family="shape",
+    theorem=THEOREM,
+)
 def reshape(step: Step) -> Signal:
     """Read the index as one mixed-radix number and cut it anew."""
     return step.result(regroup(step, step.signal("self").dims, step.out_shape))
 
 
 @rule(
-    "aten.squeeze.default", "aten.squeeze.dim", "aten.squeeze.dims", "aten.unsqueeze.default", "aten.squeeze_copy.dim", "aten.unsqueeze_copy.default",
-    family="shape", theorem=THEOREM,
-)  # fmt: skip
+    "aten.squeeze.default",
+    "aten.squeeze.dim",
+    "aten.squeeze.dims",
+    "aten.unsqueeze.default",
+    "aten.squeeze_copy.dim",
+    "aten.unsqueeze_copy.default",
+    family="shape",
+    theorem=THEOREM,
+)
 def squeeze(step: Step) -> Signal:
     """Dims of one entry come and go; a crop of one entry that moves stays with its neighbour."""
     return step.result(regroup(step, step.signal("self").dims, step.out_shape))
@@ -55,7 +69,9 @@ def permute(step: Step) -> Signal:
     return step.result([x.dims[int(d) % len(x.dims)] for d in step["dims"]])
 
 
-@rule("aten.transpose.int", "aten.t.default", "aten.numpy_T.default", "aten.mT.default", family="shape", theorem=THEOREM)
+@rule(
+    "aten.transpose.int", "aten.t.default", "aten.numpy_T.default", "aten.mT.default", family="shape", theorem=THEOREM
+)
 def transpose(step: Step) -> Signal:
     x = step.signal("self")
     dims = list(x.dims)
@@ -74,7 +90,10 @@ def transpose(step: Step) -> Signal:
 def movedim(step: Step) -> Signal:
     x = step.signal("self")
     rank = len(x.dims)
-    as_list = lambda v: [int(i) % rank for i in (v if isinstance(v, (list, tuple)) else [v])]  # noqa: E731
+
+    def as_list(v: Any) -> list[int]:
+        return [int(i) % rank for i in (v if isinstance(v, (list, tuple)) else [v])]
+
     source, destination = as_list(step["source"]), as_list(step["destination"])
     order: list[int | None] = [None] * rank
     for s, d in zip(source, destination, strict=True):
@@ -83,7 +102,14 @@ def movedim(step: Step) -> Signal:
     return step.result([x.dims[next(rest) if s is None else s] for s in order])
 
 
-@rule("aten.expand.default", "aten.expand_as.default", "aten.broadcast_to.default", "aten.expand_copy.default", family="shape", theorem="pointwise")
+@rule(
+    "aten.expand.default",
+    "aten.expand_as.default",
+    "aten.broadcast_to.default",
+    "aten.expand_copy.default",
+    family="shape",
+    theorem="pointwise",
+)
 def expand(step: Step) -> Signal:
     """Repeats an entry: the new index does not matter."""
     return step.result(align(step, [step.signal("self")], step.out_shape).dims)
@@ -115,9 +141,9 @@ def repeat_interleave(step: Step) -> Signal:
 @rule("aten.cat.default", "aten.concat.default", "aten.concatenate.default", family="shape", theorem="concatenation")
 def concatenate(step: Step) -> Signal:
     """Blocks side by side along one dim; along the others the operands must move alike."""
-    parts = [t for t in step["tensors"] if not (t.shape == (0,))]
+    parts = [t for t in step["tensors"] if t.shape != (0,)]
     rank = len(step.out_shape)
-    return _blocks(step, parts, int(step["dim"]) % rank, rank)
+    return blocks(step, parts, int(step["dim"]) % rank)
 
 
 @rule("aten.stack.default", family="shape", theorem="concatenation")
@@ -131,10 +157,11 @@ def stack(step: Step) -> Signal:
             parts.append(Signal(t.strides, (*t.dims[:d], (), *t.dims[d:])))
         else:
             parts.append(Constant(t.value.unsqueeze(d), t.generic, t.label))
-    return _blocks(step, parts, d, rank, named=False)
+    return blocks(step, parts, d, named=False)
 
 
-def _blocks(step: Step, parts: Sequence[Signal | Constant], d: int, rank: int, named: bool = True) -> Signal:
+def blocks(step: Step, parts: Sequence[Signal | Constant], d: int, named: bool = True) -> Signal:
+    """Parts side by side along dim ``d``; ``named`` where they are the operation's own operands, which cuts may be joined with."""
     others: list[Signal | Constant] = []
     for part in parts:
         if isinstance(part, Signal):
@@ -148,7 +175,9 @@ def _blocks(step: Step, parts: Sequence[Signal | Constant], d: int, rank: int, n
             along.append(tuple(_named(f, name) for f in step.canonical(part.dims[d])))
         else:
             # The constant must stay put under what the signals do along the other dims; its own block does not move.
-            held = Signal(tuple(step.strides), tuple(still(part.shape[d]) if i == d else dim for i, dim in enumerate(agreed.dims)))
+            held = Signal(
+                tuple(step.strides), tuple(still(part.shape[d]) if i == d else dim for i, dim in enumerate(agreed.dims))
+            )
             held = align(step, [held, part], [part.shape[d] if i == d else s for i, s in enumerate(shape)])
             agreed = Signal(held.strides, tuple(() if i == d else dim for i, dim in enumerate(held.dims)))
             along.append(still(part.shape[d]))
@@ -159,9 +188,7 @@ def _blocks(step: Step, parts: Sequence[Signal | Constant], d: int, rank: int, n
 def _names(step: Step) -> list[str | None]:
     """Names of the concatenated tensors, so that a whole signal can be joined with cuts of itself."""
     tensors = step.node.args[0] if step.node.args else step.node.kwargs["tensors"]
-    return [
-        getattr(t, "name", None) for t, state in zip(tensors, step["tensors"], strict=True) if not (state.shape == (0,))
-    ]
+    return [getattr(t, "name", None) for t, state in zip(tensors, step["tensors"], strict=True) if state.shape != (0,)]
 
 
 def _named(factor: Factor, name: str | None) -> Factor:
@@ -210,7 +237,12 @@ def _check_roll(step: Step, dim: Dim, shift: int) -> None:
     dim = step.canonical(dim)
     alone = len(dim) == 1 and isinstance(dim[0], Window) and dim[0].rolls
     if shift % max(size_of(dim), 1) and (moving := axes_of(dim)) and not alone:
-        step.give_up(moving, "roll", f"rolls a dim in which the {axis_names(moving, step.shape)} is only a part", theorem="shifts_commute")
+        step.give_up(
+            moving,
+            "roll",
+            f"rolls a dim in which the {axis_names(moving, step.shape)} is only a part",
+            theorem="shifts_commute",
+        )
 
 
 def _rolled(step: Step, dim: Dim, shift: int) -> Dim:
@@ -247,5 +279,3 @@ def channel_shuffle(step: Step) -> Signal:
     groups = int(step["groups"])
     a, b = regroup(step, [x.dims[1]], (groups, size_of(x.dims[1]) // groups))
     return step.result([x.dims[0], (*b, *a), *x.dims[2:]])
-
-

@@ -5,6 +5,7 @@ wrap keeps none, because windows at the border see values that do not move with 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Any
 
 from equiconv.certification.moves import reduce, slide
 from equiconv.certification.registry import rule
@@ -19,33 +20,44 @@ def _channels(step: Step, dim: Dim, what: str) -> None:
     """A convolution mixes channels with different weights, so the group must not move them."""
     if moving := axes_of(step.canonical(dim)):
         step.give_up(
-            moving, "channels", f"a {what} mixes the {axis_names(moving, step.shape)} as channels, each with a weight of its own",
-            "keep the image axes out of the channel dim", theorem="constant_stabiliser",
-        )  # fmt: skip
+            moving,
+            "channels",
+            f"a {what} mixes the {axis_names(moving, step.shape)} as channels, each with a weight of its own",
+            "keep the image axes out of the channel dim",
+            theorem="constant_stabiliser",
+        )
 
 
-def _weights(step: Step) -> tuple[list[int], Constant | None]:
-    """Kernel sizes and the bias; weights that depend on the input are another operation."""
+def _weights(step: Step) -> list[int]:
+    """Kernel sizes; weights that depend on the input are another operation."""
     weight, bias = step["weight"], step["bias"]
     if not isinstance(weight, Constant) or isinstance(bias, Signal):
         raise UnknownOperation("its weight depends on the input; a rule would have to say how the weight moves")
-    return list(weight.shape[2:]), bias if isinstance(bias, Constant) else None
+    return list(weight.shape[2:])
 
 
 def _convolve(step: Step, before: Sequence[int], after: Sequence[int], wraps: bool) -> Signal:
-    kernel, bias = _weights(step)
+    kernel = _weights(step)
     rank = len(kernel)
     x = step.signal("input")
     lead = len(x.dims) - rank  # 2, or 1 without a batch
     _channels(step, x.dims[lead - 1], "convolution")
     stride, dilation = per_dim(step["stride"], rank, 1), per_dim(step["dilation"], rank, 1)
-    dims = list(x.dims[: lead - 1]) + [still(step.out_shape[lead - 1])]
+    dims = [*x.dims[: lead - 1], still(step.out_shape[lead - 1])]
     for d in range(rank):
         dims.append(
             slide(
-                step, x.dims[lead + d], step.out_shape[lead + d], kernel[d], stride[d], before[d], after[d], dilation[d],
-                wraps=wraps, position=lead + d,
-            )  # fmt: skip
+                step,
+                x.dims[lead + d],
+                step.out_shape[lead + d],
+                kernel[d],
+                stride[d],
+                before[d],
+                after[d],
+                dilation[d],
+                wraps=wraps,
+                position=lead + d,
+            )
         )
     # The bias is one value a channel, the same at every position: it commutes with everything that leaves channels alone.
     return step.result(dims)
@@ -53,11 +65,12 @@ def _convolve(step: Step, before: Sequence[int], after: Sequence[int], wraps: bo
 
 @rule(
     *(f"aten.conv{d}d.{o}" for d in (1, 2, 3) for o in ("default", "padding")),
-    family="sliding window", theorem=THEOREM,
-)  # fmt: skip
+    family="sliding window",
+    theorem=THEOREM,
+)
 def convolution(step: Step) -> Signal:
     """torch's convolution, with zero padding."""
-    kernel, _ = _weights(step)
+    kernel = _weights(step)
     before, after = paddings(step["padding"], kernel, per_dim(step["dilation"], len(kernel), 1))
     return _convolve(step, before, after, wraps=False)
 
@@ -81,14 +94,23 @@ def _pool(step: Step, rank: int, what: str) -> Signal:
     for d in range(rank):
         dims.append(
             slide(
-                step, x.dims[lead + d], int(out[lead + d]), kernel[d], stride[d], padding[d], padding[d], dilation[d],
-                what=what, position=lead + d, symmetric=True,
-            )  # fmt: skip
+                step,
+                x.dims[lead + d],
+                int(out[lead + d]),
+                kernel[d],
+                stride[d],
+                padding[d],
+                padding[d],
+                dilation[d],
+                what=what,
+                position=lead + d,
+                symmetric=True,
+            )
         )
     return step.result(dims, [int(s) for s in out])
 
 
-def _first(value: object) -> object:
+def _first(value: Any) -> Any:
     return value[0] if isinstance(value, (list, tuple)) else value
 
 
@@ -115,7 +137,12 @@ for _rank in (1, 2, 3):
         values = _adaptive(step, rank, "adaptive max pool")
         return values, unmoved(step, values.shape)
 
-    @rule(f"aten.adaptive_avg_pool{_rank}d.default", *([f"aten._adaptive_avg_pool{_rank}d.default"] if _rank > 1 else []), family="sliding window", theorem=THEOREM)
+    @rule(
+        f"aten.adaptive_avg_pool{_rank}d.default",
+        *([f"aten._adaptive_avg_pool{_rank}d.default"] if _rank > 1 else []),
+        family="sliding window",
+        theorem=THEOREM,
+    )
     def adaptive_average_pool(step: Step, rank: int = _rank) -> Signal:
         return _adaptive(step, rank, "adaptive average pool")
 
@@ -124,7 +151,7 @@ def _adaptive(step: Step, rank: int, what: str) -> Signal:
     """Windows chosen to give a fixed number of outputs: all alike only where that number divides the size."""
     x = step.signal("self")
     lead = len(x.dims) - rank
-    out = [int(s) for s in _first(step.node.value).shape]  # type: ignore[attr-defined]
+    out = [int(s) for s in _first(step.node.value).shape]
     dims = list(x.dims[:lead])
     for d in range(lead, lead + rank):
         dim, size = step.canonical(x.dims[d]), size_of(x.dims[d])
@@ -136,9 +163,11 @@ def _adaptive(step: Step, rank: int, what: str) -> Signal:
         else:
             if moving := axes_of(dim):
                 step.give_up(
-                    moving, "uneven windows", f"an {what} from {size} to {out[d]} positions uses windows of different sizes",
+                    moving,
+                    "uneven windows",
+                    f"an {what} from {size} to {out[d]} positions uses windows of different sizes",
                     f"use a size that {out[d]} divides, or an output size of 1",
-                )  # fmt: skip
+                )
             dims.append(still(out[d]))
     return step.result(dims, out)
 
@@ -158,11 +187,26 @@ def im2col(step: Step) -> Signal:
     """All windows of an image as columns: (…, c·kh·kw, positions)."""
     x = step.signal("self")
     *lead, channels, h, w = x.dims
-    (kh, kw), stride, padding, dilation = (per_dim(step[k], 2, 1) for k in ("kernel_size", "stride", "padding", "dilation"))
+    (kh, kw), stride, padding, dilation = (
+        per_dim(step[k], 2, 1) for k in ("kernel_size", "stride", "padding", "dilation")
+    )
     dims: list[Dim] = []
     for i, (dim, k) in enumerate(((h, kh), (w, kw))):
         out = (size_of(dim) + 2 * padding[i] - dilation[i] * (k - 1) - 1) // stride[i] + 1
-        dims.append(slide(step, dim, out, k, stride[i], padding[i], padding[i], dilation[i], what="sliding window", position=len(lead) + 1 + i))
+        dims.append(
+            slide(
+                step,
+                dim,
+                out,
+                k,
+                stride[i],
+                padding[i],
+                padding[i],
+                dilation[i],
+                what="sliding window",
+                position=len(lead) + 1 + i,
+            )
+        )
     return step.result([*lead, (*channels, *still(kh * kw)), (*dims[0], *dims[1])])
 
 
