@@ -62,7 +62,7 @@ def measure(
     tried first). None chooses; 1 stacks none.
     progress: called with a line of text as the work goes on.
     layers: for a model, whether to measure it layer by layer too, in float64; or the shifts to do it for. By default,
-        along each axis, the shift by 1 and the coarsest stride that a tensor inside has.
+        along each axis, the shift by 1 and the coarsest stride of a convolution or pool.
 
     Returns
     -------

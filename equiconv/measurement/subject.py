@@ -234,7 +234,7 @@ def _carriers(
     if not arrays:
         raise TypeError("x: holds no array; pass an array, a tuple of arguments, or a dict of keyword arguments")
     namespace(*(flat[i] for i in arrays))  # refuses mixed libraries and devices
-    wanted = (axes,) if isinstance(axes, int) else tuple(axes)
+    wanted = tuple(axes) if isinstance(axes, Iterable) else (axes,)
     moved: dict[int, tuple[int, ...]] = {}
     shape: tuple[int, ...] = ()
     notes = []

@@ -44,7 +44,7 @@ def _errors(m: Measurement) -> list[str]:
         f"{m.scale:>15.3g}",
         f"  {beyond} of {compared} beyond rounding (above {BEYOND:.0f} × it); worst at the shift {m.worst_shift}",
     ]
-    if m.rate_bound is not None:
+    if m.rate_bound is not None and m.rate_bound < 1:
         lines.append(f"  0 failures in {compared} uniform draws: rate below {m.rate_bound:.2%} at 95 %, on this input")
     for o in m.outputs if len(m.outputs) > 1 or m.outputs[0].action != "stays" else ():
         known = o.errors[~np.isnan(o.errors)]
@@ -64,7 +64,7 @@ def _predictions(m: Measurement) -> list[str]:
     if c.accuracy is not None:
         under = f"{c.shifted_accuracy:.2%} over shifts, {c.worst_shift_accuracy:.2%} under every shift measured"
         lines.append(f"    accuracy {c.accuracy:.2%} unshifted, {under}")
-    if c.flip_bound is not None:
+    if c.flip_bound is not None and c.flip_bound < 1:
         lines.append(f"    0 flips in {c.shifts} uniform draws: rate below {c.flip_bound:.2%} at 95 %, on these images")
     return lines
 

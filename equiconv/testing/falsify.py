@@ -142,7 +142,7 @@ def _testable(trials: Trials, doubted: TranslationSubgroup) -> tuple[Translation
 
 
 def _sparse(trials: Trials, tested: Sequence[TranslationSubgroup], seed: int) -> Violation | None:
-    """The smallest failure on an input with a few entries. A third of the budget goes into looking, all into shrinking."""
+    """The smallest failure on an input with a few entries. A third of the budget is for looking, all for shrinking."""
     from hypothesis import Phase, find, settings
     from hypothesis import strategies as st
     from hypothesis.errors import NoSuchExample

@@ -24,7 +24,7 @@ NEEDS = {
 }
 LARGEST = 1_500_000  # bytes: a notebook that is pleasant to open, and to keep in a repository
 HANGS = 900  # seconds for a cell: not a bound on speed, but an end to a kernel that hangs
-MACHINE = re.compile(r"(?<![\w.])/(?:home|root|tmp|usr|opt|Users|private|mnt|var)/|[A-Za-z]:\\\\|(?:site|dist)-packages")
+MACHINE = re.compile(r"(?<![\w.])/(?:home|root|tmp|usr|opt|Users|private|mnt)/|[A-Za-z]:\\\\|(?:site|dist)-packages")
 
 
 def stored(name: str) -> dict[str, Any]:

@@ -29,11 +29,10 @@ def test_shifts_are_elements_of_the_subgroup_other_than_zero(data, subgroup) -> 
 
 def test_every_shift_can_be_drawn() -> None:
     subgroup = GROUP.subgroup((6, 2))
+    often = settings(database=None, max_examples=500)
     for wanted in subgroup.elements():
         if any(wanted.shifts):
-            assert (
-                find(shifts(subgroup), lambda g, wanted=wanted: g == wanted, settings=settings(database=None)) == wanted
-            )
+            assert find(shifts(subgroup), lambda g, w=wanted: g == w, settings=often, random=Random(0)) == wanted
 
 
 def test_shifts_shrink_to_a_generator() -> None:
@@ -63,8 +62,9 @@ def test_pixels_shrink_in_number_value_and_place(seed: int) -> None:
 
 
 def test_the_last_position_is_drawn_often() -> None:
-    drawn = find(indices((10**6, 10**6)), lambda i: i == (10**6 - 1, 10**6 - 1), settings=settings(database=None))
-    assert drawn == (10**6 - 1, 10**6 - 1)
+    last = (10**6 - 1, 10**6 - 1)
+    often = settings(database=None, max_examples=500)  # 1 in 36 draws is the last of both
+    assert find(indices((10**6, 10**6)), lambda i: i == last, settings=often, random=Random(0)) == last
 
 
 def test_a_signal_of_one_entry_has_one_pixel() -> None:
