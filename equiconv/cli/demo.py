@@ -75,7 +75,7 @@ def _audit_digits(data: Digits, padding: Literal["zeros", "circular"], seed: int
 
     model = digits.build(padding, seed)
     with _progress(f"training, padding={padding!r}", digits.EPOCHS) as advance:
-        digits.train(model, data, seed=seed, step=advance)
+        digits.train(model, data, epochs=digits.EPOCHS, seed=seed, step=advance)
     images = digits.place(data.test, digits.SIDE, torch.Generator().manual_seed(seed + 1))
     right = digits.accuracy(model, images, data.test_labels)
     print(f"{len(data.train)} digits trained on, {100 * right:.1f} % of {len(data.test)} others recognised")
@@ -95,7 +95,7 @@ def _audit_digits(data: Digits, padding: Literal["zeros", "circular"], seed: int
         seed=seed,
         build=(
             f"from equiconv.cli import digits\nmodel = digits.build({padding!r}, seed={seed})\n"
-            f"digits.train(model, digits.load_digits(seed={seed}), seed={seed})"
+            f"digits.train(model, digits.load_digits(seed={seed}), epochs={digits.EPOCHS}, seed={seed})"
         ),
     )
 

@@ -88,7 +88,7 @@ def train(
     model: nn.Module,
     digits: Digits,
     *,
-    epochs: int = EPOCHS,
+    epochs: int,
     seed: int = 0,
     batch: int = 32,
     rate: float = 1e-2,

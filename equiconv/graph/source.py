@@ -21,7 +21,9 @@ from torch.fx.proxy import TracerBase
 
 _TORCH = os.path.dirname(os.path.abspath(torch.__file__)) + os.sep
 _OURS = str(Path(__file__).resolve().parent) + os.sep
-_LAYERS = str(Path(__file__).resolve().parent.parent / "nn") + os.sep
+# Frames of this library that stand between a user's line and torch: our layers, and what makes the padding of a mended module wrap.
+_BETWEEN = tuple(str(Path(__file__).resolve().parent.parent / room) + os.sep for room in ("nn", "symmetrization"))
+_CLASSIFIER = str(Path(__file__).resolve().parent.parent / "nn" / "classifier.py")
 _FRAME = re.compile(r'^\s*File "(?P<file>[^"]+)", line (?P<line>\d+), in (?P<function>.+)$')
 
 
@@ -104,8 +106,8 @@ def source_of(stack_trace: str | None) -> SourceLine | None:
         match = _FRAME.match(text)
         if match and _is_users(match["file"]):
             frames.append(match)
-    outside_layers = [m for m in frames if not (m["file"].startswith(_LAYERS) and "classifier" not in m["file"])]
-    chosen = (outside_layers or frames)[-1:]
+    users = [m for m in frames if m["file"] == _CLASSIFIER or not m["file"].startswith(_BETWEEN)]
+    chosen = (users or frames)[-1:]
     if not chosen:
         return None
     match = chosen[0]

@@ -1,5 +1,4 @@
-"""What shifts do to a classifier's predictions: consistency, accuracy under every shift, the largest change of a
-logit."""
+"""What shifts do to a classifier's predictions: consistency, accuracy under every shift, the largest logit error."""
 
 from __future__ import annotations
 
@@ -19,16 +18,20 @@ __all__ = ["Classification", "Predictions", "find_logits", "read_labels"]
 
 @dataclass(frozen=True)
 class Classification:
-    """Predictions under shifts, the argmax of the logits. Consistency alone misleads (a network that always says one
-    class has 100 %): read the rest beside it.
+    """Predictions under shifts: the argmax of the logits.
 
-    output: the logits' name. images, shifts: how many. consistency: the share of images × shifts whose prediction is
-    that of the unshifted image (the zero shift counts where it was among those measured). flipped_shifts: shifts under
-    which at least one image's prediction changes.
-    largest_logit_error: the largest change of a logit. accuracy: on the unshifted images. shifted_accuracy: over images
-    × shifts. worst_shift_accuracy: the share of images that are right under every shift measured. The last three are
-    None without labels. flip_bound: where none of so many uniform draws of a shift flips a prediction, 3/N: at 95 %,
-    fewer of all shifts do; else None.
+    Consistency alone misleads (a network that always says one class has 100 %): read the rest beside it.
+
+    Attributes
+    ----------
+    output: the logits' name. images, classes, shifts: how many.
+    consistency: the share of images × shifts whose prediction is that of the unshifted image; the zero shift counts where
+        it was measured.
+    flipped_shifts: shifts under which at least one image's prediction changes.
+    largest_logit_error: the largest change of a logit.
+    accuracy: on the unshifted images. shifted_accuracy: over images × shifts. worst_shift_accuracy: the share of images
+        that are right under every shift measured. All None without labels.
+    flip_bound: where N uniform draws of a shift flip no prediction, 3/N: at 95 %, fewer of all shifts do. Else None.
     """
 
     output: str
@@ -45,8 +48,7 @@ class Classification:
 
 
 def find_logits(parts: Sequence[Part], action: Action, batch: int | None) -> int | None:
-    """Which part holds logits: (batch, classes), one row an image, that stay under every shift; the one named logits
-    where several do."""
+    """Which part holds logits: (batch, classes), staying under every shift; of several, the one named logits."""
     found = [
         i
         for i, part in enumerate(parts)
@@ -66,8 +68,10 @@ def _real(value: Array) -> bool:
 
 
 def read_labels(labels: Any, logits: Part | None, batch: int | None) -> npt.NDArray[np.int64]:
-    """The right class of each image. Raises `ValueError` or `TypeError` for labels that do not fit, or where the output
-    holds no logits."""
+    """The right class of each image.
+
+    Raises `ValueError` or `TypeError` for labels that do not fit, or where the output holds no logits.
+    """
     if logits is None:
         raise ValueError(
             "labels: were given, but the output holds no logits: no tensor (batch, classes) that stays under every "

@@ -1,8 +1,8 @@
 """Layer by layer: how far each tensor inside a torch model is from following a shift, beside its own rounding floor.
 
-A row is a stretch of the graph that one source line of one module made, judged by its last result. Reshapes only move
-entries, so they break nothing and have no row. No rule of any operation is used: the error is measured, and the action
-that explains it best is named.
+A row is one operation, or one call of a torch layer, judged by its last result. Reshapes only move entries, so they break
+nothing and have no row. No rule of any operation is used: the error is measured, and the action that explains it best is
+named.
 """
 
 from __future__ import annotations
@@ -36,13 +36,14 @@ _MOVES = {
         "aten.squeeze",
         "aten.unsqueeze",
     ),
-    *("aten.permute", "aten.transpose", "aten.t", "aten.movedim", "aten.expand"),
+    *("aten.permute", "aten.transpose", "aten.t", "aten.movedim", "aten.expand", "aten.view_as_real"),
     *("aten.clone", "aten.contiguous", "aten.alias", "aten.detach", "aten.lift_fresh_copy", "aten._to_copy", "aten.to"),
     "aten.dropout",  # of a model in evaluation mode
 }
 
 STAYS = "stays"
 REARRANGED = "rearranged"
+PHASES = "phases"
 UNDEFINED = "undefined"
 
 
@@ -50,15 +51,16 @@ UNDEFINED = "undefined"
 class LayerError:
     """One tensor inside a model under the shifts of the per-layer run.
 
-    node, operation: in the graph. module, module_type: dotted path and class. source: the user's line. shape: of the
-    tensor. scale: its largest entry. floor: its rounding floor.
-
+    Attributes
+    ----------
+    node, operation: in the graph. module, module_type: dotted path and class. source: the user's line.
+    shape: of the tensor. scale: its largest entry. floor: its rounding floor.
     errors: for each shift the largest |T(g·x) − ρ(g)·T(x)|, NaN where the tensor has no action to compare with (a shift
-    by 1 after a stride of 2).
+        by 1 after a stride of 2).
     actions: for each shift, the ρ that was used. ``"rolls (2, 3)"``: these dims roll, by k·m/n for size m. ``"stays"``:
-    none does.
-    ``"undefined"``: none to compare with. ``"rearranged"``: some permutation of the entries, not named further: the
-    error is then that between the sorted entries, the least that any permutation leaves.
+        none does. ``"undefined"``: none to compare with. ``"rearranged"``: some permutation of the entries, not named
+        further; the error is then that between the sorted entries, the least that any permutation leaves. ``"phases"``:
+        complex entries, as in a spectrum, change their phases only; the error is then that between the moduli.
     """
 
     node: str
@@ -156,7 +158,7 @@ def measure_layers(
     base: dict[str, Tensor] = {}
 
     def keep(node: Node, value: Any) -> None:
-        if node.name in rows and isinstance(value, Tensor):
+        if node.name in rows and floats(value):
             base[node.name] = value
 
     graph.run(leaves, keep, dtype)
@@ -169,29 +171,18 @@ def measure_layers(
 
         def compare(node: Node, value: Any, shift: tuple[int, ...] = shift) -> None:
             if node.name in base:
-                cells[node.name].append(_cell(value, base[node.name], subject, shift, floors.get(node.name, 0.0)))
+                cells[node.name].append(_cell(value, base[node.name], subject, shift, floors[node.name]))
 
         graph.run(subject.shifted(shift, leaves), compare, dtype)
     found = []
     for name in rows:
-        if name not in base or not (base[name].is_floating_point() or base[name].is_complex()):
-            continue
+        if name not in base:
+            continue  # whole numbers
         node, value = graph[name], base[name]
         errors, actions = zip(*cells[name], strict=True)
-        scale = float(value.abs().max()) if value.numel() else 0.0
+        place = name, _operation(graph, node), node.module, node.module_type, node.source
         found.append(
-            LayerError(
-                name,
-                _operation(graph, node),
-                node.module,
-                node.module_type,
-                node.source,
-                tuple(value.shape),
-                errors,
-                actions,
-                floors.get(name, 0.0),
-                scale,
-            )
+            LayerError(*place, tuple(value.shape), errors, actions, floors[name], scale=float(value.abs().max()))
         )
     return tuple(found)
 
@@ -199,8 +190,7 @@ def measure_layers(
 def _floors(
     graph: Graph, leaves: Sequence[Any], base: Mapping[str, Tensor], dtype: torch.dtype, seed: int, samples: int = 2
 ) -> dict[str, float]:
-    """For each row the largest change when every result on the way to it is perturbed by its own roundoff (random
-    rounding, as in `rounding`)."""
+    """For each row the largest change when every result on the way to it is perturbed by its own roundoff."""
     found = dict.fromkeys(base, 0.0)
     for sample in range(samples):
         shaker = Shaker(seed + sample)
@@ -221,8 +211,7 @@ def _floors(
 
 
 def _rows(graph: Graph, moved: set[str]) -> dict[str, None]:
-    """The last node of each stretch that one line of one module made and that depends on an input that moves, in
-    order."""
+    """The nodes with a row: those that depend on an input that moves, and of each call of a torch layer the last one."""
     dependent = set(moved)
     rows: list[Node] = []
     place: object = None
@@ -233,8 +222,8 @@ def _rows(graph: Graph, moved: set[str]) -> dict[str, None]:
         here = (node.module, (node.source.file, node.source.line) if node.source else None)
         if _moves_only(node) or _shape(node) is None:
             continue
-        if rows and here == place:
-            rows.pop()
+        if rows and here == place and node.module_type.startswith("torch.nn."):
+            rows.pop()  # a circular pad before its convolution
         rows.append(node)
         place = here
     return dict.fromkeys(node.name for node in rows)
@@ -257,8 +246,8 @@ def _shape(node: Node) -> tuple[int, ...] | None:
 def _cell(got: Tensor, base: Tensor, subject: Subject, shift: tuple[int, ...], floor: float) -> tuple[float, str]:
     """The error of one tensor under one shift, and the action that explains it best.
 
-    Tried in turn: the roll at the input's positions, the roll with channels last, staying, any rearrangement; the first
-    that holds to rounding is credited. Where none holds, the error reported is that of the better roll; NaN for a
+    Tried in turn: the roll at the input's positions, the roll with channels last, staying, other phases, any
+    rearrangement; the first that holds to rounding is credited. Where none holds, the error reported is that of the better roll; NaN for a
     tensor of the input's rank for which no roll is defined; that of staying for a vector per image; and else what the
     best rearrangement leaves.
     """
@@ -277,6 +266,8 @@ def _cell(got: Tensor, base: Tensor, subject: Subject, shift: tuple[int, ...], f
     still = largest_difference(got, base)
     if still <= limit:
         return still, STAYS
+    if base.is_complex() and (modulus := largest_difference(got.abs(), base.abs())) <= limit:
+        return modulus, PHASES
     if _could_be_rearranged(got, base, limit) and (sorted_error := _sorted_difference(got, base)) <= limit:
         return sorted_error, REARRANGED
     if spatial:
@@ -287,9 +278,11 @@ def _cell(got: Tensor, base: Tensor, subject: Subject, shift: tuple[int, ...], f
 
 
 def _could_be_rearranged(a: Tensor, b: Tensor, limit: float) -> bool:
-    """False where no permutation can bring the entries within the limit: the extremes, and the mean of |·|, move by no
-    more than the entries do."""
-    if a.is_complex() or not a.numel():
+    """False where no permutation can bring the entries within the limit.
+
+    The extremes, and the mean of |·|, move by no more than the entries do.
+    """
+    if a.is_complex():
         return False
     if max(abs(float(a.max() - b.max())), abs(float(a.min() - b.min()))) > limit:
         return False
@@ -311,8 +304,7 @@ def _ascending(value: Tensor) -> Tensor:
 
 
 def _layouts(value: Tensor, subject: Subject) -> list[tuple[int, ...]]:
-    """Dims that could carry the shifts in a tensor of the input's rank: at the input's own positions, and with channels
-    last."""
+    """Dims that could carry the shifts in a tensor of the input's rank: the input's own, and those with channels last."""
     if value.ndim != subject.example.ndim:
         return []
     own = tuple(a + value.ndim for a in subject.axes)

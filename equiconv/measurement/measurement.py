@@ -55,15 +55,16 @@ class Measurement:
 
     Attributes
     ----------
-    name: of f. environment: library, device, dtype, and on CUDA the TF32 and cuDNN settings. input_shapes: of the
-    arguments.
-    axes: dims that carry the shifts, from the end. shape: their sizes. shifts: one a row. chosen: how they were chosen,
-    in words. complete: they are all there are.
-    uniform: they are independent uniform draws, made with `seed`.
+    name: of f.
+    environment: library, device, dtype, and on CUDA the TF32 and cuDNN settings.
+    input_shapes: of the arguments that move.
+    axes: dims that carry the shifts, from the end. shape: their sizes.
+    shifts: one a row. chosen: how they were chosen, in words. complete: they are all there are. uniform: they are
+        independent uniform draws, made with `seed`.
     outputs: the errors of each output by itself.
     classification: what the shifts do to the predictions, where the output holds logits.
-    layers: a row for each line of a torch model, in order; layer_shifts, layer_dtype: what they were computed on (one
-    image, where x is a batch).
+    layers: a row for each line of a torch model, in order, under `layer_shifts` and in `layer_dtype`; of the first image,
+        where x is a batch.
     notes: what a reader must know besides.
     """
 

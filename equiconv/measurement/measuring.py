@@ -40,15 +40,14 @@ def measure(
     progress: Callable[[str], None] | None = None,
     layers: bool | Iterable[Sequence[int]] = True,
 ) -> Measurement:
-    """Measure |f(g·x) − ρ(g)·f(x)| over circular shifts g, beside the rounding floor, and for a torch model also layer
-    by layer.
+    """Measure |f(g·x) − ρ(g)·f(x)| over circular shifts g, beside the rounding floor; a torch model also layer by layer.
 
     Parameters
     ----------
     f: a torch module in evaluation mode, a loaded exported program, or any function of NumPy, CuPy or torch arrays. It
         may return an array or any structure of arrays (mappings, dataclasses, tuples).
     x: an array, a tuple of arguments, or a dict of keyword arguments. Every array that has the `axes`, in the sizes of
-    the first, is shifted; the others stay.
+        the first, is shifted; the others stay.
     axes: dims that carry the shifts, (-2, -1) for images.
     shifts: None measures all of them where there are at most 1024, and else 256 independent uniform draws; a number
         draws so many; a list of shifts, or a subgroup of translations, names them.
@@ -59,7 +58,7 @@ def measure(
         a function (shift, output) → what f should return, None where it has nothing to say.
     seed: of the draws and of the rounding floor.
     batch_size: how many shifts go into one call, stacked along dim 0, where f treats that dim as a batch (which is
-    tried first). None chooses; 1 stacks none.
+        tried first). None chooses; 1 stacks none.
     progress: called with a line of text as the work goes on.
     layers: for a model, whether to measure it layer by layer too, in float64; or the shifts to do it for. By default,
         along each axis, the shift by 1 and the coarsest stride of a convolution or pool.

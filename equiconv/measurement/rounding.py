@@ -1,11 +1,11 @@
-"""The rounding floor: how much of a difference between two runs rounding explains. It owes nothing to the comparison it
-stands beside.
+"""The rounding floor: how much of a difference between two runs rounding explains.
 
-A torch function is run again with every floating result inside it multiplied by 1 ± eps at random, entry by entry, in
-that result's own dtype (random rounding: Vignes, *Zéros mathématiques et zéros informatiques*, 1978; the CESTAC
-method). The change that arrives at the output is what one rounding per operation does to it, so a hard-coded
-``.float()`` inside a float64 function counts as what it is. Other array libraries cannot be watched from
-outside: their input is perturbed by its unit roundoff instead.
+It owes nothing to the comparison that it stands beside. A torch function is run again with every floating result inside
+it multiplied by 1 ± eps at random, entry by entry, in that result's own dtype (stochastic arithmetic, the CESTAC method:
+Vignes, *Mathematics and Computers in Simulation* 35, 1993). The change that arrives at the output is what one rounding an
+operation does to it, so a hard-coded ``.float()`` inside a float64 function counts as what it is. Other array libraries
+cannot be watched from outside: their input is perturbed by its unit roundoff instead, and a narrower dtype inside is seen
+only where the output is of that dtype or holds its values.
 """
 
 from __future__ import annotations

@@ -6,10 +6,12 @@ from __future__ import annotations
 import math
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from itertools import accumulate
 
 from equiconv.certification import Certificate, Obstacle
 from equiconv.certification.certificate import strides_text
 
+_LETTERS = 110  # of module paths that a sentence takes
 _NAMED = 6  # modules that a sentence names before it counts the rest
 
 
@@ -189,10 +191,10 @@ def breaks(certificate: Certificate) -> list[str]:
         )
     for cause in dict.fromkeys(o.cause for o in c.obstacles if not o.removable):
         found = [o for o in c.obstacles if o.cause == cause and not o.removable]
-        left: dict[str, list[str]] = {}
+        left: dict[str, list[Obstacle]] = {}
         for o in found:
-            left.setdefault(strides_text(o.after, shape), []).append(o.module or "the model itself")
-        costs = [f"{_list(list(dict.fromkeys(modules)))} (leaves {after})" for after, modules in left.items()]
+            left.setdefault(strides_text(o.after, shape), []).append(o)
+        costs = [f"{_modules(some)} (leaves {after})" for after, some in left.items()]
         noun, one, many = _CAUSES.get(
             cause, (f"obstacle of the kind “{cause.replace('_', ' ')}”", "costs shifts", "cost shifts")
         )
@@ -266,13 +268,18 @@ def operation_word(operation: str) -> str:
 
 
 def _modules(obstacles: Sequence[Obstacle]) -> str:
-    return _list(list(dict.fromkeys(o.module or "the model itself" for o in obstacles)))
+    """Their modules; as many as fit a few lines, and the number of the others."""
+    names = list(dict.fromkeys(o.module or "the model itself" for o in obstacles))
+    fitting = sum(length <= _LETTERS for length in accumulate(map(len, names)))
+    return _list(names, max(fitting, 1))
 
 
-def _list(items: Sequence[str]) -> str:
+def _list(items: Sequence[str], most: int = _NAMED) -> str:
     """``a``, ``a and b``, ``a, b and 3 more``."""
-    if len(items) > _NAMED:
-        return ", ".join(items[: _NAMED - 1]) + f" and {len(items) - _NAMED + 1} more"
+    most = min(most, _NAMED)
+    if len(items) > most:
+        kept = max(most - 1, 1)
+        return ", ".join(items[:kept]) + f" and {len(items) - kept} more"
     return items[0] if len(items) == 1 else ", ".join(items[:-1]) + " and " + items[-1]
 
 

@@ -18,14 +18,15 @@ class Counterexample:
 
     Attributes
     ----------
-    name: of f. law: ``"f(S x) = f(x)"`` or ``"f(S x) = S f(x)"``, S the shift by `shift` along `axes` (dims of x from
-    the end).
-    x: the input, as f takes it: an array, or a tuple or dict of arguments. pixels: the non-zero entries of the arrays
-    that move, or None where they are many.
-    output: which part of what f returns. expected, got: what the law says and what f returns for S x. error: max |got −
-    expected|. floor: rounding floor.
-    script: lines that, pasted into a fresh interpreter, reproduce it. runs: how often f was run to find it. complete:
-    the search for a smaller one ended by itself, not for lack of runs.
+    name: of f.
+    law: ``"f(S x) = f(x)"`` or ``"f(S x) = S f(x)"`` (``"f(S x) = ρ(S) f(x)"`` for an action of the caller's).
+    shift, axes: S shifts by `shift` along the dims `axes` of x, counted from the end.
+    x: the input, as f takes it: an array, or a tuple or dict of arguments.
+    pixels: its non-zero entries, ((index, value), …); None where they are many or several arrays move.
+    output: which part of what f returns. expected, got: what the law says of it, and what f returns for S x.
+    error: max |got − expected|. floor: how much of it rounding explains.
+    script: lines that, pasted into a fresh interpreter, reproduce it.
+    runs: how often f was run to find it. complete: the search for a smaller one ended by itself, not for lack of runs.
     """
 
     name: str

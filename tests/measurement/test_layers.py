@@ -165,6 +165,48 @@ def test_the_layers_of_a_batch_are_those_of_its_first_image() -> None:
     assert "the layers were measured on the first of the 3 images" in several.notes
 
 
+class Chosen(nn.Module):
+    """Whole numbers inside: a position, and an entry that it picks."""
+
+    def forward(self, x: Tensor) -> Tensor:
+        place = x.flatten(1).argmax(1)
+        y = torch.fft.fft2(x).abs() + x.flatten(1).gather(1, place[:, None])[..., None, None]
+        return y.sum((-2, -1)) * (place > 3)
+
+
+def test_whole_and_complex_numbers_inside_are_no_hindrance() -> None:
+    m = eq.measure(Chosen().eval(), x(1, 1, 6, 4))
+    operations = [row.operation.split(".")[1] for row in m.layers]
+    assert "argmax" not in operations
+    assert "_fft_c2c" in operations or "fft_fft2" in operations
+    assert all(math.isfinite(row.error) for row in m.layers)
+
+
+class Spectral(nn.Module):
+    def forward(self, x: Tensor) -> Tensor:
+        spectrum = torch.fft.fft2(x) * torch.arange(24.0).reshape(6, 4)
+        return torch.fft.ifft2(spectrum).real
+
+
+def test_a_spectrum_follows_a_shift_by_its_phases() -> None:
+    m = eq.measure(Spectral().eval(), x(1, 1, 6, 4))
+    actions = [row.actions[0] for row in m.layers]
+    assert actions == ["phases", "phases", "rolls (2, 3)", "rolls (2, 3)"]
+    assert m.first_break(0) is m.first_break(1) is None
+
+
+class OneLine(nn.Module):
+    def forward(self, x: Tensor) -> Tensor:
+        return F.pad(x.square(), (1, 1, 1, 1)).exp().mean((-2, -1)) + x.mean((-2, -1))
+
+
+def test_each_operation_of_one_line_has_a_row_and_a_layer_of_torch_has_one() -> None:
+    m = eq.measure(OneLine().eval(), x(1, 1, 4, 4))
+    assert [row.operation.split(".")[1] for row in m.layers] == ["square", "pad", "exp", "mean", "mean", "add"]
+    one = eq.measure(circular(1, 2).eval(), x(1, 1, 4, 4))
+    assert [row.operation.split(".")[1] for row in one.layers] == ["conv2d"]
+
+
 class Branching(nn.Module):
     def forward(self, x: Tensor) -> Tensor:
         return x.sum((-2, -1)) * (2 if x.sum() > 0 else 1)

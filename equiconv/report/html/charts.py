@@ -110,7 +110,7 @@ def _group_labels(groups: Sequence[str], x: object, step: float, top: float, bas
         middle = (x(first) + x(last)) / 2
         if name and middle - free > 15:  # labels are slanted: they need room across only
             free = middle
-            short = name if len(name) <= 16 else name[:15] + "…"
+            short = name if len(name) <= 16 else "…" + name[-15:]
             place = f"translate({_r(middle)} {_r(base + 10)}) rotate(-38)"
             parts.append(el("text", short, transform=place, text_anchor="end", class_="tick"))
     return parts

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from itertools import pairwise
 
 from equiconv.measurement import BEYOND, LayerError, Measurement
 from equiconv.report.figures import number, shift_text
@@ -74,7 +75,7 @@ def _layer_chart(m: Measurement, other: Measurement | None, index: int) -> Marku
         for row in rows
     ]
     names = [row.label for row in rows]
-    groups = [row.module.split(".")[0] if row.module else "" for row in rows]
+    groups = _parts([row.module for row in rows])
     missing, zero = sum(math.isnan(row.errors[index]) for row in rows), sum(row.scale == 0 for row in rows)
     gone = f" {missing} of {len(rows)} have no place for this shift, and no dot." if missing else ""
     gone += f" {zero} of {len(rows)} are zero throughout (weights that start at zero), and have no dot." if zero else ""
@@ -89,6 +90,16 @@ def _layer_chart(m: Measurement, other: Measurement | None, index: int) -> Marku
         class_="soft small",
     )
     return Markup(el("ul", keys, class_="keys") + el("div", chart, class_="chartbox") + note)
+
+
+def _parts(modules: list[str]) -> list[str]:
+    """The part of the network that each layer belongs to: the shortest paths that tell at least four parts apart."""
+    found = modules
+    for depth in range(1, 5):
+        found = [".".join(m.split(".")[:depth]) for m in modules]
+        if sum(a != b for a, b in pairwise(found)) >= 3:
+            break
+    return found
 
 
 def _twin_row(row: LayerError, twins: dict[str, LayerError]) -> LayerError | None:

@@ -153,8 +153,9 @@ def _obstacles(audit: Audit) -> Markup:
     c = audit.certificate
     if c is None:
         return Markup("")
-    groups = len(findings.group_obstacles(c.obstacles))
-    lead = f"{len(c.obstacles)} operations cost shifts, on {groups} lines of code." if len(c.obstacles) > 1 else None
+    lines = {(o.source.file, o.source.line) for o in c.obstacles if o.source is not None}
+    where = f", on {len(lines)} line{'s' if len(lines) > 1 else ''} of code" if lines else ""
+    lead = f"{len(c.obstacles)} operations cost shifts{where}." if len(c.obstacles) > 1 else None
     if any(o.removable for o in c.obstacles):
         lead = (lead or "One operation costs shifts.") + (
             " Yellow ones are paddings, which can be made circular; each is shown with what would reach it were "

@@ -36,7 +36,10 @@ def answers(certificate: Certificate) -> Markup:
     )
     return el(
         "div",
-        [el("div", el("h3", title), [el("p", s) for s in sentences], class_=css) for css, title, sentences in columns],
+        [
+            el("div", el("h3", title), [el("p", breakable(s)) for s in sentences], class_=css)
+            for css, title, sentences in columns
+        ],
         class_="answers",
     )
 
