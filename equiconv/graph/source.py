@@ -107,7 +107,7 @@ def source_of(stack_trace: str | None) -> SourceLine | None:
         if match and _is_users(match["file"]):
             frames.append(match)
     users = [m for m in frames if m["file"] == _CLASSIFIER or not m["file"].startswith(_BETWEEN)]
-    chosen = (users or frames)[-1:]
+    chosen = users[-1:]
     if not chosen:
         return None
     match = chosen[0]
