@@ -11,12 +11,27 @@ import functools
 import os
 import sys
 from collections.abc import Callable
+from json import dumps
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, ParamSpec
 
 import typer
 
 from equiconv.cli.errors import BadInput
+from equiconv.cli.options import (
+    AxesOption,
+    CheckpointOption,
+    DtypeOption,
+    ImagesOption,
+    JsonOption,
+    LimitOption,
+    Model,
+    PaddingOption,
+    SeedOption,
+    ShapeOption,
+    SizeOption,
+    WeightsOption,
+)
 from equiconv.cli.outputs import require_folder, require_writable, write
 
 if TYPE_CHECKING:
@@ -49,64 +64,6 @@ app = typer.Typer(
     rich_markup_mode="markdown",
     pretty_exceptions_enable=False,
 )
-
-Model = Annotated[
-    str, typer.Argument(metavar="MODEL", help="The network; the forms are listed below.", show_default=False)
-]
-SizeOption = Annotated[
-    str | None,
-    typer.Option(
-        "--size",
-        metavar="HxW",
-        help="Height and width of the input, or native; default: the network's own.",
-        show_default=False,
-    ),
-]
-ShapeOption = Annotated[
-    str | None,
-    typer.Option(
-        "--shape",
-        metavar="NxCx…",
-        help="The whole shape of a noise input, for networks of any rank: 1x16x100.",
-        show_default=False,
-    ),
-]
-ImagesOption = Annotated[
-    Path | None,
-    typer.Option(
-        "--images",
-        metavar="DIR",
-        help="A folder of pictures, or one picture; scaled to cover the size, the middle cut out.",
-        show_default=False,
-    ),
-]
-LimitOption = Annotated[int, typer.Option("--limit", min=1, help="At most so many of the folder's pictures.")]
-CheckpointOption = Annotated[
-    Path | None,
-    typer.Option(
-        "--checkpoint",
-        metavar="FILE",
-        help="Weights to load: .safetensors, or a .pt of tensors alone.",
-        show_default=False,
-    ),
-]
-AxesOption = Annotated[str, typer.Option("--axes", metavar="A,B", help="Dims of the input that carry the shifts.")]
-SeedOption = Annotated[
-    int, typer.Option("--seed", min=0, help="Seed of everything random: weights, noise, sampled shifts.")
-]
-DtypeOption = Annotated[
-    str | None,
-    typer.Option("--dtype", help="Convert the network: float32, float64, float16, bfloat16.", show_default=False),
-]
-JsonOption = Annotated[
-    Path | None, typer.Option("--json", metavar="FILE", help="Write the result as JSON.", show_default=False)
-]
-PaddingOption = Annotated[
-    str, typer.Option("--padding", help="as-is, or circular: certify as though every padding were circular.")
-]
-WeightsOption = Annotated[
-    str, typer.Option("--weights", help="these, or generic: certify the architecture, for all weights.")
-]
 
 P = ParamSpec("P")
 
@@ -303,8 +260,11 @@ def falsify(
     axes: AxesOption = "-2,-1",
     seed: SeedOption = 0,
     dtype: DtypeOption = None,
+    json: JsonOption = None,
 ) -> int:
     """Find the smallest input and shift for which the network is not symmetric, with lines that reproduce it."""
+    if json is not None:
+        require_writable(json, "--json")
     prepared = _prepare(model, images, size, shape, 1, checkpoint, seed, dtype)
     import equiconv
 
@@ -312,11 +272,12 @@ def falsify(
         found = equiconv.falsify(
             prepared.model, prepared.example, axes=_axes(axes), seed=seed, progress=say, name=prepared.recipe
         )
-    print(
-        "no counterexample was found: no shift that was tried changes the output beyond rounding"
-        if found is None
-        else found
-    )
+    nothing = "no counterexample was found: no shift that was tried changes the output beyond rounding"
+    print(nothing if found is None else found)
+    if json is not None:
+        text = dumps(None if found is None else found.as_dict(), indent=1)
+        write(json, lambda path: path.write_text(f"{text}\n", encoding="utf-8"))
+        print(f"data  {json}")
     return ANSWERED
 
 

@@ -179,7 +179,7 @@ def measure_layers(
         if name not in base:
             continue  # whole numbers
         node, value = graph[name], base[name]
-        errors, actions = zip(*cells[name], strict=True)
+        errors, actions = tuple(e for e, _ in cells[name]), tuple(a for _, a in cells[name])
         place = name, _operation(graph, node), node.module, node.module_type, node.source
         found.append(
             LayerError(*place, tuple(value.shape), errors, actions, floors[name], scale=float(value.abs().max()))

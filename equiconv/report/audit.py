@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import math
 import os
 import tempfile
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
+from dataclasses import replace
 from itertools import product
 from pathlib import Path
 from typing import Any
@@ -258,19 +260,37 @@ def _side(
 ) -> Side:
     measured = measure(model, x, axes, plan.draws, labels, seed=seed, progress=say)
 
-    def over(values: tuple[tuple[int, ...], ...] | None) -> Measurement | None:
-        return (
-            None
-            if values is None
-            else measure(model, example, axes, list(product(*values)), seed=seed, progress=say, layers=False)
-        )
-
-    grid, near = over(plan.grid), over(plan.near)
+    grid, near = _grids(model, example, axes, plan, seed, say)
     check = None
     if certificate is not None and certificate.kind != "undecided" and _claims_more_than_its_input(certificate):
         say("checking every claim")
         check = certificate.check(model, example)
     return Side(certificate, check, measured, grid, near)
+
+
+def _grids(
+    model: Any, example: Any, axes: int | Sequence[int], plan: ShiftPlan, seed: int, say: Say
+) -> tuple[Measurement | None, Measurement | None]:
+    """The errors on both grids of the plan, from one measurement: what it costs besides the shifts is paid once."""
+    if plan.grid is None or plan.near is None:
+        return None, None
+    grids = [list(product(*values)) for values in (plan.grid, plan.near)]
+    both = measure(model, example, axes, [*grids[0], *grids[1]], seed=seed, progress=say, layers=False)
+    cut = len(grids[0])
+    return _part(both, slice(None, cut)), _part(both, slice(cut, None))
+
+
+def _part(m: Measurement, rows: slice) -> Measurement:
+    """The measurement of some of its shifts. What it says of predictions is of all of them, and is left out."""
+    shifts = m.shifts[rows]
+    return replace(
+        m,
+        shifts=shifts,
+        chosen=f"{len(shifts):,} given shifts of {math.prod(m.shape):,}",
+        outputs=tuple(replace(o, errors=o.errors[rows]) for o in m.outputs),
+        complete=False,
+        classification=None,
+    )
 
 
 def _claims_more_than_its_input(certificate: Certificate) -> bool:

@@ -112,4 +112,4 @@ def decide(net: nn.Module, size: int, strides: tuple[int, int], potential: tuple
     assert twin.exact
     report = twin.check(net, x)
     assert report, str(report)
-    assert report.claims > 100
+    assert report.claims > 50

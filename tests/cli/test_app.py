@@ -179,8 +179,10 @@ def test_measure(nets: str, tmp_path: Path) -> None:
     assert json.loads(saved.read_text())
 
 
-def test_falsify(nets: str) -> None:
-    status, out, _ = run("falsify", f"{nets}:zeros", "--size", "8")
+def test_falsify(nets: str, tmp_path: Path) -> None:
+    saved = tmp_path / "f.json"
+    status, out, _ = run("falsify", f"{nets}:zeros", "--size", "8", "--json", str(saved))
+    assert json.loads(saved.read_text())["law"] == "f(S x) = f(x)"
     assert status == ANSWERED
     assert "f(S x)" in out
     assert f"prepare('{nets}:zeros'" in out  # the lines to paste say how the network was made

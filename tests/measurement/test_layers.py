@@ -231,3 +231,11 @@ def test_an_exported_program_is_measured_like_its_model() -> None:
 def test_only_models_have_layers_and_they_can_be_left_out() -> None:
     assert eq.measure(torch.relu, x(1, 1, 4, 4)).layers == ()
     assert eq.measure(nn.ReLU().eval(), x(1, 1, 4, 4), layers=False).layers == ()
+
+
+def test_a_torus_of_one_point_has_no_shift_to_compare_layers_under() -> None:
+    """The trivial group: every row is there, and none has an error."""
+    net = torch.nn.Sequential(torch.nn.Conv2d(1, 2, 1), torch.nn.ReLU()).eval()
+    found = eq.measure(net, torch.randn(1, 1, 1, 1))
+    assert found.layer_shifts == ()
+    assert [row.errors for row in found.layers] == [(), ()]
