@@ -353,6 +353,8 @@ def strides_text(strides: Sequence[int], shape: Sequence[int] | None = None) -> 
 def write_whole(path: str | os.PathLike[str], text: str) -> Path:
     """Write a file through a temporary neighbour, so that a failure leaves nothing half-written."""
     target = Path(path)
+    if not target.parent.is_dir():
+        raise FileNotFoundError(f"path: the folder {target.parent} of {target} does not exist; make it first")
     handle, temporary = tempfile.mkstemp(dir=target.parent, prefix=f".{target.name}.")
     try:
         with os.fdopen(handle, "w", encoding="utf-8") as file:

@@ -10,6 +10,7 @@ from typing import Any
 
 import torch
 from torch import Tensor
+from torch.utils import _pytree as pytree
 
 from equiconv.certification.certificate import (
     Certificate,
@@ -78,6 +79,7 @@ def certify(
     axes = _check_options(axes, padding, weights, seed)
     _check_model(model)
     args, kwargs = call_of(example)
+    _check_leaves(args, kwargs)
     say("capturing the graph")
     graph = capture(model, args, kwargs)
     leaves = graph.flatten(args, kwargs)
@@ -179,6 +181,16 @@ def _check_model(model: Any) -> None:
     training = [name for name, part in model.named_modules() if part.training]
     if training:
         raise ValueError(f"model: its part {training[0]} is in training mode; call model.eval() first")
+
+
+def _check_leaves(args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> None:
+    """Refuse arrays of other libraries, which torch would refuse with a list of its overloads."""
+    for value in pytree.tree_leaves((args, dict(kwargs))):
+        if not isinstance(value, Tensor) and hasattr(value, "__array_namespace__"):
+            kind = f"{type(value).__module__}.{type(value).__qualname__}"
+            raise TypeError(
+                f"example: holds a {kind}; a torch model takes tensors: torch.from_numpy(x) makes one of a NumPy array"
+            )
 
 
 def _check_numbers(graph: Graph, leaves: Sequence[Any], generic: bool) -> None:

@@ -15,6 +15,7 @@ from pathlib import Path
 from types import ModuleType
 from typing import Any
 
+import torch
 from torch import nn
 
 from equiconv.cli.errors import BadInput, close_to, first_line
@@ -95,7 +96,7 @@ def resolve(name: str, *, size: tuple[int, int] | None = None, seed: int = 0) ->
         )
     if colon:
         source, _, attribute = name.rpartition(":")
-        return _from_code(name, source, attribute)
+        return _from_code(name, source, attribute, seed)
     if name and path.is_dir():
         return registries.SOURCES["transformers"].build(name, size, seed)
     raise BadInput(
@@ -103,18 +104,22 @@ def resolve(name: str, *, size: tuple[int, int] | None = None, seed: int = 0) ->
     )
 
 
-def _from_code(name: str, source: str, attribute: str) -> LoadedModel:
+def _from_code(name: str, source: str, attribute: str, seed: int) -> LoadedModel:
     if not source or not attribute:
         raise BadInput(
             f"MODEL {name!r} needs both sides of the colon, as in package.module:attribute or file.py:attribute"
         )
     is_file = source.endswith(".py") or Path(source).is_file()
-    module = _load_file(Path(source)) if is_file else _import_module(source)
-    value = _attribute(module, source, attribute)
-    model = _construct(value, name)
+    with torch.random.fork_rng(devices=[]):  # what the code draws comes out the same each time
+        torch.manual_seed(seed)
+        module = _load_file(Path(source)) if is_file else _import_module(source)
+        model = _construct(_attribute(module, source, attribute), name)
     mode = " (put in evaluation mode)" if any(part.training for part in model.modules()) else ""
     return LoadedModel(
-        name=name, model=model.eval(), weights=f"as {source} made them{mode}", channels=_input_channels(model)
+        name=name,
+        model=model.eval(),
+        weights=f"as {source} made them (torch seed {seed}){mode}",
+        channels=_input_channels(model),
     )
 
 

@@ -52,12 +52,14 @@ class SourceLine:
 
     @property
     def short(self) -> str:
-        """The path below ``site-packages``, or the last three parts of a long one."""
+        """The path below ``site-packages`` or below the current folder; else the last three parts of a long one."""
         for mark in ("site-packages" + os.sep, "dist-packages" + os.sep):
             if mark in self.file:
                 return self.file.split(mark, 1)[1]
-        parts = Path(self.file).parts
-        return str(Path(*parts[-3:])) if len(parts) > 3 else self.file
+        path = Path(self.file)
+        if path.is_relative_to(Path.cwd()):
+            return str(path.relative_to(Path.cwd()))
+        return str(Path("…", *path.parts[-3:])) if len(path.parts) > 4 else self.file
 
     def as_dict(self) -> dict[str, Any]:
         """The line as plain data."""

@@ -176,6 +176,7 @@ REFUSED = {
     "data-dependent branch": (lambda: (Branch().eval(), X), ValueError, "depends on the data.*if x.sum\\(\\) > 0"),
     "branches on export": (lambda: (Exported().eval(), X), ValueError, "branches on being exported"),
     "no tensor in the output": (lambda: (NoTensor().eval(), X), ValueError, "no tensor in its output"),
+    "a NumPy array": (lambda: (small(), X.numpy()), TypeError, "numpy.ndarray.*torch.from_numpy"),
     "no tensor in the input": (lambda: (small(), 3), (TypeError, ValueError), "."),
     "axes out of range": (lambda: (nn.ReLU().eval(), torch.randn(4)), ValueError, "axes: got \\(-2, -1\\)"),
     "an axis without entries": (lambda: (nn.ReLU().eval(), torch.randn(2, 0)), ValueError, "without entries"),

@@ -257,3 +257,16 @@ def test_a_registry_that_is_not_installed_is_said(monkeypatch: pytest.MonkeyPatc
     monkeypatch.setattr("equiconv.cli.registries.importlib.util.find_spec", lambda name: None)
     with pytest.raises(BadInput, match=r"needs timm, which is not installed: pip install 'equiconv\[models\]'"):
         resolve("timm:resnet18")
+
+
+def test_weights_that_a_file_draws_come_out_the_same(tmp_path: Path) -> None:
+    """--seed seeds what the user's code draws, and leaves the caller's generator alone."""
+    file = tmp_path / "drawn.py"
+    file.write_text("import torch\n\nclass Net(torch.nn.Linear):\n    def __init__(self):\n        super().__init__(2, 2)\n")
+    torch.manual_seed(7)
+    expected = torch.rand(1)
+    torch.manual_seed(7)
+    first, again, other = (resolve(f"{file}:Net", seed=s).model.weight for s in (0, 0, 1))
+    assert torch.equal(first, again)
+    assert not torch.equal(first, other)
+    assert torch.equal(torch.rand(1), expected)
