@@ -262,7 +262,9 @@ def test_a_registry_that_is_not_installed_is_said(monkeypatch: pytest.MonkeyPatc
 def test_weights_that_a_file_draws_come_out_the_same(tmp_path: Path) -> None:
     """--seed seeds what the user's code draws, and leaves the caller's generator alone."""
     file = tmp_path / "drawn.py"
-    file.write_text("import torch\n\nclass Net(torch.nn.Linear):\n    def __init__(self):\n        super().__init__(2, 2)\n")
+    file.write_text(
+        "import torch\n\nclass Net(torch.nn.Linear):\n    def __init__(self):\n        super().__init__(2, 2)\n"
+    )
     torch.manual_seed(7)
     expected = torch.rand(1)
     torch.manual_seed(7)
