@@ -62,7 +62,9 @@ def _figures(audit: Audit) -> list[tuple[str, str]]:
     if predictions is not None:
         if predictions.accuracy is not None and predictions.worst_shift_accuracy is not None:
             found.append((f"{predictions.accuracy:.1%}", "accuracy on the images as they are"))
-            found.append((f"{predictions.worst_shift_accuracy:.1%}", "of them right under every shift measured"))
+            found.append(
+                (f"{predictions.worst_shift_accuracy:.1%}", "of the images are right under every shift measured")
+            )
         else:
             found.append((f"{predictions.consistency:.1%}", "of the predictions stay, over the shifts measured"))
     return found
