@@ -1,0 +1,43 @@
+"""The README's numbers are those of the library: its verdict, its obstacles, and the test by hand that passes wrongly."""
+
+from __future__ import annotations
+
+import importlib.util
+import re
+from pathlib import Path
+
+import pytest
+import torch
+
+import equiconv as eq
+
+README = (Path(__file__).parent.parent / "README.md").read_text(encoding="utf-8")
+HAS_TIMM = importlib.util.find_spec("timm") is not None and importlib.util.find_spec("torchvision") is not None
+
+
+def flat(text: str) -> str:
+    """Text without its line breaks and indents: the README wraps what the library prints on one line."""
+    return re.sub(r"\s+", " ", text)
+
+
+@pytest.mark.skipif(
+    not HAS_TIMM, reason="timm (and torchvision, which it needs) is not installed: it is in the extra models"
+)
+def test_what_the_readme_shows_of_resnet18() -> None:
+    import timm
+
+    torch.manual_seed(0)
+    net = timm.create_model("resnet18").eval()
+    x = torch.randn(1, 3, 224, 224)
+    certificate = eq.certify(net, x)
+    shown = re.search(r"```text\n(.*?)…", README, re.DOTALL)
+    assert shown is not None
+    printed = re.sub(r"(timm/models/resnet\.py):\d+", r"\1", flat(str(certificate)))
+    assert re.sub(r"(timm/models/resnet\.py):\d+", r"\1", flat(shown[1]).strip()) in printed
+    assert f"{224 * 224 - 1:,} non-trivial shifts" in flat(README)
+    assert certificate.kind == "none"
+    with torch.no_grad():  # "passes for the ResNet-18 above, which respects no shift at all"
+        assert torch.allclose(net(torch.roll(x, (5, 9), (2, 3))), net(x), atol=0.1)
+    report = eq.certify(net, x, padding="circular", refute=False).check(net, x)
+    assert report
+    assert f"{report.claims} comparisons" in README
