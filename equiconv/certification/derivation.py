@@ -144,6 +144,11 @@ def _dropout_off(node: Node, kwargs: Mapping[str, Any], args: Sequence[Any]) -> 
     ):
         bound = bind(node.target, args, kwargs)
         return not bound["train"] or bound["p"] == 0
+    if name.startswith(
+        ("aten.lstm.", "aten.gru.", "aten.rnn_")
+    ):  # tagged as random for the dropout between layers in training
+        bound = bind(node.target, args, kwargs)
+        return not bound["train"] or bound["dropout"] == 0
     if "scaled_dot_product" in name:
         return not bind(node.target, args, kwargs).get("dropout_p")
     if name in ("aten.rrelu.default", "aten.rrelu_with_noise.default"):

@@ -230,3 +230,18 @@ def test_a_branch_on_the_data_is_refused_quietly(capfd: pytest.CaptureFixture[st
         certify(Net(lambda x: x if x.sum() > 0 else -x).eval(), X)
     said = capfd.readouterr()
     assert "def forward" not in said.out + said.err
+
+
+def test_a_recurrent_network_is_undecided_for_want_of_a_rule_and_not_called_random() -> None:
+    class Last(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.rnn = nn.LSTM(3, 4, batch_first=True)
+
+        def forward(self, x):
+            return self.rnn(x)[0]
+
+    certificate = certify(Last().eval(), torch.randn(1, 5, 3), axes=1)
+    assert certificate.kind == "undecided"
+    assert certificate.strides == (5,)
+    assert "no rule" in certificate.unknown[0].reason
