@@ -1,0 +1,1 @@
+"""The lemmas that the certifier's rules rest on, one file a theorem."""

@@ -1,0 +1,380 @@
+"""What terms mean, by computing them: in a world of given sizes, exactly in a cyclotomic field Q(ζ), or in floating point.
+
+Nothing here is part of a proof. It shows that a statement means what it should (the library computes the same numbers), that hypotheses can hold, and that a
+false statement has a counterexample. An index is a tuple of d integers, one an axis, as in the kernel's reading.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import itertools
+import math
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from fractions import Fraction
+from functools import lru_cache
+from typing import Any, TypeAlias
+
+from sympy import Add, Expr, Poly, Symbol, cyclotomic_poly
+
+from proofs.kernel import (
+    Apply,
+    Cyclic,
+    Delta,
+    Fun,
+    Group,
+    Integers,
+    Lambda,
+    NonZero,
+    Points,
+    Range,
+    Summand,
+    Term,
+    Unit,
+    Var,
+    Word,
+)
+from proofs.kernel.indices import Index, Sort, Variable
+
+Vector: TypeAlias = tuple[int, ...]
+Environment: TypeAlias = Mapping[Variable, Any]
+Meaning: TypeAlias = Callable[..., Any]
+
+
+class Cyclotomic:
+    """An element of Q(ζ), ζ = exp(−2πi/L), as a polynomial in ζ reduced modulo the L-th cyclotomic polynomial."""
+
+    __slots__ = ("coefficients", "order")
+
+    def __init__(self, order: int, powers: Mapping[int, Fraction]) -> None:
+        self.order = order
+        full = [Fraction(0)] * order
+        for p, c in powers.items():
+            full[p % order] += c
+        modulus = _cyclotomic(order)
+        degree = len(modulus) - 1
+        for p in range(order - 1, degree - 1, -1):  # the modulus is monic
+            if c := full[p]:
+                for q, m in enumerate(modulus):
+                    full[p - degree + q] -= c * m
+        self.coefficients = tuple(full[:degree])
+
+    def _powers(self) -> dict[int, Fraction]:
+        return {p: c for p, c in enumerate(self.coefficients) if c}
+
+    def __add__(self, other: Cyclotomic) -> Cyclotomic:
+        out = Cyclotomic.__new__(Cyclotomic)
+        out.order, out.coefficients = (
+            self.order,
+            tuple(a + b for a, b in zip(self.coefficients, other.coefficients, strict=True)),
+        )
+        return out
+
+    def __mul__(self, other: Cyclotomic | Fraction) -> Cyclotomic:
+        if isinstance(other, Fraction):
+            return Cyclotomic(self.order, {p: c * other for p, c in self._powers().items()})
+        powers: dict[int, Fraction] = {}
+        theirs = other._powers()
+        for p, c in self._powers().items():
+            for q, d in theirs.items():
+                powers[p + q] = powers.get(p + q, Fraction(0)) + c * d
+        return Cyclotomic(self.order, powers)
+
+    def conjugate(self) -> Cyclotomic:
+        return Cyclotomic(self.order, {-p: c for p, c in self._powers().items()})
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, Cyclotomic) and self.coefficients == other.coefficients
+
+    def __hash__(self) -> int:
+        return hash(self.coefficients)
+
+    def __str__(self) -> str:
+        terms = [
+            (str(c) if p == 0 else f"{'' if c == 1 else '−' if c == -1 else f'{c}·'}ζ{'' if p == 1 else f'^{p}'}")
+            for p, c in self._powers().items()
+        ]
+        return " + ".join(terms).replace("+ -", "− ").replace("+ −", "− ") or "0"
+
+    __repr__ = __str__
+
+
+@lru_cache(maxsize=64)
+def _cyclotomic(order: int) -> tuple[int, ...]:
+    """Coefficients of the cyclotomic polynomial, the constant first."""
+    return tuple(int(c) for c in reversed(Poly(cyclotomic_poly(order, Symbol("x")), Symbol("x")).all_coeffs()))
+
+
+@dataclass(frozen=True)
+class Exact:
+    """Arithmetic in Q(ζ_L)."""
+
+    order: int
+
+    def number(self, value: Fraction) -> Cyclotomic:
+        return Cyclotomic(self.order, {0: value})
+
+    def root(self, theta: Fraction) -> Cyclotomic:
+        """exp(−2πi·θ)"""
+        power = theta * self.order
+        if power.denominator != 1:
+            raise ValueError(f"ω^({theta}) does not lie in the field of {self.order}-th roots of unity")
+        return Cyclotomic(self.order, {int(power): Fraction(1)})
+
+
+@dataclass(frozen=True)
+class Floating:
+    """Complex double precision."""
+
+    def number(self, value: Fraction) -> complex:
+        return complex(value)
+
+    def root(self, theta: Fraction) -> complex:
+        angle = -2 * math.pi * float(theta % 1)
+        return complex(math.cos(angle), math.sin(angle))
+
+
+@dataclass
+class World:
+    """Sizes, a field, and what the uninterpreted functions are.
+
+    sizes: for each name of a size, d positive integers. meanings: for each name of a function, a callable of its indices (tuples, those of Z_N reduced) and of one
+    list of values for each body; functions without one are pseudo-random functions of all that they are given. groups: for each name of a group, a list of
+    permutations of the points 0, 1, …
+    """
+
+    sizes: Mapping[str, Vector]
+    field: Exact | Floating
+    meanings: Mapping[str, Meaning] = field(default_factory=dict)
+    groups: Mapping[str, Sequence[tuple[int, ...]]] = field(default_factory=dict)
+    seed: int = 0
+    cache: dict[Any, Any] = field(default_factory=dict)
+
+    @property
+    def dimension(self) -> int:
+        return len(next(iter(self.sizes.values()), (1,)))
+
+    # --- sorts and indices -----------------------------------------------------------------------------------------------
+
+    def vector(self, e: Expr, environment: Environment) -> Vector:
+        """The value of an index expression."""
+        out = []
+        for axis in range(self.dimension):
+            total = Fraction(0)
+            for coefficient, powers in _monomials(e):
+                value = coefficient
+                for symbol, power in powers:
+                    base = environment[symbol][axis] if isinstance(symbol, Var) else self.sizes[symbol.name][axis]
+                    value *= Fraction(base) ** power
+                total += value
+            out.append(total)
+        if any(v.denominator != 1 for v in out):
+            raise ValueError(f"{e} is no integer here")
+        return tuple(int(v) for v in out)
+
+    def phase(self, e: Expr, environment: Environment) -> Fraction:
+        total = Fraction(0)
+        for coefficient, powers in _monomials(e):
+            for axis in range(self.dimension):
+                value = coefficient
+                for symbol, power in powers:
+                    base = environment[symbol][axis] if isinstance(symbol, Var) else self.sizes[symbol.name][axis]
+                    value *= Fraction(base) ** power
+                total += value
+        return total % 1
+
+    def element(self, e: Index, sort: Sort, environment: Environment) -> Any:
+        """The value of an index as an element of a sort: Z_N is 0, …, N − 1 along each axis."""
+        if isinstance(e, Word):
+            return self._word(e, environment)
+        value = self.vector(e, environment)
+        if isinstance(sort, Cyclic):
+            return tuple(v % m for v, m in zip(value, self.vector(sort.modulus, {}), strict=True))
+        return value
+
+    def _word(self, e: Word, environment: Environment) -> Any:
+        value: Any = None
+        for letter, power in reversed(e.letters):
+            here = environment[letter]
+            if isinstance(letter.sort, Points):
+                value = here
+                continue
+            g = here if power > 0 else tuple(sorted(range(len(here)), key=here.__getitem__))
+            if value is None:
+                value = g
+            elif isinstance(value, tuple):
+                value = tuple(g[p] for p in value)
+            else:
+                value = g[value]
+        return value
+
+    def values(self, sort: Sort) -> list[Any]:
+        """All values of a finite sort; a few of an infinite one."""
+        d = self.dimension
+        if isinstance(sort, (Cyclic, Range)):
+            return list(
+                itertools.product(*map(range, self.vector(sort.modulus if isinstance(sort, Cyclic) else sort.size, {})))
+            )
+        if isinstance(sort, Group):
+            return list(self.groups[sort.name])
+        if isinstance(sort, Points):
+            return list(range(len(self.groups[sort.group.name][0])))
+        if isinstance(sort, Unit):
+            return [tuple(int(a == b) for b in range(d)) for a in range(d)]
+        around = list(itertools.product(range(-2, 4), repeat=d))
+        if isinstance(sort, NonZero):
+            t = self.vector(sort.modulus, {})
+            return [v for v in around if any(c % m for c, m in zip(v, t, strict=True))]
+        assert isinstance(sort, Integers)
+        return around
+
+    def cardinality(self, name: str) -> int:
+        if name in self.groups:
+            return len(self.groups[name])
+        if name in self.sizes:
+            return math.prod(self.sizes[name])
+        return len(next(iter(self.groups.values()))[0])  # the points
+
+    # --- terms ---------------------------------------------------------------------------------------------------------
+
+    def evaluate(self, term: Term, environment: Environment | None = None) -> Any:
+        """The value of a term, given the values of its free variables."""
+        total = self.field.number(Fraction(0))
+        for s in term.summands:
+            total = total + self._summand(s, environment or {})
+        return total
+
+    def _summand(self, s: Summand, environment: Environment) -> Any:
+        total = self.field.number(Fraction(0))
+        for chosen in itertools.product(*(self.values(v.sort) for v in s.binders)):
+            here = {**environment, **dict(zip(s.binders, chosen, strict=True))}
+            value: Any = None
+            for f in s.factors:
+                if isinstance(f, Delta):
+                    index = self.vector(f.index, here)
+                    modulus = self.vector(f.modulus, {}) if f.modulus != 0 else (0,) * len(index)
+                    if any(i % m if m else i for i, m in zip(index, modulus, strict=True)):
+                        break
+            else:
+                value = self.field.root(self.phase(s.phase, here))
+                for f in s.factors:
+                    if isinstance(f, Apply):
+                        value = value * self._applied(f, here)
+                total = total + value
+        return total * self._coefficient(s.coefficient)
+
+    def _coefficient(self, e: Expr) -> Any:
+        total = Fraction(0)
+        for coefficient, powers in _monomials(e):
+            value = coefficient
+            for symbol, power in powers:
+                value *= Fraction(self.cardinality(symbol.name.strip("|"))) ** power
+            total += value
+        return total if isinstance(self.field, Exact) else complex(total)
+
+    def _applied(self, f: Apply, environment: Environment) -> Any:
+        args = tuple(self.element(e, sort, environment) for e, sort in zip(f.args, f.fun.sorts, strict=True))
+        bodies = [self._family(b, environment) for b in f.bodies]
+        if f.fun.symmetric:
+            bodies = [sorted(bodies[0], key=repr)]
+        meaning = self.meanings.get(f.fun.name)
+        value = meaning(*args, *bodies) if meaning else self._pseudorandom(f.fun, args, bodies)
+        return value.conjugate() if f.conjugate else value
+
+    def _family(self, body: Lambda, environment: Environment) -> list[Any]:
+        """The values of a body, its indices in row-major order."""
+        spaces = [self.values(v.sort) for v in body.variables]
+        return [
+            self.evaluate(body.term, {**environment, **dict(zip(body.variables, chosen, strict=True))})
+            for chosen in itertools.product(*spaces)
+        ]
+
+    def _pseudorandom(self, fun: Fun, args: tuple[Any, ...], bodies: list[Any]) -> Any:
+        key = (fun.name, args, tuple(tuple(b) for b in bodies))
+        if key not in self.cache:
+            self.cache[key] = pseudorandom(self, *key)
+        return self.cache[key]
+
+
+@lru_cache(maxsize=100_000)
+def _monomials(e: Expr) -> tuple[tuple[Fraction, tuple[tuple[Any, int], ...]], ...]:
+    out = []
+    for t in Add.make_args(e):
+        coefficient, rest = t.as_coeff_Mul()
+        out.append(
+            (
+                Fraction(int(coefficient.p), int(coefficient.q)),
+                tuple((b, int(p)) for b, p in rest.as_powers_dict().items() if b != 1),
+            )
+        )
+    return tuple(out)
+
+
+def pseudorandom(world: World, name: str, *key: Any, real: bool = False) -> Any:
+    """A value that depends on ``name`` and ``key`` alone, for the meanings of a claim: an integer where ``real``, else an integer and a root of unity."""
+    digest = hashlib.sha256(repr((world.seed, name, key)).encode()).digest()
+    value = world.field.number(Fraction(digest[0] % 7 - 3))
+    if real or world.seed == 0:  # the first seed is for counterexamples that are easy to read
+        return value
+    turn = (
+        Fraction(digest[2] % world.field.order, world.field.order)
+        if isinstance(world.field, Exact)
+        else Fraction(digest[2], 256)
+    )
+    return value + world.field.root(turn) * world.field.number(Fraction(digest[1] % 5 - 2))
+
+
+def assignments(world: World, variables: Sequence[Variable], most: int = 200) -> Iterator[dict[Variable, Any]]:
+    """Values of free variables: all of them, or ``most`` spread evenly where there are more."""
+    spaces = [world.values(v.sort) for v in variables]
+    total = math.prod(map(len, spaces))
+    step = max(1, total // most)
+    step += 1 - step % 2  # odd, so that no parity is missed
+    for number in range(0, total, step):
+        chosen, rest = {}, number
+        for v, space in zip(variables, spaces, strict=True):
+            rest, position = divmod(rest, len(space))
+            chosen[v] = space[position]
+        yield chosen
+
+
+def size_names(*terms: Term) -> list[str]:
+    """Names of the sizes that terms speak of, in alphabetical order."""
+    found: set[str] = set()
+
+    def sort(s: Sort) -> None:
+        for e in (getattr(s, "modulus", None), getattr(s, "size", None)):
+            if e is not None:
+                found.update(b.name for b in e.free_symbols)
+
+    def expression(e: Any) -> None:
+        if not isinstance(e, Word):
+            found.update(b.name for b in e.free_symbols if not isinstance(b, Var))
+
+    def visit(term: Term) -> None:
+        for v in term.free:
+            sort(v.sort)
+        for s in term.summands:
+            expression(s.phase)
+            for v in s.binders:
+                sort(v.sort)
+            for f in s.factors:
+                if isinstance(f, Delta):
+                    expression(f.index)
+                    expression(f.modulus)
+                    continue
+                for e in f.args:
+                    expression(e)
+                for one in f.fun.sorts:
+                    sort(one)
+                for body in f.bodies:
+                    for v in body.variables:
+                        sort(v.sort)
+                    visit(body.term)
+
+    for term in terms:
+        visit(term)
+    return sorted(found)
+
+
+__all__ = ["Cyclotomic", "Exact", "Floating", "World", "assignments", "pseudorandom", "size_names"]

@@ -1,0 +1,360 @@
+"""Indices: what an index ranges over, and when a polynomial is a well-defined index.
+
+*Reading.* Fix any dimension d ≥ 1. Every size and every integer variable stands for a vector of d integers, and +, − and · act componentwise; Z_N is
+Z_{N1} × … × Z_{Nd}; a range {0, …, K−1} is a box. Nothing here or in the rules uses more of the integers than that they are a commutative ring, so
+what is proved holds on grids of every dimension and of every size along each axis.
+
+*Arithmetic.* SymPy's ``expand`` on polynomials with integer coefficients, divided at most by sizes. An expression counts as an integer when every one
+of its terms has an integer coefficient and no denominator: enough for being one, whatever the variables are.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from functools import lru_cache
+from typing import Any, TypeAlias
+
+from sympy import Add, Dummy, Expr, Integer, Symbol, expand
+
+
+class KernelError(Exception):
+    """A step that the kernel refuses; the message says why."""
+
+
+def require(condition: bool, reason: str) -> None:
+    if not condition:
+        raise KernelError(reason)
+
+
+# --- sorts ------------------------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class Cyclic:
+    """Z_N, the integers modulo a product of sizes."""
+
+    modulus: Expr
+
+    def __post_init__(self) -> None:
+        coefficient, rest = expand(self.modulus).as_coeff_Mul()
+        require(
+            integral(self.modulus) and coefficient > 0 and not rest.is_Add,
+            f"{self.modulus} is no modulus: a product of sizes is",
+        )
+        require(not variables_of(self.modulus), f"the modulus {self.modulus} depends on a variable")
+
+    def __str__(self) -> str:
+        return f"Z_{self.modulus}" if self.modulus.is_Symbol else f"Z_({self.modulus})"
+
+
+@dataclass(frozen=True)
+class Range:
+    """The integers 0, …, size − 1 (none where size ≤ 0): a window, or a signal that does not wrap."""
+
+    size: Expr
+
+    def __post_init__(self) -> None:
+        require(integral(self.size) and not variables_of(self.size), f"{self.size} is no size of a range")
+
+    def __str__(self) -> str:
+        return f"[0,{self.size})"
+
+
+@dataclass(frozen=True)
+class Integers:
+    """All integers."""
+
+    def __str__(self) -> str:
+        return "Z"
+
+
+@dataclass(frozen=True)
+class Unit:
+    """The unit vectors: 1 along one axis and 0 along the others (in one dimension, the number 1). They generate the integers."""
+
+    def __str__(self) -> str:
+        return "{1}"
+
+
+@dataclass(frozen=True)
+class NonZero:
+    """The integers that ``modulus`` does not divide."""
+
+    modulus: Expr
+
+    def __post_init__(self) -> None:
+        require(integral(self.modulus) and not variables_of(self.modulus), f"{self.modulus} is no modulus")
+
+    def __str__(self) -> str:
+        return f"Z∖({self.modulus})Z"
+
+
+@dataclass(frozen=True)
+class Group:
+    """A finite group, of which nothing is known but that it is one."""
+
+    name: str
+
+    def __str__(self) -> str:
+        return self.name
+
+
+@dataclass(frozen=True)
+class Points:
+    """A finite set on which a group acts by permutations."""
+
+    name: str
+    group: Group
+
+    def __str__(self) -> str:
+        return self.name
+
+
+Sort: TypeAlias = Cyclic | Range | Integers | Unit | NonZero | Group | Points
+FINITE = (Cyclic, Range, Group, Points)
+
+# --- variables and index expressions ----------------------------------------------------------------------------------
+
+
+def size(name: str) -> Symbol:
+    """A size: a positive integer (in d dimensions, d of them)."""
+    require(name.isidentifier(), f"{name!r} is no name of a size")
+    return Symbol(name)
+
+
+def is_size(e: Any) -> bool:
+    """True for what :func:`size` makes; a symbol with assumptions of its own is none."""
+    return type(e) is Symbol and e.name.isidentifier() and e == Symbol(e.name)
+
+
+class Var(Symbol):
+    """A variable of an integer sort. Two of one name and different sorts are different."""
+
+    __slots__ = ("sort",)
+    sort: Sort
+
+    def __new__(cls, name: str, sort: Sort) -> Var:
+        require(not isinstance(sort, (Group, Points)), f"{name} ∈ {sort} is a Letter: its index expressions are words")
+        require(name.rstrip("′").isidentifier(), f"{name!r} is no name of a variable")
+        made = Symbol.__xnew__(cls, name)
+        made.sort = sort
+        return made  # type: ignore[no-any-return]
+
+    def __getnewargs_ex__(self) -> Any:
+        return (self.name, self.sort), {}
+
+    def _hashable_content(self) -> tuple[Any, ...]:
+        return (*Symbol._hashable_content(self), self.sort)
+
+    def sort_key(self, order: Any = None) -> Any:
+        return self.class_key(), (2, (self.name, str(self.sort))), Integer(1).sort_key(), Integer(1)
+
+
+@dataclass(frozen=True)
+class Letter:
+    """A variable over a group or over the points it acts on."""
+
+    name: str
+    sort: Group | Points
+
+    def __post_init__(self) -> None:
+        require(self.name.rstrip("′").isidentifier(), f"{self.name!r} is no name of a variable")
+
+    def __mul__(self, other: Letter | Word) -> Word:
+        return Word(((self, 1),)) * other
+
+    @property
+    def inverse(self) -> Word:
+        return Word(((self, 1),)).inverse
+
+    def __str__(self) -> str:
+        return self.name
+
+
+class Word:
+    """A product of letters and inverses, freely reduced: a group element, or such an element applied to a point."""
+
+    __slots__ = ("letters",)
+
+    def __init__(self, letters: Iterable[tuple[Letter, int]]) -> None:
+        reduced: list[tuple[Letter, int]] = []
+        for letter, power in letters:
+            if reduced and reduced[-1] == (letter, -power):
+                reduced.pop()
+            else:
+                reduced.append((letter, power))
+        self.letters = tuple(reduced)
+
+    def __mul__(self, other: Letter | Word) -> Word:
+        return Word(self.letters + word(other).letters)
+
+    @property
+    def inverse(self) -> Word:
+        return Word((letter, -power) for letter, power in reversed(self.letters))
+
+    def __str__(self) -> str:
+        return "·".join(letter.name + ("⁻¹" if power < 0 else "") for letter, power in self.letters) or "1"
+
+
+Variable: TypeAlias = Var | Letter
+Index: TypeAlias = Expr | Word
+
+
+def word(value: Letter | Word) -> Word:
+    require(isinstance(value, (Letter, Word)), f"{value} is no word")
+    return Word(((value, 1),)) if isinstance(value, Letter) else value
+
+
+def as_index(value: Any) -> Index:
+    return word(value) if isinstance(value, (Letter, Word)) else expand(value)
+
+
+def variables_of(e: Index) -> frozenset[Variable]:
+    if isinstance(e, Word):
+        return frozenset(letter for letter, _ in e.letters)
+    return frozenset(s for s in e.free_symbols if isinstance(s, Var))
+
+
+def replace(e: Index, mapping: Mapping[Variable, Index]) -> Index:
+    """All replacements at once."""
+    if not any(v in mapping for v in variables_of(e)):
+        return e
+    if isinstance(e, Word):
+        out = Word(())
+        for letter, power in e.letters:
+            image = word(mapping.get(letter, letter))
+            out = out * (image if power > 0 else image.inverse)
+        return out
+    return expand(e.xreplace({v: x for v, x in mapping.items() if isinstance(v, Var)}))
+
+
+# --- integers modulo N -------------------------------------------------------------------------------------------------
+
+
+TURN = Dummy("turn")  # an integer that occurs in no index
+
+
+@lru_cache(maxsize=100_000)
+def integral(e: Expr) -> bool:
+    """True when every term of e has an integer coefficient and no denominator."""
+    for term in Add.make_args(expand(e)):
+        coefficient, rest = term.as_coeff_Mul()
+        if not coefficient.is_Integer:
+            return False
+        if rest != 1 and not all(
+            (isinstance(b, Var) or is_size(b) or b is TURN) and p.is_Integer and p > 0
+            for b, p in rest.as_powers_dict().items()
+        ):
+            return False
+    return True
+
+
+@lru_cache(maxsize=100_000)
+def fraction(e: Expr) -> Expr:
+    """e modulo the integers: its terms that are no integers."""
+    return Add(*(t for t in Add.make_args(expand(e)) if not integral(t)))
+
+
+def reduced(e: Expr, modulus: Expr) -> Expr:
+    """A representative of e modulo N (as it stands where N = 0)."""
+    return expand(modulus * fraction(e / modulus)) if modulus != 0 else expand(e)
+
+
+@lru_cache(maxsize=100_000)
+def periodic(theta: Expr) -> bool:
+    """True when θ modulo 1 depends on each variable v ∈ Z_M only modulo M."""
+    return all(
+        integral(theta.xreplace({v: v + v.sort.modulus * TURN}) - theta)
+        for v in variables_of(theta)
+        if isinstance(v, Var) and isinstance(v.sort, Cyclic)
+    )
+
+
+def nonnegative(e: Expr) -> bool:
+    """True when e ≥ 0 is plain: every variable goes to the end of its range that makes e least, every size is at least 1."""
+    e = expand(e)
+    for v in sorted(variables_of(e), key=str):
+        slope = expand(e.coeff(v, 1))
+        rest = expand(e - slope * v)
+        if not (isinstance(v, Var) and isinstance(v.sort, Range)) or v in rest.free_symbols or variables_of(slope):
+            return False
+        if _nonnegative_over_sizes(slope):
+            e = rest
+        elif _nonnegative_over_sizes(-slope):
+            e = expand(rest + slope * (v.sort.size - 1))
+        else:
+            return False
+    return _nonnegative_over_sizes(e)
+
+
+def _nonnegative_over_sizes(e: Expr) -> bool:
+    above_one = expand(e.xreplace({s: s + 1 for s in e.free_symbols}))
+    return all(t.as_coeff_Mul()[0] >= 0 for t in Add.make_args(above_one))
+
+
+def check_index(e: Index, sort: Sort) -> None:
+    """Refuse e where it is not, for all values of its variables, an element of the sort (for Z_N: a class modulo N)."""
+    if isinstance(sort, (Group, Points)):
+        require(isinstance(e, Word), f"{e} is no element of {sort}")
+        assert isinstance(e, Word)
+        group = sort if isinstance(sort, Group) else sort.group
+        points = [letter for letter, _ in e.letters if letter.sort != group]
+        if isinstance(sort, Group):
+            require(not points, f"{e} is no word in the group {sort}")
+        else:
+            require(
+                len(points) == 1 and e.letters[-1] == (points[0], 1) and points[0].sort == sort,
+                f"{e} is no point of {sort}",
+            )
+        return
+    require(not isinstance(e, Word), f"{e} is no integer")
+    assert not isinstance(e, Word)
+    require(integral(e), f"{e} is no integer polynomial")
+    if isinstance(sort, Cyclic):
+        require(
+            periodic(e / sort.modulus),
+            f"{e} is not well defined modulo {sort.modulus}: it depends on more than its variables' classes",
+        )
+        return
+    require(
+        not any(isinstance(v.sort, Cyclic) for v in variables_of(e)),
+        f"{e} holds a variable known only modulo its period, and {sort} asks for an integer",
+    )
+    if isinstance(sort, Range):
+        inside = nonnegative(e) and nonnegative(sort.size - 1 - e)
+        require(inside, f"{e} may leave the range {sort}")
+    elif isinstance(sort, (Unit, NonZero)):
+        require(isinstance(e, Var) and e.sort == sort, f"{e} is not known to lie in {sort}")
+
+
+__all__ = [
+    "FINITE",
+    "Cyclic",
+    "Group",
+    "Index",
+    "Integers",
+    "KernelError",
+    "Letter",
+    "NonZero",
+    "Points",
+    "Range",
+    "Sort",
+    "Unit",
+    "Var",
+    "Variable",
+    "Word",
+    "as_index",
+    "check_index",
+    "fraction",
+    "integral",
+    "is_size",
+    "nonnegative",
+    "periodic",
+    "reduced",
+    "replace",
+    "require",
+    "size",
+    "variables_of",
+    "word",
+]

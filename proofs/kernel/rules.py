@@ -1,0 +1,403 @@
+"""The rules: the only makers of theorems.
+
+A theorem says: under its hypotheses, its two sides are equal for every value of its free variables and every choice of its uninterpreted functions (each
+symmetric one symmetric), in every dimension and for all sizes. Free variables and functions of a hypothesis are parameters, fixed throughout; those that
+it is ``over`` are quantified inside it. Nothing here calls ``simplify`` or ``doit``, and nothing is compared numerically.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from dataclasses import replace as altered
+from typing import Any, ClassVar
+
+from sympy import Expr, Integer, Matrix, expand
+
+from proofs.kernel.indices import (
+    Cyclic,
+    Index,
+    Integers,
+    NonZero,
+    Range,
+    Unit,
+    Var,
+    Variable,
+    as_index,
+    check_index,
+    integral,
+    nonnegative,
+    require,
+    variables_of,
+)
+from proofs.kernel.terms import (
+    Apply,
+    Delta,
+    Fun,
+    Lambda,
+    Summand,
+    Term,
+    as_term,
+    cardinality,
+    delta,
+    substituted,
+    sum_over,
+    with_function,
+)
+
+
+@dataclass(frozen=True)
+class Hypothesis:
+    """∀ over. lhs = rhs"""
+
+    lhs: Term
+    rhs: Term
+    over: frozenset[Variable | Fun]
+
+    @property
+    def parameters(self) -> frozenset[Variable | Fun]:
+        return (self.lhs.free | self.rhs.free | self.lhs.functions | self.rhs.functions) - self.over
+
+
+class Theorem:
+    """hypotheses ⊢ lhs = rhs. Made by the functions of this module and in no other way."""
+
+    __slots__ = ("hypotheses", "lhs", "rhs")
+    hypotheses: frozenset[Hypothesis]
+    lhs: Term
+    rhs: Term
+    _maker: ClassVar[object] = object()
+
+    def __init__(self, maker: object, hypotheses: Iterable[Hypothesis], lhs: Term, rhs: Term) -> None:
+        require(maker is Theorem._maker, "a theorem is made by the kernel's rules only")
+        for name, value in (("hypotheses", frozenset(hypotheses)), ("lhs", lhs), ("rhs", rhs)):
+            object.__setattr__(self, name, value)
+
+    def __setattr__(self, name: str, value: Any) -> None:
+        require(False, "a theorem cannot be changed")
+
+    def __reduce__(self) -> Any:
+        require(False, "a theorem cannot be copied or stored: prove it again")
+
+    @property
+    def parameters(self) -> frozenset[Variable | Fun]:
+        """What its hypotheses speak of, and so is fixed."""
+        return frozenset().union(*(h.parameters for h in self.hypotheses))
+
+
+def _theorem(hypotheses: Iterable[Hypothesis], lhs: Term, rhs: Term) -> Theorem:
+    return Theorem(Theorem._maker, hypotheses, lhs, rhs)
+
+
+def _require_free(theorem: Theorem, things: Iterable[Variable | Fun], what: str) -> None:
+    fixed = [t.name for t in things if t in theorem.parameters]
+    require(not fixed, f"{', '.join(fixed)} is a parameter of a hypothesis, and {what} asks for any value")
+
+
+# --- equality and linearity ---------------------------------------------------------------------------------------------
+
+
+def reflexivity(term: Term) -> Theorem:
+    """t = t, and so whatever the normal form makes equal: sums reordered and exchanged, products expanded, indices reduced."""
+    return _theorem((), term, term)
+
+
+def symmetry(theorem: Theorem) -> Theorem:
+    return _theorem(theorem.hypotheses, theorem.rhs, theorem.lhs)
+
+
+def transitivity(first: Theorem, second: Theorem) -> Theorem:
+    require(first.rhs == second.lhs, "the first equation does not end where the second begins")
+    return _theorem(first.hypotheses | second.hypotheses, first.lhs, second.rhs)
+
+
+def plus(theorem: Theorem, term: Term) -> Theorem:
+    """a = b ⊢ a + t = b + t"""
+    return _theorem(theorem.hypotheses, theorem.lhs + term, theorem.rhs + term)
+
+
+def times(theorem: Theorem, term: Term) -> Theorem:
+    """a = b ⊢ a·t = b·t"""
+    return _theorem(theorem.hypotheses, theorem.lhs * term, theorem.rhs * term)
+
+
+def summed(theorem: Theorem, variables: Sequence[Variable]) -> Theorem:
+    """a = b for all v ⊢ Σ_v a = Σ_v b"""
+    _require_free(theorem, variables, "a sum")
+    return _theorem(theorem.hypotheses, sum_over(variables, theorem.lhs), sum_over(variables, theorem.rhs))
+
+
+def inside(theorem: Theorem, atom: Apply, position: int) -> Theorem:
+    """a = b for all v ⊢ F[…, λv.a, …] = F[…, λv.b, …]; v as in the body of ``atom`` at ``position``, all else as in ``atom``."""
+    variables = atom.bodies[position].variables
+    _require_free(theorem, variables, "the body of a function")
+
+    def applied(side: Term) -> Term:
+        bodies = (*atom.bodies[:position], Lambda(variables, side), *atom.bodies[position + 1 :])
+        return Term((Summand(Integer(1), (), (altered(atom, bodies=bodies),), Integer(0)),))
+
+    return _theorem(theorem.hypotheses, applied(theorem.lhs), applied(theorem.rhs))
+
+
+# --- hypotheses, instances, composition -----------------------------------------------------------------------------------
+
+
+def assume(lhs: Term, rhs: Term, over: Iterable[Variable | Fun] = ()) -> Theorem:
+    """{∀ over. lhs = rhs} ⊢ lhs = rhs"""
+    return _theorem((Hypothesis(lhs, rhs, frozenset(over)),), lhs, rhs)
+
+
+def instance(theorem: Theorem, mapping: Mapping[Variable, Any]) -> Theorem:
+    """Free variables take values, all at once; each value must be of its variable's sort."""
+    values: dict[Variable, Index] = {v: as_index(e) for v, e in mapping.items()}
+    _require_free(theorem, values, "an instance")
+    for v, e in values.items():
+        check_index(e, v.sort)
+    return _theorem(theorem.hypotheses, substituted(theorem.lhs, values), substituted(theorem.rhs, values))
+
+
+def function_instance(theorem: Theorem, fun: Fun, variables: Sequence[Variable], value: Term) -> Theorem:
+    """The function f becomes λ variables. value"""
+    _require_free(theorem, (fun,), "an instance")
+    require(not fun.bodies, f"{fun.name} takes functions as arguments: only functions of indices can be instantiated")
+    require(tuple(v.sort for v in variables) == fun.sorts, f"{fun.name} has indices of other sorts")
+    require(len(set(variables)) == len(variables), "one variable for two arguments")
+    return _theorem(
+        theorem.hypotheses,
+        with_function(theorem.lhs, fun, variables, value),
+        with_function(theorem.rhs, fun, variables, value),
+    )
+
+
+def discharge(theorem: Theorem, lemma: Theorem) -> Theorem:
+    """A hypothesis that the lemma proves is no longer needed; the lemma's own hypotheses are."""
+    proved = [
+        h for h in theorem.hypotheses if h.lhs == lemma.lhs and h.rhs == lemma.rhs and not h.over & lemma.parameters
+    ]
+    require(bool(proved), "the lemma is none of the hypotheses, or fixes what the hypothesis quantifies")
+    return _theorem((theorem.hypotheses - set(proved)) | lemma.hypotheses, theorem.lhs, theorem.rhs)
+
+
+# --- sums -----------------------------------------------------------------------------------------------------------------
+
+
+def _single(term: Term) -> Summand:
+    require(len(term.summands) == 1, "the rule takes one summand")
+    return term.summands[0]
+
+
+def _bound(term: Term, v: Variable) -> Summand:
+    s = _single(term)
+    require(v in s.binders, f"{v.name} is not summed over")
+    return s
+
+
+def _body(s: Summand, without: Iterable[Variable]) -> tuple[Term, list[Variable]]:
+    """Σ_{rest} body, as body and rest."""
+    dropped = set(without)
+    return Term((altered(s, binders=()),)), [v for v in s.binders if v not in dropped]
+
+
+def _require_bijection(mapping: Mapping[Var, Expr]) -> None:
+    """v ↦ A·v + b permutes Z_N^r, whatever N: det A = ±1 over the integers, b free of v and well defined modulo N."""
+    variables = list(mapping)
+    sorts = {v.sort for v in variables}
+    require(len(sorts) == 1, "the substitution mixes variables of different sorts")
+    sort = next(iter(sorts))
+    if isinstance(sort, Range):
+        require(len(variables) == 1, "over a range one variable at a time")
+        v = variables[0]
+        require(
+            expand(mapping[v] - (sort.size - 1 - v)) == 0,
+            f"{v.name} ↦ {mapping[v]} does not map {sort} onto itself: only the reversal does",
+        )
+        return
+    require(isinstance(sort, Cyclic), f"no substitution over {sort}")
+    matrix = Matrix([[expand(mapping[v]).coeff(w, 1) for w in variables] for v in variables])
+    for v, row in zip(variables, matrix.tolist(), strict=True):
+        offset = expand(mapping[v] - sum((a * w for a, w in zip(row, variables, strict=True)), Integer(0)))
+        entangled = variables_of(offset) | frozenset().union(*map(variables_of, row))
+        require(not entangled & set(variables), f"{v.name} ↦ {mapping[v]} is not affine")
+        check_index(mapping[v], sort)
+    require(
+        expand(matrix.det()) in (1, -1), f"the substitution has determinant {expand(matrix.det())}, and ±1 is needed"
+    )
+
+
+def substitution(term: Term, mapping: Mapping[Var, Any]) -> Theorem:
+    """Σ_v f(v) = Σ_v f(A·v + b)"""
+    values = {v: expand(e) for v, e in mapping.items()}
+    s = _single(term)
+    require(set(values) <= set(s.binders), "the substitution changes a variable that is not summed over")
+    _require_bijection(values)
+    body, rest = _body(s, values)
+    return _theorem((), term, sum_over(rest + list(values), substituted(body, values)))
+
+
+def reordering(atom: Apply, mapping: Mapping[Var, Any]) -> Theorem:
+    """R[λv.f(v)] = R[λv.f(A·v + b)] for a symmetric R"""
+    values = {v: expand(e) for v, e in mapping.items()}
+    require(atom.fun.symmetric, f"{atom.fun.name} may depend on the order of its values")
+    (old,) = atom.bodies
+    require(set(values) <= set(old.variables), "the substitution changes a variable that is not the body's own")
+    _require_bijection(values)
+    new = Lambda(old.variables, substituted(old.term, values))
+    one = Summand(Integer(1), (), (atom,), Integer(0))
+    return _theorem((), Term((one,)), Term((altered(one, factors=(altered(atom, bodies=(new,)),)),)))
+
+
+def translation(term: Term, v: Variable, value: Any) -> Theorem:
+    """Σ_g f(g) = Σ_g f(a·g·b) over a group, also with g⁻¹ for g, and Σ_p f(p) = Σ_p f(a·p) over the points it acts on."""
+    s = _bound(term, v)
+    image = as_index(value)
+    check_index(image, v.sort)
+    times_seen = [letter for letter, _ in getattr(image, "letters", ())].count(v)  # type: ignore[arg-type]
+    require(times_seen == 1, f"{v.name} ↦ {image} is not known to be a bijection: {v.name} must stand in it once")
+    body, rest = _body(s, (v,))
+    return _theorem((), term, sum_over([*rest, v], substituted(body, {v: image})))
+
+
+def sifting(term: Term, v: Var) -> Theorem:
+    """Σ_v δ_N(v − e)·f(v) = f(e), for v ∈ Z_N, or for v in a range that e never leaves"""
+    s = _bound(term, v)
+    require(isinstance(v.sort, (Cyclic, Range)), f"a delta is over integers, and {v.name} is none")
+    for d in s.factors:
+        if not isinstance(d, Delta) or d.modulus != (v.sort.modulus if isinstance(v.sort, Cyclic) else 0):
+            continue
+        sign = d.index.coeff(v, 1)
+        if sign not in (1, -1):
+            continue
+        value = expand(v - sign * d.index)
+        if v in variables_of(value):
+            continue
+        check_index(value, v.sort)
+        others = list(s.factors)
+        others.remove(d)
+        body, rest = _body(altered(s, factors=tuple(others)), (v,))
+        return _theorem((), term, sum_over(rest, substituted(body, {v: value})))
+    require(False, f"no delta fixes {v.name}")
+    raise AssertionError
+
+
+def orthogonality(term: Term, v: Var) -> Theorem:
+    """Σ_{v ∈ Z_N} ω^{v·e/N} = |N|·δ_N(e), the geometric sum of a character"""
+    s = _bound(term, v)
+    require(isinstance(v.sort, Cyclic), f"{v.name} does not range over a whole period")
+    modulus = v.sort.modulus
+    require(not any(v in f.free for f in s.factors), f"{v.name} stands outside the character")
+    slope = expand(s.phase).coeff(v, 1)
+    rest_phase = expand(s.phase - slope * v)
+    require(v not in variables_of(rest_phase) | variables_of(slope), f"the exponent is not linear in {v.name}")
+    e = expand(slope * modulus)
+    body, rest = _body(altered(s, phase=rest_phase), (v,))
+    return _theorem((), term, sum_over(rest, body * delta(e, modulus) * cardinality(v.sort)))
+
+
+def counting(term: Term, v: Variable) -> Theorem:
+    """Σ_v c = (number of values of v)·c where v does not occur in c"""
+    s = _bound(term, v)
+    require(v not in s.inner, f"{v.name} occurs in the sum")
+    body, rest = _body(s, (v,))
+    return _theorem((), term, sum_over(rest, body * cardinality(v.sort)))
+
+
+def division(term: Term, v: Var, quotient: Var, remainder: Var) -> Theorem:
+    """Σ_i f(i) = Σ_q Σ_r f(t·q + r), for i ∈ Z_{tm}, q ∈ Z_m and r ∈ {0, …, t−1}; likewise for i in a range of t·m"""
+    s = _bound(term, v)
+    require(isinstance(remainder.sort, Range), "the remainder ranges over 0, …, t−1")
+    t = remainder.sort.size
+    if isinstance(v.sort, Cyclic):
+        require(isinstance(quotient.sort, Cyclic), "the quotient of a class is a class")
+        whole, count = v.sort.modulus, quotient.sort.modulus
+    else:
+        require(isinstance(v.sort, Range) and isinstance(quotient.sort, Range), "the quotient of a range is a range")
+        whole, count = v.sort.size, quotient.sort.size
+    require(expand(whole - t * count) == 0, f"{t}·{count} is not {whole}")
+    require(nonnegative(t) and nonnegative(count), f"{t} or {count} may be negative")
+    require(
+        not {quotient.name, remainder.name} & s.names and quotient.name != remainder.name,
+        "the new variables occur already",
+    )
+    body, rest = _body(s, (v,))
+    return _theorem(
+        (), term, sum_over([*rest, quotient, remainder], substituted(body, {v: expand(t * quotient + remainder)}))
+    )
+
+
+def period(term: Term, v: Var, around: Var) -> Theorem:
+    """Σ over 0, …, N−1 = Σ over Z_N, where the body depends on the index modulo N only"""
+    s = _bound(term, v)
+    require(
+        isinstance(v.sort, Range)
+        and isinstance(around.sort, Cyclic)
+        and expand(v.sort.size - around.sort.modulus) == 0,
+        "a range of N and Z_N are needed",
+    )
+    require(around.name not in s.names - {v.name}, "the new variable occurs already")
+    body, rest = _body(s, (v,))
+    return _theorem((), term, sum_over([*rest, around], substituted(body, {v: as_index(around)})))
+
+
+# --- values of deltas, and induction ----------------------------------------------------------------------------------------
+
+
+def exclusion(factor: Delta, remainder: Var) -> Theorem:
+    """δ_N(e) = 0 where e ≡ ±r modulo t, t divides N and t does not divide r"""
+    require(isinstance(remainder.sort, NonZero), f"{remainder.name} may be divisible")
+    t = remainder.sort.modulus
+    require(integral(factor.modulus / t), f"{t} does not divide {factor.modulus}")
+    require(
+        any(integral((factor.index - sign * remainder) / t) for sign in (1, -1)),
+        f"{factor.index} is not {remainder.name} modulo {t}",
+    )
+    return _theorem((), delta(factor.index, factor.modulus), as_term(0))
+
+
+def separation(factor: Delta) -> Theorem:
+    """δ(e) = 0 over the integers, where e ≥ 1 or e ≤ −1 throughout the ranges of its variables"""
+    require(factor.modulus == 0, f"modulo {factor.modulus} an integer that is not 0 may still count as 0")
+    require(nonnegative(factor.index - 1) or nonnegative(-factor.index - 1), f"{factor.index} may be 0")
+    return _theorem((), delta(factor.index), as_term(0))
+
+
+def induction(theorem: Theorem, v: Var, step: Var) -> Theorem:
+    """f(v + e) = f(v) for every unit vector e ⊢ f(v) = f(0): the unit vectors generate the integers"""
+    require(
+        isinstance(v.sort, (Integers, Cyclic)) and isinstance(step.sort, Unit),
+        "induction along the integers, or a cycle, by unit steps",
+    )
+    _require_free(theorem, (v, step), "induction")
+    require(step not in theorem.rhs.free, f"{step.name} stands in the claim")
+    require(
+        substituted(theorem.rhs, {v: expand(v + step)}) == theorem.lhs,
+        f"the left side is not the right side with {v.name} + {step.name} for {v.name}",
+    )
+    return _theorem(theorem.hypotheses, theorem.rhs, substituted(theorem.rhs, {v: Integer(0)}))
+
+
+__all__ = [
+    "Hypothesis",
+    "Theorem",
+    "assume",
+    "counting",
+    "discharge",
+    "division",
+    "exclusion",
+    "function_instance",
+    "induction",
+    "inside",
+    "instance",
+    "orthogonality",
+    "period",
+    "plus",
+    "reflexivity",
+    "reordering",
+    "separation",
+    "sifting",
+    "substitution",
+    "summed",
+    "symmetry",
+    "times",
+    "transitivity",
+    "translation",
+]

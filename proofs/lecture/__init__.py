@@ -1,0 +1,1 @@
+"""The lecture's equations and items, one file a theorem."""
