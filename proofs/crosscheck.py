@@ -1,7 +1,7 @@
 """Cross-checks: both sides of a claim computed by the library's own operators, on NumPy and torch, beside the meaning of the statement that was proved.
 
-A claim's ``library`` receives a :class:`Given` and returns ``{"lhs": array, "rhs": array}`` (one of the two is enough), with one axis for each free variable of the
-claim, in alphabetical order. ``given["x"]`` is the array of the function x, one axis for each of its indices; ``given["n"]`` a size.
+A claim's ``library`` receives a :class:`Given` and returns ``{"lhs": array, "rhs": array}`` (one of the two is enough), with one axis for each
+free variable of the claim, in alphabetical order. ``given["x"]`` is the array of the function x, one axis for each of its indices; ``given["n"]`` a size.
 """
 
 from __future__ import annotations
@@ -9,6 +9,7 @@ from __future__ import annotations
 import itertools
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from fractions import Fraction
 from typing import Any
 
 import numpy as np
@@ -49,8 +50,8 @@ class Comparison:
 class Absolute(Floating):
     """Every root of unity is 1: with absolute values for functions, a term evaluates to the sum of its summands' magnitudes."""
 
-    def root(self, theta: Any) -> complex:
-        return 1.0 + 0j
+    def root(self, theta: Fraction) -> complex:
+        return super().root(theta * 0)
 
 
 def cross_check(

@@ -6,11 +6,12 @@ false statement has a counterexample. An index is a tuple of d integers, one an 
 
 from __future__ import annotations
 
+import dataclasses
 import hashlib
 import itertools
 import math
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from fractions import Fraction
 from functools import lru_cache
 from typing import Any, TypeAlias
@@ -138,17 +139,17 @@ class Floating:
 class World:
     """Sizes, a field, and what the uninterpreted functions are.
 
-    sizes: for each name of a size, d positive integers. meanings: for each name of a function, a callable of its indices (tuples, those of Z_N reduced) and of one
-    list of values for each body; functions without one are pseudo-random functions of all that they are given. groups: for each name of a group, a list of
-    permutations of the points 0, 1, …
+    sizes: for each name of a size, d positive integers. meanings: for each name of a function, a callable of its indices
+    (tuples, those of Z_N reduced) and of one list of values for each body; functions without one are pseudo-random functions of
+    all that they are given. groups: for each name of a group, a list of permutations of the points 0, 1, …
     """
 
     sizes: Mapping[str, Vector]
     field: Exact | Floating
-    meanings: Mapping[str, Meaning] = field(default_factory=dict)
-    groups: Mapping[str, Sequence[tuple[int, ...]]] = field(default_factory=dict)
+    meanings: Mapping[str, Meaning] = dataclasses.field(default_factory=dict)
+    groups: Mapping[str, Sequence[tuple[int, ...]]] = dataclasses.field(default_factory=dict)
     seed: int = 0
-    cache: dict[Any, Any] = field(default_factory=dict)
+    cache: dict[Any, Any] = dataclasses.field(default_factory=dict)
 
     @property
     def dimension(self) -> int:
@@ -313,7 +314,7 @@ def _monomials(e: Expr) -> tuple[tuple[Fraction, tuple[tuple[Any, int], ...]], .
 def pseudorandom(world: World, name: str, *key: Any, real: bool = False) -> Any:
     """A value that depends on ``name`` and ``key`` alone, for the meanings of a claim: an integer where ``real``, else an integer and a root of unity."""
     digest = hashlib.sha256(repr((world.seed, name, key)).encode()).digest()
-    value = world.field.number(Fraction(digest[0] % 7 - 3))
+    value: Any = world.field.number(Fraction(digest[0] % 7 - 3))
     if real or world.seed == 0:  # the first seed is for counterexamples that are easy to read
         return value
     turn = (
@@ -321,7 +322,8 @@ def pseudorandom(world: World, name: str, *key: Any, real: bool = False) -> Any:
         if isinstance(world.field, Exact)
         else Fraction(digest[2], 256)
     )
-    return value + world.field.root(turn) * world.field.number(Fraction(digest[1] % 5 - 2))
+    root: Any = world.field.root(turn)
+    return value + root * world.field.number(Fraction(digest[1] % 5 - 2))
 
 
 def assignments(world: World, variables: Sequence[Variable], most: int = 200) -> Iterator[dict[Variable, Any]]:

@@ -1,7 +1,8 @@
 """Laws: what a theorem file declares, and what is done with it: prove, evaluate, and run its false twins.
 
-A law has claims, each with a grade of its own. A :class:`Claim` is a statement of the kernel's language with a script, *for all n*; what that language cannot say
-is a :class:`Solved` (z3), an :class:`Exact` or a :class:`Tested` claim, and is graded so. The law's grade is the lowest of its claims' grades.
+A law has claims, each with a grade of its own. A :class:`Claim` is a statement of the kernel's language with a script, *for all n*;
+what that language cannot say is a :class:`Solved` (z3) or a :class:`Tested` claim, and is graded so. The law's grade is the lowest of
+its claims' grades.
 """
 
 from __future__ import annotations
@@ -226,8 +227,8 @@ AnyClaim: TypeAlias = Claim | Tested | Solved
 class Law:
     """A named theorem.
 
-    name: what certificates call it. title: in a sentence. items: the lecture's equations, ``(10)``, and items, ``L24``, that it states. families: families of the
-    certifier's rules that rest on it. claims: its statements. note: what to know when reading it.
+    name: what certificates call it. title: in a sentence. items: the lecture's equations, ``(10)``, and items, ``L24``, that it states.
+    families: families of the certifier's rules that rest on it. claims: its statements. note: what to know when reading it.
     """
 
     name: str

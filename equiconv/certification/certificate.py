@@ -18,7 +18,7 @@ from equiconv.certification.states import Dim, Factor, Signal, Still, Sum, Unifo
 from equiconv.graph import SourceLine
 from equiconv.groups import Translations, TranslationSubgroup
 
-FORMAT = 1
+FORMAT = 2
 
 
 @dataclass(frozen=True)
@@ -74,13 +74,18 @@ class Output:
 
 @dataclass(frozen=True)
 class Claim:
-    """What is claimed of one tensor of the graph; ``result`` numbers the results of an operation that has several."""
+    """What is claimed of one tensor of the graph.
+
+    result: numbers the results of an operation that has several. theorem: name of the law that the operation's rule rests on (``python -m proofs NAME``
+    prints its proof); empty for an input, which moves by definition, and for an operation without a rule, of which nothing is claimed.
+    """
 
     node: str
     operation: str
     module: str
     result: int | None
     state: Signal
+    theorem: str = ""
 
 
 @dataclass(frozen=True)
@@ -246,6 +251,7 @@ class Certificate:
                 "operation": c.operation,
                 "module": c.module,
                 "result": c.result,
+                "theorem": c.theorem,
                 "strides": list(c.state.strides),
                 "dims": [_dim_out(d) for d in c.state.dims],
             }
@@ -308,6 +314,7 @@ class Certificate:
                 c["module"],
                 c["result"],
                 Signal(tuple(c["strides"]), tuple(_dim_in(d) for d in c["dims"])),
+                c["theorem"],
             )
             for c in data["claims"]
         ]

@@ -21,6 +21,7 @@ from equiconv.certification.certificate import (
 )
 from equiconv.certification.derivation import Derivation, derive
 from equiconv.certification.obstacles import obstacles_of
+from equiconv.certification.registry import find
 from equiconv.certification.states import Constant, Signal, Window, axes_of, describe, permutes
 from equiconv.graph import Graph, capture, wrapped
 
@@ -338,15 +339,18 @@ def layouts(graph: Graph, as_is: Derivation, wrapping: Derivation) -> list[Signa
 
 
 def claims_of(graph: Graph, derivation: Derivation) -> list[Claim]:
-    """Every signal of a derivation as a claim."""
+    """Every signal of a derivation as a claim, with the law that its operation's rule rests on."""
     claims = []
+    without_rule = {u.node for u in derivation.unknown}
     for node in graph.nodes:
         state = derivation.states[node.name]
+        rule = find(node.target) if node.kind == "operation" and node.name not in without_rule else None
+        theorem = rule.theorem if rule else ""
         if isinstance(state, Signal):
-            claims.append(Claim(node.name, node.operation, node.module, None, state))
+            claims.append(Claim(node.name, node.operation, node.module, None, state, theorem))
         elif isinstance(state, (list, tuple)):
             claims.extend(
-                Claim(node.name, node.operation, node.module, i, s)
+                Claim(node.name, node.operation, node.module, i, s, theorem)
                 for i, s in enumerate(state)
                 if isinstance(s, Signal)
             )

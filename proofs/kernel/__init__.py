@@ -1,7 +1,7 @@
 """The kernel: the only code that a proof asks you to trust. Read ``indices``, then ``terms``, then ``rules``.
 
-It trusts in turn SymPy's ``expand`` and ``det`` on integer polynomials. Everything else in ``proofs`` (tactics, printing, evaluation) can make a proof fail, and
-cannot make a false one pass.
+It trusts in turn SymPy's ``expand`` and ``det`` on integer polynomials. Everything else in ``proofs`` (tactics, printing, evaluation) can make a proof fail,
+and cannot make a false one pass.
 """
 
 from proofs.kernel.indices import (

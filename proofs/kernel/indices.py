@@ -117,6 +117,11 @@ FINITE = (Cyclic, Range, Group, Points)
 # --- variables and index expressions ----------------------------------------------------------------------------------
 
 
+def is_name(name: str) -> bool:
+    """True for a word, with primes perhaps, that cannot be read as an expression (Python takes the product dot for a letter)."""
+    return name.rstrip("′").isidentifier() and "·" not in name
+
+
 def size(name: str) -> Symbol:
     """A size: a positive integer (in d dimensions, d of them)."""
     require(name.isidentifier(), f"{name!r} is no name of a size")
@@ -128,7 +133,7 @@ def is_size(e: Any) -> bool:
     return type(e) is Symbol and e.name.isidentifier() and e == Symbol(e.name)
 
 
-class Var(Symbol):
+class Var(Symbol):  # type: ignore[misc]
     """A variable of an integer sort. Two of one name and different sorts are different."""
 
     __slots__ = ("sort",)
@@ -136,7 +141,7 @@ class Var(Symbol):
 
     def __new__(cls, name: str, sort: Sort) -> Var:
         require(not isinstance(sort, (Group, Points)), f"{name} ∈ {sort} is a Letter: its index expressions are words")
-        require(name.rstrip("′").isidentifier(), f"{name!r} is no name of a variable")
+        require(is_name(name), f"{name!r} is no name of a variable")
         made = Symbol.__xnew__(cls, name)
         made.sort = sort
         return made  # type: ignore[no-any-return]
@@ -147,7 +152,7 @@ class Var(Symbol):
     def _hashable_content(self) -> tuple[Any, ...]:
         return (*Symbol._hashable_content(self), self.sort)
 
-    def sort_key(self, order: Any = None) -> Any:
+    def sort_key(self, order: Any = None) -> Any:  # noqa: ARG002
         return self.class_key(), (2, (self.name, str(self.sort))), Integer(1).sort_key(), Integer(1)
 
 
@@ -159,7 +164,8 @@ class Letter:
     sort: Group | Points
 
     def __post_init__(self) -> None:
-        require(self.name.rstrip("′").isidentifier(), f"{self.name!r} is no name of a variable")
+        require(isinstance(self.sort, (Group, Points)), f"{self.sort} is a sort of integers: {self.name} is a Var")
+        require(is_name(self.name), f"{self.name!r} is no name of a variable")
 
     def __mul__(self, other: Letter | Word) -> Word:
         return Word(((self, 1),)) * other
@@ -214,6 +220,20 @@ def variables_of(e: Index) -> frozenset[Variable]:
     if isinstance(e, Word):
         return frozenset(letter for letter, _ in e.letters)
     return frozenset(s for s in e.free_symbols if isinstance(s, Var))
+
+
+def period_of(v: Variable) -> Expr:
+    """N, for a variable of Z_N."""
+    if isinstance(v.sort, Cyclic):
+        return v.sort.modulus
+    raise KernelError(f"{v.name} does not run around a period, but over {v.sort}")
+
+
+def extent_of(v: Variable) -> Expr:
+    """K, for a variable of {0, …, K − 1}."""
+    if isinstance(v.sort, Range):
+        return v.sort.size
+    raise KernelError(f"{v.name} does not run over a range, but over {v.sort}")
 
 
 def replace(e: Index, mapping: Mapping[Variable, Index]) -> Index:
@@ -346,10 +366,12 @@ __all__ = [
     "Word",
     "as_index",
     "check_index",
+    "extent_of",
     "fraction",
     "integral",
     "is_size",
     "nonnegative",
+    "period_of",
     "periodic",
     "reduced",
     "replace",

@@ -12,21 +12,25 @@ from dataclasses import dataclass
 from dataclasses import replace as altered
 from typing import Any, ClassVar
 
-from sympy import Expr, Integer, Matrix, expand
+from sympy import Integer, Matrix, expand
 
 from proofs.kernel.indices import (
     Cyclic,
     Index,
     Integers,
+    KernelError,
     NonZero,
     Range,
     Unit,
     Var,
     Variable,
+    Word,
     as_index,
     check_index,
+    extent_of,
     integral,
     nonnegative,
+    period_of,
     require,
     variables_of,
 )
@@ -74,10 +78,10 @@ class Theorem:
             object.__setattr__(self, name, value)
 
     def __setattr__(self, name: str, value: Any) -> None:
-        require(False, "a theorem cannot be changed")
+        raise KernelError("a theorem cannot be changed")
 
     def __reduce__(self) -> Any:
-        require(False, "a theorem cannot be copied or stored: prove it again")
+        raise KernelError("a theorem cannot be copied or stored: prove it again")
 
     @property
     def parameters(self) -> frozenset[Variable | Fun]:
@@ -198,12 +202,11 @@ def _body(s: Summand, without: Iterable[Variable]) -> tuple[Term, list[Variable]
     return Term((altered(s, binders=()),)), [v for v in s.binders if v not in dropped]
 
 
-def _require_bijection(mapping: Mapping[Var, Expr]) -> None:
+def _require_bijection(mapping: Mapping[Variable, Index]) -> None:
     """v ↦ A·v + b permutes Z_N^r, whatever N: det A = ±1 over the integers, b free of v and well defined modulo N."""
     variables = list(mapping)
-    sorts = {v.sort for v in variables}
-    require(len(sorts) == 1, "the substitution mixes variables of different sorts")
-    sort = next(iter(sorts))
+    sort = variables[0].sort
+    require(all(v.sort == sort for v in variables), "the substitution mixes variables of different sorts")
     if isinstance(sort, Range):
         require(len(variables) == 1, "over a range one variable at a time")
         v = variables[0]
@@ -226,7 +229,7 @@ def _require_bijection(mapping: Mapping[Var, Expr]) -> None:
 
 def substitution(term: Term, mapping: Mapping[Var, Any]) -> Theorem:
     """Σ_v f(v) = Σ_v f(A·v + b)"""
-    values = {v: expand(e) for v, e in mapping.items()}
+    values: dict[Variable, Index] = {v: expand(e) for v, e in mapping.items()}
     s = _single(term)
     require(set(values) <= set(s.binders), "the substitution changes a variable that is not summed over")
     _require_bijection(values)
@@ -236,7 +239,7 @@ def substitution(term: Term, mapping: Mapping[Var, Any]) -> Theorem:
 
 def reordering(atom: Apply, mapping: Mapping[Var, Any]) -> Theorem:
     """R[λv.f(v)] = R[λv.f(A·v + b)] for a symmetric R"""
-    values = {v: expand(e) for v, e in mapping.items()}
+    values: dict[Variable, Index] = {v: expand(e) for v, e in mapping.items()}
     require(atom.fun.symmetric, f"{atom.fun.name} may depend on the order of its values")
     (old,) = atom.bodies
     require(set(values) <= set(old.variables), "the substitution changes a variable that is not the body's own")
@@ -251,8 +254,8 @@ def translation(term: Term, v: Variable, value: Any) -> Theorem:
     s = _bound(term, v)
     image = as_index(value)
     check_index(image, v.sort)
-    times_seen = [letter for letter, _ in getattr(image, "letters", ())].count(v)  # type: ignore[arg-type]
-    require(times_seen == 1, f"{v.name} ↦ {image} is not known to be a bijection: {v.name} must stand in it once")
+    seen = sum(letter == v for letter, _ in image.letters) if isinstance(image, Word) else 0
+    require(seen == 1, f"{v.name} ↦ {image} is not known to be a bijection: {v.name} must stand in it once")
     body, rest = _body(s, (v,))
     return _theorem((), term, sum_over([*rest, v], substituted(body, {v: image})))
 
@@ -260,9 +263,9 @@ def translation(term: Term, v: Variable, value: Any) -> Theorem:
 def sifting(term: Term, v: Var) -> Theorem:
     """Σ_v δ_N(v − e)·f(v) = f(e), for v ∈ Z_N, or for v in a range that e never leaves"""
     s = _bound(term, v)
-    require(isinstance(v.sort, (Cyclic, Range)), f"a delta is over integers, and {v.name} is none")
+    modulus = Integer(0) if isinstance(v.sort, Range) else period_of(v)
     for d in s.factors:
-        if not isinstance(d, Delta) or d.modulus != (v.sort.modulus if isinstance(v.sort, Cyclic) else 0):
+        if not isinstance(d, Delta) or d.modulus != modulus:
             continue
         sign = d.index.coeff(v, 1)
         if sign not in (1, -1):
@@ -275,15 +278,13 @@ def sifting(term: Term, v: Var) -> Theorem:
         others.remove(d)
         body, rest = _body(altered(s, factors=tuple(others)), (v,))
         return _theorem((), term, sum_over(rest, substituted(body, {v: value})))
-    require(False, f"no delta fixes {v.name}")
-    raise AssertionError
+    raise KernelError(f"no delta fixes {v.name}")
 
 
 def orthogonality(term: Term, v: Var) -> Theorem:
     """Σ_{v ∈ Z_N} ω^{v·e/N} = |N|·δ_N(e), the geometric sum of a character"""
     s = _bound(term, v)
-    require(isinstance(v.sort, Cyclic), f"{v.name} does not range over a whole period")
-    modulus = v.sort.modulus
+    modulus = period_of(v)
     require(not any(v in f.free for f in s.factors), f"{v.name} stands outside the character")
     slope = expand(s.phase).coeff(v, 1)
     rest_phase = expand(s.phase - slope * v)
@@ -304,14 +305,10 @@ def counting(term: Term, v: Variable) -> Theorem:
 def division(term: Term, v: Var, quotient: Var, remainder: Var) -> Theorem:
     """Σ_i f(i) = Σ_q Σ_r f(t·q + r), for i ∈ Z_{tm}, q ∈ Z_m and r ∈ {0, …, t−1}; likewise for i in a range of t·m"""
     s = _bound(term, v)
-    require(isinstance(remainder.sort, Range), "the remainder ranges over 0, …, t−1")
-    t = remainder.sort.size
-    if isinstance(v.sort, Cyclic):
-        require(isinstance(quotient.sort, Cyclic), "the quotient of a class is a class")
-        whole, count = v.sort.modulus, quotient.sort.modulus
-    else:
-        require(isinstance(v.sort, Range) and isinstance(quotient.sort, Range), "the quotient of a range is a range")
-        whole, count = v.sort.size, quotient.sort.size
+    t = extent_of(remainder)
+    whole, count = (
+        (extent_of(v), extent_of(quotient)) if isinstance(v.sort, Range) else (period_of(v), period_of(quotient))
+    )
     require(expand(whole - t * count) == 0, f"{t}·{count} is not {whole}")
     require(nonnegative(t) and nonnegative(count), f"{t} or {count} may be negative")
     require(
@@ -327,12 +324,7 @@ def division(term: Term, v: Var, quotient: Var, remainder: Var) -> Theorem:
 def period(term: Term, v: Var, around: Var) -> Theorem:
     """Σ over 0, …, N−1 = Σ over Z_N, where the body depends on the index modulo N only"""
     s = _bound(term, v)
-    require(
-        isinstance(v.sort, Range)
-        and isinstance(around.sort, Cyclic)
-        and expand(v.sort.size - around.sort.modulus) == 0,
-        "a range of N and Z_N are needed",
-    )
+    require(expand(extent_of(v) - period_of(around)) == 0, "a range of N and Z_N are needed")
     require(around.name not in s.names - {v.name}, "the new variable occurs already")
     body, rest = _body(s, (v,))
     return _theorem((), term, sum_over([*rest, around], substituted(body, {v: as_index(around)})))
@@ -343,7 +335,8 @@ def period(term: Term, v: Var, around: Var) -> Theorem:
 
 def exclusion(factor: Delta, remainder: Var) -> Theorem:
     """δ_N(e) = 0 where e ≡ ±r modulo t, t divides N and t does not divide r"""
-    require(isinstance(remainder.sort, NonZero), f"{remainder.name} may be divisible")
+    if not isinstance(remainder.sort, NonZero):
+        raise KernelError(f"{remainder.name} may be divisible")
     t = remainder.sort.modulus
     require(integral(factor.modulus / t), f"{t} does not divide {factor.modulus}")
     require(

@@ -297,7 +297,8 @@ def _fresh(v: Variable, taken: Iterable[str]) -> Variable:
     name = v.name
     while name in taken:
         name += "′"
-    return Var(name, v.sort) if isinstance(v, Var) else Letter(name, v.sort)
+    sort = v.sort
+    return Letter(name, sort) if isinstance(sort, (Group, Points)) else Var(name, sort)
 
 
 def _renamed(s: Summand, avoid: Iterable[str]) -> Summand:

@@ -34,6 +34,26 @@ def test_saved_and_loaded_is_the_same(tmp_path) -> None:
     assert json.loads(path.read_text())["strides"] == [8, 8]
 
 
+def test_every_step_names_the_law_it_rests_on() -> None:
+    """Inputs move by definition, and nothing is claimed of an operation without a rule: neither rests on a law."""
+    certificate = certify(small(), X, refute=False)
+    named = {c.operation: c.theorem for c in certificate.claims}
+    assert named.pop(certificate.claims[0].operation) == ""
+    assert named["aten.conv2d.default"] == "sliding_window"
+    assert named["aten.relu.default"] == "pointwise"
+    assert all(named.values()), named
+
+    class Unruled(nn.Module):
+        def forward(self, x: torch.Tensor) -> torch.Tensor:
+            return torch.linalg.det(x.relu())
+
+    unknown = certify(Unruled().eval(), X, refute=False)
+    theorems = {c.operation: c.theorem for c in unknown.claims}
+    assert unknown.kind == "undecided"
+    assert theorems["aten.relu.default"] == "pointwise"
+    assert "" in [c.theorem for c in unknown.claims if "det" in c.operation]
+
+
 @pytest.mark.parametrize("text", ["", "not json", "[]", '{"format": 99, "claims": []}', "\x00\x01"])
 def test_a_file_that_is_no_certificate(tmp_path, text: str) -> None:
     path = tmp_path / "no.json"

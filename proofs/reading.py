@@ -1,0 +1,122 @@
+"""Laws as text: a proof step by step, and the page of the documentation. Both are the same lines."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+
+from proofs.laws import AnyClaim, Claim, Law, Solved, Tested
+from proofs.printing import term_text, theorem_text
+
+NOTATION = (
+    "ω^θ is exp(−2πi·θ); δ_n[e] is 1 where n divides e and 0 elsewhere, δ[e] is 1 where e = 0; f* is the complex conjugate of f; |n| is the number n where "
+    "it counts (in d dimensions the product of the sizes along the axes). {0…k − 1} is a range, Z_n wraps, {1} is the set of unit vectors, Z∖(t)Z the integers "
+    "that t does not divide. Every index may be a vector: each theorem holds on grids of every dimension."
+)
+
+
+def statement(claim: AnyClaim) -> list[str]:
+    """What is claimed, in symbols where it is proved."""
+    if isinstance(claim, Claim):
+        return theorem_text(claim.theorem).split("\n")
+    return [f"checked: {claim.checked}"] if isinstance(claim, Tested) else ["z3 finds no counterexample"]
+
+
+def steps(claim: Claim) -> Iterator[tuple[str, str]]:
+    """The proof: for each line the term reached and why. A step on the right side is read from there upwards."""
+    goal = claim.goal()
+    theorem, made = claim.proof
+    del theorem
+    left = [s for s in made if s.side == "left"]
+    right = [s for s in made if s.side == "right"]
+    yield term_text(goal.lhs), "the left side"
+    for s in left:
+        yield term_text(s.result), f"{s.says}  [{s.rule}]"
+    if not right:
+        if term_text(left[-1].result if left else goal.lhs) != term_text(goal.rhs):
+            yield term_text(goal.rhs), "the right side: the same normal form"
+        return
+    states = [goal.rhs, *(s.result for s in right)]
+    yield term_text(states[-1]), "the same normal form; from here on towards the right side"
+    for s, before in zip(reversed(right), reversed(states[:-1]), strict=True):
+        yield term_text(before), f"{s.says}  [{s.rule}, read backwards]"
+
+
+def law_text(law: Law, twins: bool = True) -> str:
+    """One law with its proofs, and what became of its false twins."""
+    where = ", ".join([*law.items, *(f"rules: {f}" for f in law.families)])
+    lines = [f"{law.name}: {law.title}", f"{where}  ·  {law.grade}" if where else str(law.grade)]
+    if law.note:
+        lines += ["", law.note]
+    for number, claim in enumerate(law.claims, 1):
+        lines += ["", f"{number}. {claim.says}  ({claim.grade})"]
+        lines += [f"     {line}" for line in statement(claim)]
+        if isinstance(claim, Claim):
+            lines.append("   proof")
+            for position, (term, reason) in enumerate(steps(claim)):
+                lines += [f"     {'  ' if position == 0 else '= '}{term}", f"         {reason}"]
+        if twins:
+            lines += [f"   {line}" for line in twin_lines(claim)]
+    return "\n".join(lines)
+
+
+def twin_lines(claim: AnyClaim) -> list[str]:
+    """The false twins, the step that fails on each, and a counterexample."""
+    lines = []
+    if isinstance(claim, Claim):
+        for twin in claim.twins:
+            caught = claim.check_twin(twin)
+            lines += [
+                f"false twin: {twin.says}",
+                f"  fails at   {caught.step}",
+                f"  because    {caught.reason}",
+                f"  false at   {caught.counterexample}",
+            ]
+        return lines
+    for says in claim.twins:
+        lines.append(f"false twin: {says}: {'it has a solution' if isinstance(claim, Solved) else 'it does not hold'}")
+    return lines
+
+
+def page(laws: Iterable[Law]) -> str:
+    """The documentation's page of theorems, in Markdown."""
+    laws = list(laws)
+    lines = [
+        "# Theorems",
+        "",
+        "*Made by `python -m proofs --markdown docs/theorems.md`; a test holds it to the proofs. "
+        "How a proof is made, and what is trusted: [proofs](proofs.md).*",
+        "",
+        NOTATION,
+        "",
+        "| theorem | lecture | rules | grade |",
+        "|---|---|---|---|",
+    ]
+    lines += [
+        f"| [{law.name}](#{law.name}) | {', '.join(law.items)} | {', '.join(law.families)} | {law.grade} |"
+        for law in laws
+    ]
+    for law in laws:
+        lines += ["", f"## {law.name}", "", f"{law.title}.", ""]
+        where = [*law.items, *(f"rules: {f}" for f in law.families)]
+        lines += [f"*{', '.join(where)}; {law.grade}*" if where else f"*{law.grade}*"]
+        if law.note:
+            lines += ["", law.note]
+        for claim in law.claims:
+            lines += ["", f"**{claim.says}** ({claim.grade})", "", "```text", *statement(claim)]
+            if isinstance(claim, Claim):
+                lines += ["", "proof"]
+                for position, (term, reason) in enumerate(steps(claim)):
+                    lines += [f"{'  ' if position == 0 else '= '}{term}", f"      {reason}"]
+                lines += [
+                    "```",
+                    "",
+                    "False twins, each refused and each with a counterexample: "
+                    + "; ".join(t.says for t in claim.twins)
+                    + ".",
+                ]
+            else:
+                lines += ["```", "", "False twins: " + "; ".join(claim.twins) + "."]
+    return "\n".join(lines) + "\n"
+
+
+__all__ = ["NOTATION", "law_text", "page", "statement", "steps", "twin_lines"]

@@ -1,0 +1,678 @@
+"""What the kernel must refuse: one small false or meaningless step for every guard in it.
+
+Each case receives a namespace with everything that the kernel's three modules define, so that the same cases run on a kernel with one guard taken out
+(``test_mutants``). A case is refused when it raises the ``KernelError`` of that kernel.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from types import SimpleNamespace
+from typing import Any
+
+from sympy import Symbol
+
+CASES: dict[str, Callable[[Any], object]] = {}
+
+
+def case(function: Callable[[Any], object]) -> Callable[[Any], object]:
+    CASES[function.__name__] = function
+    return function
+
+
+def world(k: Any) -> SimpleNamespace:
+    """Sizes, variables and functions to misuse."""
+    n, m, t = k.size("n"), k.size("m"), k.size("t")
+    zn, zm, ztm = k.Cyclic(n), k.Cyclic(m), k.Cyclic(t * m)
+    group = k.Group("G")
+    points = k.Points("X", group)
+    w = SimpleNamespace(n=n, m=m, t=t, zn=zn, zm=zm, ztm=ztm, group=group, points=points)
+    w.i, w.j, w.l = (k.Var(name, zn) for name in "ijl")
+    w.o = k.Var("o", zm)
+    w.z = k.Var("z", k.Integers())
+    w.u, w.v = k.Var("u", k.Range(n)), k.Var("v", k.Range(m))
+    w.e, w.r = k.Var("e", k.Unit()), k.Var("r", k.NonZero(t))
+    w.g, w.h = k.Letter("g", group), k.Letter("h", group)
+    w.p, w.q = k.Letter("p", points), k.Letter("q", points)
+    w.x, w.y = k.Fun("x", (zn,)), k.Fun("y", (ztm,))
+    w.a = k.Fun("a", (k.Range(n),))
+    w.f = k.Fun("f", (points,))
+    w.A = k.Fun("A", (), ((zn,),))
+    w.R = k.Fun("R", (), ((zn,),), symmetric=True)
+    return w
+
+
+# --- indices -------------------------------------------------------------------------------------------------------------------
+
+
+@case
+def a_modulus_that_is_a_sum(k: Any) -> object:
+    return k.Cyclic(k.size("n") + k.size("m"))
+
+
+@case
+def a_negative_modulus(k: Any) -> object:
+    return k.Cyclic(-k.size("n"))
+
+
+@case
+def a_modulus_that_varies(k: Any) -> object:
+    return k.Cyclic(world(k).i)
+
+
+@case
+def a_range_of_half_a_size(k: Any) -> object:
+    return k.Range(k.size("n") / 2)
+
+
+@case
+def a_range_that_varies(k: Any) -> object:
+    return k.Range(world(k).z)
+
+
+@case
+def a_divisor_that_varies(k: Any) -> object:
+    return k.NonZero(world(k).z)
+
+
+@case
+def a_size_named_like_a_cardinality(k: Any) -> object:
+    return k.size("|n|")
+
+
+@case
+def a_variable_named_like_an_expression(k: Any) -> object:
+    return k.Var("i + j", world(k).zn)
+
+
+@case
+def a_letter_named_like_a_word(k: Any) -> object:
+    return k.Letter("g·h", k.Group("G"))
+
+
+@case
+def a_letter_over_the_integers(k: Any) -> object:
+    return k.Letter("i", world(k).zn)
+
+
+@case
+def an_integer_variable_over_a_group(k: Any) -> object:
+    return k.Var("g", k.Group("G"))
+
+
+@case
+def half_an_index(k: Any) -> object:
+    w = world(k)
+    return w.x(w.i / 2)
+
+
+@case
+def a_symbol_that_is_no_size(k: Any) -> object:
+    return world(k).x(Symbol("i:Z_n"))
+
+
+@case
+def an_index_modulo_another_period(k: Any) -> object:
+    w = world(k)
+    return w.x(w.i + w.o)
+
+
+@case
+def a_class_where_an_integer_is_asked_for(k: Any) -> object:
+    w = world(k)
+    return k.Fun("b", (k.Integers(),))(w.i)
+
+
+@case
+def an_index_one_past_the_range(k: Any) -> object:
+    w = world(k)
+    return w.a(w.u + 1)
+
+
+@case
+def an_index_one_before_the_range(k: Any) -> object:
+    w = world(k)
+    return w.a(w.u - 1)
+
+
+@case
+def an_integer_in_a_range_for_want_of_a_bound(k: Any) -> object:
+    w = world(k)
+    return w.a(w.z)
+
+
+@case
+def any_integer_for_a_unit_vector(k: Any) -> object:
+    w = world(k)
+    return k.Fun("b", (k.Unit(),))(w.z)
+
+
+@case
+def a_number_for_a_group_element(k: Any) -> object:
+    w = world(k)
+    return k.Fun("b", (w.group,))(w.i)
+
+
+@case
+def a_group_element_for_an_integer(k: Any) -> object:
+    w = world(k)
+    return w.x(w.g)
+
+
+@case
+def a_point_for_a_group_element(k: Any) -> object:
+    w = world(k)
+    return k.Fun("b", (w.group,))(w.g * w.p)
+
+
+@case
+def an_element_after_a_point(k: Any) -> object:
+    w = world(k)
+    return w.f(k.word(w.p) * w.g)
+
+
+@case
+def two_points_multiplied(k: Any) -> object:
+    w = world(k)
+    return w.f(w.p * w.q)
+
+
+@case
+def a_point_of_another_group(k: Any) -> object:
+    w = world(k)
+    return w.f(k.Letter("g", k.Group("H")) * w.p)
+
+
+@case
+def a_number_as_a_word(k: Any) -> object:
+    return k.word(3)
+
+
+# --- terms ----------------------------------------------------------------------------------------------------------------------
+
+
+@case
+def a_symmetric_function_of_two_families(k: Any) -> object:
+    w = world(k)
+    return k.Fun("R", (), ((w.zn,), (w.zn,)), symmetric=True)
+
+
+@case
+def one_variable_bound_twice(k: Any) -> object:
+    w = world(k)
+    return k.Lambda((w.i, w.i), w.x(w.i))
+
+
+@case
+def an_argument_too_many(k: Any) -> object:
+    w = world(k)
+    return k.Apply(w.x, (w.i, w.j))
+
+
+@case
+def a_body_over_another_period(k: Any) -> object:
+    w = world(k)
+    return w.A(k.Lambda((w.o,), k.as_term(1)))
+
+
+@case
+def a_sum_over_two_variables_of_one_name(k: Any) -> object:
+    w = world(k)
+    return k.sum_over((w.i, k.Var("i", w.zm)), k.as_term(1))
+
+
+@case
+def a_sum_over_all_integers(k: Any) -> object:
+    w = world(k)
+    return k.sum_over(w.z, k.as_term(1))
+
+
+@case
+def a_phase_that_divides_by_a_variable(k: Any) -> object:
+    w = world(k)
+    return k.character(1 / w.z)
+
+
+@case
+def a_phase_of_another_period(k: Any) -> object:
+    w = world(k)
+    return k.character(w.i * w.o / w.n)
+
+
+@case
+def an_index_as_a_coefficient(k: Any) -> object:
+    w = world(k)
+    return w.x(w.i) * w.n
+
+
+@case
+def a_cardinality_of_the_integers(k: Any) -> object:
+    return k.cardinality(k.Integers())
+
+
+@case
+def a_cardinality_of_a_sum(k: Any) -> object:
+    """In two dimensions a box of n + m has (n₁ + m₁)·(n₂ + m₂) points: not |n| + |m|."""
+    return k.cardinality(k.Range(k.size("n") + k.size("m")))
+
+
+@case
+def a_cardinality_with_a_number_in_it(k: Any) -> object:
+    """Z_{2n} has 2·|n| elements in one dimension and 4·|n| in two."""
+    return k.cardinality(k.Cyclic(2 * k.size("n")))
+
+
+@case
+def a_free_variable_that_reads_like_the_bound_one(k: Any) -> object:
+    w = world(k)
+    return k.sum_over(k.Var("i", w.zm), w.x(w.i))
+
+
+# --- theorems ---------------------------------------------------------------------------------------------------------------------
+
+
+@case
+def a_theorem_out_of_nothing(k: Any) -> object:
+    return k.Theorem(object(), (), k.as_term(0), k.as_term(1))
+
+
+@case
+def a_theorem_changed(k: Any) -> object:
+    theorem = k.reflexivity(k.as_term(0))
+    theorem.rhs = k.as_term(1)
+    return theorem
+
+
+@case
+def a_theorem_copied(k: Any) -> object:
+    return k.reflexivity(k.as_term(0)).__reduce__()
+
+
+@case
+def a_chain_with_a_gap(k: Any) -> object:
+    return k.transitivity(k.reflexivity(k.as_term(0)), k.reflexivity(k.as_term(1)))
+
+
+@case
+def a_parameter_summed_over(k: Any) -> object:
+    w = world(k)
+    return k.summed(k.assume(w.x(w.i), k.as_term(0)), (w.i,))
+
+
+@case
+def a_parameter_bound_in_a_body(k: Any) -> object:
+    w = world(k)
+    (atom,) = w.A(k.Lambda((w.i,), w.x(w.i))).summands[0].factors
+    return k.inside(k.assume(w.x(w.i), k.as_term(0)), atom, 0)
+
+
+@case
+def a_parameter_instantiated(k: Any) -> object:
+    w = world(k)
+    return k.instance(k.assume(w.x(w.i), k.as_term(0)), {w.i: w.j})
+
+
+@case
+def an_instance_of_another_sort(k: Any) -> object:
+    """x[i]·δ_n[z] read at a class instead of an integer."""
+    w = world(k)
+    return k.instance(k.reflexivity(k.delta(w.z)), {w.z: w.i})
+
+
+@case
+def an_instance_out_of_range(k: Any) -> object:
+    w = world(k)
+    return k.instance(k.reflexivity(w.x(w.u)), {w.u: w.u + 1})
+
+
+@case
+def a_parameter_function_instantiated(k: Any) -> object:
+    w = world(k)
+    return k.function_instance(k.assume(w.x(w.i), k.as_term(0), (w.i,)), w.x, (w.i,), k.as_term(1))
+
+
+@case
+def an_operator_instantiated(k: Any) -> object:
+    w = world(k)
+    return k.function_instance(k.reflexivity(w.A(k.Lambda((w.i,), w.x(w.i)))), w.A, (), k.as_term(1))
+
+
+@case
+def a_function_instantiated_over_other_sorts(k: Any) -> object:
+    w = world(k)
+    return k.function_instance(k.reflexivity(k.as_term(1)), w.x, (w.o,), k.as_term(1))
+
+
+@case
+def a_function_instantiated_with_one_variable_twice(k: Any) -> object:
+    w = world(k)
+    two = k.Fun("b", (w.zn, w.zn))
+    return k.function_instance(k.reflexivity(two(w.i, w.j)), two, (w.i, w.i), w.x(w.i))
+
+
+@case
+def a_hypothesis_discharged_by_another_lemma(k: Any) -> object:
+    w = world(k)
+    return k.discharge(k.assume(w.x(w.i), k.as_term(0), (w.i,)), k.reflexivity(k.as_term(0)))
+
+
+@case
+def a_hypothesis_for_all_discharged_by_a_lemma_for_one(k: Any) -> object:
+    w = world(k)
+    return k.discharge(k.assume(w.x(w.i), k.as_term(0), (w.i,)), k.assume(w.x(w.i), k.as_term(0)))
+
+
+# --- substitutions ------------------------------------------------------------------------------------------------------------------
+
+
+@case
+def a_determinant_of_two(k: Any) -> object:
+    w = world(k)
+    return k.substitution(k.sum_over(w.i, w.x(w.i)), {w.i: 2 * w.i})
+
+
+@case
+def a_determinant_of_zero(k: Any) -> object:
+    w = world(k)
+    return k.substitution(k.sum_over((w.i, w.j), w.x(w.i) * w.x(w.j)), {w.i: w.i + w.j, w.j: w.i + w.j})
+
+
+@case
+def a_determinant_of_a_size(k: Any) -> object:
+    w = world(k)
+    return k.substitution(k.sum_over(w.i, w.x(w.i)), {w.i: w.t * w.i})
+
+
+@case
+def a_substitution_that_mixes_moduli(k: Any) -> object:
+    w = world(k)
+    i = k.Var("i", w.ztm)  # i modulo m is well defined, so the types alone would let it pass
+    return k.substitution(k.sum_over((w.o, i), w.y(w.t * w.o)), {w.o: i, i: w.o})
+
+
+@case
+def a_substitution_by_an_index_of_another_period(k: Any) -> object:
+    w = world(k)
+    return k.substitution(k.sum_over(w.o, k.sum_over(w.i, k.as_term(1))), {w.i: w.i + w.o})
+
+
+@case
+def a_substitution_that_is_not_affine(k: Any) -> object:
+    w = world(k)
+    return k.substitution(k.sum_over(w.i, w.x(w.i)), {w.i: w.i + w.i**2})
+
+
+@case
+def a_substitution_whose_slope_is_a_variable(k: Any) -> object:
+    w = world(k)
+    both = k.sum_over((w.i, w.j), w.x(w.i) * w.x(w.j))
+    return k.substitution(both, {w.i: w.i * (1 + w.j) - w.i * w.j, w.j: w.j + w.i * w.j})
+
+
+@case
+def a_free_variable_substituted(k: Any) -> object:
+    w = world(k)
+    return k.substitution(w.x(w.i), {w.i: -w.i})
+
+
+@case
+def a_reindexing_outside_the_range(k: Any) -> object:
+    w = world(k)
+    return k.substitution(k.sum_over(w.u, w.x(w.u)), {w.u: w.u + 1})
+
+
+@case
+def a_reflection_about_the_wrong_end(k: Any) -> object:
+    w = world(k)
+    return k.substitution(k.sum_over(w.u, w.x(w.u)), {w.u: w.n - w.u})
+
+
+@case
+def two_ranges_at_once(k: Any) -> object:
+    w = world(k)
+    u2 = k.Var("u2", k.Range(w.n))
+    both = k.sum_over((w.u, u2), w.x(w.u) * w.x(u2))
+    return k.substitution(both, {w.u: w.n - 1 - w.u, u2: w.n - 1 - w.u})
+
+
+@case
+def a_substitution_over_a_group(k: Any) -> object:
+    w = world(k)
+    return k.substitution(k.sum_over(w.g, k.Fun("b", (w.group,))(w.g)), {w.g: w.i})
+
+
+@case
+def a_substitution_in_two_summands(k: Any) -> object:
+    w = world(k)
+    return k.substitution(k.sum_over(w.i, w.x(w.i)) + w.x(w.j), {w.i: -w.i})
+
+
+@case
+def a_reordering_of_what_may_depend_on_the_order(k: Any) -> object:
+    w = world(k)
+    (atom,) = w.A(k.Lambda((w.i,), w.x(w.i))).summands[0].factors
+    return k.reordering(atom, {w.i: w.i + 1})
+
+
+@case
+def a_reordering_that_drops_values(k: Any) -> object:
+    w = world(k)
+    (atom,) = w.R(k.Lambda((w.i,), w.x(w.i))).summands[0].factors
+    return k.reordering(atom, {w.i: 2 * w.i})
+
+
+@case
+def a_reordering_of_a_free_variable(k: Any) -> object:
+    w = world(k)
+    (atom,) = w.R(k.Lambda((w.i,), w.x(w.i + w.j))).summands[0].factors
+    return k.reordering(atom, {w.j: w.j + 1})
+
+
+@case
+def a_translation_that_is_no_bijection(k: Any) -> object:
+    w = world(k)
+    return k.translation(k.sum_over(w.g, k.Fun("b", (w.group,))(w.g)), w.g, w.g * w.g)
+
+
+@case
+def a_translation_to_one_element(k: Any) -> object:
+    w = world(k)
+    return k.translation(k.sum_over(w.g, k.Fun("b", (w.group,))(w.g)), w.g, w.h)
+
+
+@case
+def a_translation_to_another_set(k: Any) -> object:
+    w = world(k)
+    return k.translation(k.sum_over(w.p, k.as_term(1)), w.p, w.g)
+
+
+# --- sums ---------------------------------------------------------------------------------------------------------------------------
+
+
+@case
+def a_sum_that_is_not_there(k: Any) -> object:
+    w = world(k)
+    return k.counting(w.x(w.i), w.j)
+
+
+@case
+def a_delta_of_another_modulus(k: Any) -> object:
+    w = world(k)
+    i = k.Var("i", w.ztm)
+    return k.sifting(k.sum_over(i, k.delta(i, w.m) * w.y(i)), i)
+
+
+@case
+def a_delta_with_a_slope(k: Any) -> object:
+    w = world(k)
+    return k.sifting(k.sum_over(w.i, k.delta(2 * w.i - w.j, w.n) * w.x(w.i)), w.i)
+
+
+@case
+def a_delta_that_is_quadratic(k: Any) -> object:
+    w = world(k)
+    return k.sifting(k.sum_over(w.i, k.delta(w.i + w.i**2, w.n) * w.x(w.i)), w.i)
+
+
+@case
+def a_delta_that_points_outside_the_range(k: Any) -> object:
+    w = world(k)
+    return k.sifting(k.sum_over(w.u, k.delta(w.u - w.v) * w.x(w.u)), w.u)
+
+
+@case
+def a_delta_over_a_group(k: Any) -> object:
+    w = world(k)
+    return k.sifting(k.sum_over(w.g, k.as_term(1)), w.g)
+
+
+@case
+def a_character_over_a_part_of_a_period(k: Any) -> object:
+    w = world(k)
+    return k.orthogonality(k.sum_over(w.u, k.character(w.u * w.i / w.n)), w.u)
+
+
+@case
+def a_character_times_a_signal(k: Any) -> object:
+    w = world(k)
+    return k.orthogonality(k.sum_over(w.i, k.character(w.i * w.j / w.n) * w.x(w.i)), w.i)
+
+
+@case
+def a_character_with_a_square(k: Any) -> object:
+    """A Gauss sum is not a delta."""
+    w = world(k)
+    return k.orthogonality(k.sum_over(w.i, k.character(w.i**2 / w.n)), w.i)
+
+
+@case
+def a_count_of_what_varies(k: Any) -> object:
+    w = world(k)
+    return k.counting(k.sum_over(w.i, w.x(w.i)), w.i)
+
+
+@case
+def a_division_that_leaves_some_out(k: Any) -> object:
+    w = world(k)
+    u = k.Var("u", k.Range(w.t * w.m))
+    return k.division(k.sum_over(u, k.as_term(1)), u, w.v, k.Var("s", k.Range(w.t - 1)))
+
+
+@case
+def a_division_by_a_negative_number(k: Any) -> object:
+    w = world(k)
+    u = k.Var("u", k.Range((1 - w.t) * (1 - w.m)))
+    return k.division(k.sum_over(u, k.as_term(1)), u, k.Var("s", k.Range(1 - w.m)), k.Var("s2", k.Range(1 - w.t)))
+
+
+@case
+def a_division_with_a_remainder_that_wraps(k: Any) -> object:
+    w = world(k)
+    i = k.Var("i", w.ztm)
+    return k.division(k.sum_over(i, k.as_term(1)), i, w.o, k.Var("s", k.Cyclic(w.t)))
+
+
+@case
+def a_division_of_a_range_into_classes(k: Any) -> object:
+    w = world(k)
+    u = k.Var("u", k.Range(w.t * w.m))
+    return k.division(k.sum_over(u, w.y(u)), u, w.o, k.Var("s", k.Range(w.t)))
+
+
+@case
+def a_division_into_names_that_are_taken(k: Any) -> object:
+    w = world(k)
+    i = k.Var("i", w.ztm)
+    return k.division(k.sum_over(i, w.y(i) * w.y(w.t * w.o)), i, w.o, k.Var("s", k.Range(w.t)))
+
+
+@case
+def a_period_of_another_length(k: Any) -> object:
+    w = world(k)
+    return k.period(k.sum_over(w.u, k.as_term(1)), w.u, w.o)
+
+
+@case
+def a_period_under_a_name_that_is_taken(k: Any) -> object:
+    w = world(k)
+    return k.period(k.sum_over(w.u, w.x(w.u + w.i)), w.u, w.i)
+
+
+@case
+def a_period_of_what_does_not_wrap(k: Any) -> object:
+    w = world(k)
+    return k.period(k.sum_over(w.u, w.a(w.u)), w.u, w.i)
+
+
+# --- deltas and induction -------------------------------------------------------------------------------------------------------------
+
+
+@case
+def an_exclusion_of_what_may_be_divisible(k: Any) -> object:
+    w = world(k)
+    return k.exclusion(k.Delta(w.z, w.t), w.z)
+
+
+@case
+def an_exclusion_by_a_number_that_does_not_divide(k: Any) -> object:
+    w = world(k)
+    return k.exclusion(k.Delta(w.r, w.m), w.r)
+
+
+@case
+def an_exclusion_of_a_multiple(k: Any) -> object:
+    w = world(k)
+    return k.exclusion(k.Delta(2 * w.r, w.t), w.r)
+
+
+@case
+def a_separation_modulo_n(k: Any) -> object:
+    """1 ≡ 0 modulo 1."""
+    return k.separation(k.Delta(1 + 0 * k.size("n"), k.size("n")))
+
+
+@case
+def a_separation_of_what_may_meet(k: Any) -> object:
+    w = world(k)
+    return k.separation(k.Delta(w.u - w.v, 0))
+
+
+@case
+def an_induction_in_steps_of_two(k: Any) -> object:
+    w = world(k)
+    b = k.Fun("b", (k.Integers(),))
+    return k.induction(k.assume(b(w.z + 2 * w.e), b(w.z), (w.z, w.e)), w.z, w.e)
+
+
+@case
+def an_induction_along_a_range(k: Any) -> object:
+    w = world(k)
+    return k.induction(k.assume(w.x(w.u + w.e), w.x(w.u), (w.u, w.e)), w.u, w.e)
+
+
+@case
+def an_induction_by_a_step_that_is_no_unit(k: Any) -> object:
+    w = world(k)
+    return k.induction(k.assume(w.x(w.i + w.z), w.x(w.i), (w.i, w.z)), w.i, w.z)
+
+
+@case
+def an_induction_on_a_parameter(k: Any) -> object:
+    w = world(k)
+    return k.induction(k.assume(w.x(w.i + w.e), w.x(w.i), (w.e,)), w.i, w.e)
+
+
+@case
+def an_induction_by_one_unit_vector_alone(k: Any) -> object:
+    """In two dimensions a step along one axis does not reach all."""
+    w = world(k)
+    return k.induction(k.assume(w.x(w.i + w.e), w.x(w.i), (w.i,)), w.i, w.e)
+
+
+@case
+def an_induction_whose_claim_holds_the_step(k: Any) -> object:
+    w = world(k)
+    two = k.Fun("b", (w.zn, k.Unit()))
+    return k.induction(k.assume(two(w.i + w.e, w.e), two(w.i, w.e), (w.i, w.e)), w.i, w.e)
+
+
