@@ -230,11 +230,11 @@ class World:
         return around
 
     def cardinality(self, name: str) -> int:
-        if name in self.groups:
-            return len(self.groups[name])
+        """What |n|, or |G|, stands for."""
         if name in self.sizes:
             return math.prod(self.sizes[name])
-        return len(next(iter(self.groups.values()))[0])  # the points
+        group = next(permutations for g, permutations in self.groups.items() if repr(Group(g)) in name)
+        return len(group) if name.startswith("Group") else len(group[0])
 
     # --- terms ---------------------------------------------------------------------------------------------------------
 

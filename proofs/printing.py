@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable
 
 from sympy import Expr
@@ -56,7 +57,11 @@ def _summand(s: Summand) -> tuple[bool, str]:
     coefficient = -s.coefficient if negative else s.coefficient
     parts: list[str] = []
     if coefficient != 1:
-        text = str(coefficient).replace("**", "^").replace("*", "·")
+        text = (
+            re.sub(r"\|(?:Group|Points)\(name='(\w+)'[^|]*\|", r"|\1|", str(coefficient))
+            .replace("**", "^")
+            .replace("*", "·")
+        )
         parts.append(f"({text})" if coefficient.is_Add else text)
     del rest
     if s.binders:

@@ -19,7 +19,7 @@ from typing import Any, TypeAlias
 from sympy import Expr, Integer, expand
 
 from proofs.kernel import Apply, Delta, Fun, Hypothesis, KernelError, Letter, Summand, Term, Theorem, Var, rules
-from proofs.kernel.indices import Variable, as_index, variables_of
+from proofs.kernel.indices import Variable, as_index, integral, variables_of
 from proofs.kernel.terms import substituted
 
 Local: TypeAlias = Callable[[Summand], Theorem | None]
@@ -139,6 +139,17 @@ class Side:
             f"exclusion {remainder.name}",
             local,
         )
+
+    def coarsen(self, t: Expr, says: str = "") -> None:
+        """What is a multiple of N is one of t, where t divides N: each such δ_N(e) gets a factor δ_t(e)."""
+
+        def local(s: Summand) -> Theorem | None:
+            for position, f in enumerate(s.factors):
+                if isinstance(f, Delta) and f.modulus != t and integral(f.modulus / t):
+                    return _in_context(rules.coarsening(f, t), s, {position})
+            return None
+
+        self._everywhere(says or f"a multiple of the modulus is one of {t}", f"coarsening to {t}", local)
 
     def separate(self, says: str = "the index leaves the range") -> None:
         """Every delta over the integers whose index is never 0 is 0."""

@@ -50,12 +50,17 @@ class Cyclic:
 
 @dataclass(frozen=True)
 class Range:
-    """The integers 0, …, size − 1 (none where size ≤ 0): a window, or a signal that does not wrap."""
+    """The integers 0, …, size − 1: a window, or a signal that does not wrap. Never empty: else what holds of all its values could be vacuous, and
+    outlive the variable."""
 
     size: Expr
 
     def __post_init__(self) -> None:
         require(integral(self.size) and not variables_of(self.size), f"{self.size} is no size of a range")
+        require(
+            _nonnegative_over_sizes(self.size - 1),
+            f"a range of {self.size} may be empty: choose sizes of which it is plainly at least 1 (p + k − 1 for m, then p for m − k + 1)",
+        )
 
     def __str__(self) -> str:
         return f"[0,{self.size})"

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from dataclasses import replace as altered
 from typing import Any, ClassVar
 
-from sympy import Integer, Matrix, expand
+from sympy import Expr, Integer, Matrix, expand
 
 from proofs.kernel.indices import (
     Cyclic,
@@ -205,6 +205,7 @@ def _body(s: Summand, without: Iterable[Variable]) -> tuple[Term, list[Variable]
 def _require_bijection(mapping: Mapping[Variable, Index]) -> None:
     """v ↦ A·v + b permutes Z_N^r, whatever N: det A = ±1 over the integers, b free of v and well defined modulo N."""
     variables = list(mapping)
+    require(bool(variables), "a substitution of nothing")
     sort = variables[0].sort
     require(all(v.sort == sort for v in variables), "the substitution mixes variables of different sorts")
     if isinstance(sort, Range):
@@ -267,11 +268,8 @@ def sifting(term: Term, v: Var) -> Theorem:
     for d in s.factors:
         if not isinstance(d, Delta) or d.modulus != modulus:
             continue
-        sign = d.index.coeff(v, 1)
-        if sign not in (1, -1):
-            continue
-        value = expand(v - sign * d.index)
-        if v in variables_of(value):
+        value = expand(v - d.index.coeff(v, 1) * d.index)
+        if v in variables_of(value):  # its coefficient is not ±1, or it stands in a power
             continue
         check_index(value, v.sort)
         others = list(s.factors)
@@ -310,7 +308,6 @@ def division(term: Term, v: Var, quotient: Var, remainder: Var) -> Theorem:
         (extent_of(v), extent_of(quotient)) if isinstance(v.sort, Range) else (period_of(v), period_of(quotient))
     )
     require(expand(whole - t * count) == 0, f"{t}·{count} is not {whole}")
-    require(nonnegative(t) and nonnegative(count), f"{t} or {count} may be negative")
     require(
         not {quotient.name, remainder.name} & s.names and quotient.name != remainder.name,
         "the new variables occur already",
@@ -346,6 +343,13 @@ def exclusion(factor: Delta, remainder: Var) -> Theorem:
     return _theorem((), delta(factor.index, factor.modulus), as_term(0))
 
 
+def coarsening(factor: Delta, t: Expr) -> Theorem:
+    """δ_N(e) = δ_N(e)·δ_t(e) where t divides N"""
+    require(integral(factor.modulus / t), f"{t} does not divide {factor.modulus}")
+    one = delta(factor.index, factor.modulus)
+    return _theorem((), one, one * delta(factor.index, t))
+
+
 def separation(factor: Delta) -> Theorem:
     """δ(e) = 0 over the integers, where e ≥ 1 or e ≤ −1 throughout the ranges of its variables"""
     require(factor.modulus == 0, f"modulo {factor.modulus} an integer that is not 0 may still count as 0")
@@ -372,6 +376,7 @@ __all__ = [
     "Hypothesis",
     "Theorem",
     "assume",
+    "coarsening",
     "counting",
     "discharge",
     "division",

@@ -71,6 +71,12 @@ def a_range_that_varies(k: Any) -> object:
 
 
 @case
+def a_range_that_may_be_empty(k: Any) -> object:
+    """What holds of all its values holds of none, and says nothing once the variable is gone."""
+    return k.Range(k.size("n") - k.size("m"))
+
+
+@case
 def a_divisor_that_varies(k: Any) -> object:
     return k.NonZero(world(k).z)
 
@@ -410,6 +416,12 @@ def a_substitution_whose_slope_is_a_variable(k: Any) -> object:
 
 
 @case
+def a_substitution_of_nothing(k: Any) -> object:
+    w = world(k)
+    return k.substitution(k.sum_over(w.i, w.x(w.i)), {})
+
+
+@case
 def a_free_variable_substituted(k: Any) -> object:
     w = world(k)
     return k.substitution(w.x(w.i), {w.i: -w.i})
@@ -554,15 +566,8 @@ def a_count_of_what_varies(k: Any) -> object:
 @case
 def a_division_that_leaves_some_out(k: Any) -> object:
     w = world(k)
-    u = k.Var("u", k.Range(w.t * w.m))
-    return k.division(k.sum_over(u, k.as_term(1)), u, w.v, k.Var("s", k.Range(w.t - 1)))
-
-
-@case
-def a_division_by_a_negative_number(k: Any) -> object:
-    w = world(k)
-    u = k.Var("u", k.Range((1 - w.t) * (1 - w.m)))
-    return k.division(k.sum_over(u, k.as_term(1)), u, k.Var("s", k.Range(1 - w.m)), k.Var("s2", k.Range(1 - w.t)))
+    u = k.Var("u", k.Range(w.t * w.m + 1))
+    return k.division(k.sum_over(u, k.as_term(1)), u, w.v, k.Var("s", k.Range(w.t)))
 
 
 @case
@@ -626,6 +631,12 @@ def an_exclusion_of_a_multiple(k: Any) -> object:
 
 
 @case
+def a_coarser_delta_whose_modulus_does_not_divide(k: Any) -> object:
+    w = world(k)
+    return k.coarsening(k.Delta(w.z, w.m), w.t)
+
+
+@case
 def a_separation_modulo_n(k: Any) -> object:
     """1 ≡ 0 modulo 1."""
     return k.separation(k.Delta(1 + 0 * k.size("n"), k.size("n")))
@@ -674,5 +685,3 @@ def an_induction_whose_claim_holds_the_step(k: Any) -> object:
     w = world(k)
     two = k.Fun("b", (w.zn, k.Unit()))
     return k.induction(k.assume(two(w.i + w.e, w.e), two(w.i, w.e), (w.i, w.e)), w.i, w.e)
-
-

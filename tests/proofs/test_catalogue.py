@@ -15,7 +15,23 @@ from proofs.laws import Claim, Grade, Law
 ROOT = Path(__file__).resolve().parents[2]
 EQUATIONS = [f"({number})" for number in range(1, 15)]
 # LECTURE.md's items that are laws or carry one; the others are objects, examples and pictures
-ITEMS = ["L2", "L4", "L5", "L6", "L7", "L9", "L10", "L11", "L13", "L14", "L15", "L16", "L18", "L19", *(f"L{n}" for n in range(21, 32))]
+ITEMS = [
+    "L2",
+    "L4",
+    "L5",
+    "L6",
+    "L7",
+    "L9",
+    "L10",
+    "L11",
+    "L13",
+    "L14",
+    "L15",
+    "L16",
+    "L18",
+    "L19",
+    *(f"L{n}" for n in range(21, 32)),
+]
 
 
 def named_in_the_code() -> set[str]:
@@ -26,9 +42,17 @@ def named_in_the_code() -> set[str]:
         for node in ast.walk(tree):
             if isinstance(node, ast.keyword) and node.arg == "theorem" and isinstance(node.value, ast.Constant):
                 found.add(node.value.value)
-            if isinstance(node, ast.Assign) and getattr(node.targets[0], "id", "") == "THEOREM" and isinstance(node.value, ast.Constant):
+            if (
+                isinstance(node, ast.Assign)
+                and getattr(node.targets[0], "id", "") == "THEOREM"
+                and isinstance(node.value, ast.Constant)
+            ):
                 found.add(node.value.value)
-            if isinstance(node, ast.Call) and getattr(node.func, "id", "") == "Obstacle" and isinstance(node.args[-1:], list):
+            if (
+                isinstance(node, ast.Call)
+                and getattr(node.func, "id", "") == "Obstacle"
+                and isinstance(node.args[-1:], list)
+            ):
                 found |= {a.value for a in node.args[-1:] if isinstance(a, ast.Constant) and isinstance(a.value, str)}
     return found
 
@@ -67,7 +91,7 @@ def test_every_family_has_a_law_of_its_own() -> None:
 
 
 def test_an_unknown_name_says_what_is_near() -> None:
-    with pytest.raises(KeyError, match="did you mean .*convolution_theorem"):
+    with pytest.raises(KeyError, match=r"did you mean .*convolution_theorem"):
         find(["convolution_theorm"])
     with pytest.raises(KeyError, match="no law 'L99'"):
         find(["L99"])

@@ -111,7 +111,9 @@ def test_every_law_has_a_comparison_with_the_library_or_says_why() -> None:
 
 
 def test_the_same_statement_twice_is_one_too_many() -> None:
-    claims = [(f"{law.name}: {c.says}", c.goal()) for law in laws().values() for c in law.claims if isinstance(c, Claim)]
+    claims = [
+        (f"{law.name}: {c.says}", c.goal()) for law in laws().values() for c in law.claims if isinstance(c, Claim)
+    ]
     same = [
         (a, b)
         for (a, g), (b, h) in itertools.combinations(claims, 2)
