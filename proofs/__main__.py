@@ -106,7 +106,7 @@ def _table(everything: dict[str, Law], verdicts: dict[str, Verdict]) -> Table:
         table.add_column(name, justify=justify)  # type: ignore[arg-type]
     for name, law in everything.items():
         v = verdicts[name]
-        grade = str(v.grade) if v.grade is not None else "FAILED" if v.problems else "not checked"
+        grade = law.grades if v.grade is not None else "FAILED" if v.problems else "not checked"
         table.add_row(
             name, ", ".join(law.items), ", ".join(law.families), grade, str(v.claims), str(v.twins), f"{v.seconds:.1f}"
         )

@@ -16,7 +16,7 @@ import numpy as np
 
 from proofs.evaluation import Floating, World
 from proofs.kernel import Fun, Term
-from proofs.laws import Claim
+from proofs.laws import Claim, holds, variables
 from proofs.proving import Goal
 
 EPS = 2.0**-52
@@ -75,6 +75,7 @@ def cross_check(
     if unknown or not results:
         raise ValueError(f"{claim.says}: library must return lhs or rhs, got {sorted(results)}")
     free = sorted(goal.lhs.free | goal.rhs.free, key=lambda v: v.name)
+    fixed = [h for h in goal.assumed if variables(h.parameters) and variables(h.parameters) <= set(free)]
     magnitudes = World(
         world.sizes, Absolute(), {n: _absolute(m) for n, m in world.meanings.items()}, claim.groups, seed
     )
@@ -91,6 +92,8 @@ def cross_check(
         worst, bound = 0.0, 0.0
         for position, chosen in zip(np.ndindex(*shape), itertools.product(*spaces), strict=True):
             values = dict(zip(free, chosen, strict=True))
+            if not all(holds(h, world, values) for h in fixed):
+                continue
             error = abs(complex(found[position]) - world.evaluate(term, values))
             here = 64 * EPS * (1 + max([*sizes.values(), 1])) * max(1.0, abs(magnitudes.evaluate(term, values)))
             if error / here >= (worst / bound if bound else -1.0):
@@ -100,7 +103,10 @@ def cross_check(
 
 
 def _signals(goal: Goal) -> set[Fun]:
-    return {f for f in goal.lhs.functions | goal.rhs.functions if not f.bodies}
+    """Functions of indices, those that only the hypotheses speak of among them."""
+    assumed = (t.functions for h in goal.assumed for t in (h.lhs, h.rhs))
+    over = {f for h in goal.assumed for f in h.over if isinstance(f, Fun)}
+    return {f for f in frozenset().union(goal.lhs.functions, goal.rhs.functions, *assumed) - over if not f.bodies}
 
 
 def _array(fun: Fun, world: World, meanings: Mapping[str, Any], seed: int, real: bool) -> np.ndarray[Any, Any]:

@@ -8,7 +8,8 @@ its claims' grades.
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Mapping, Sequence
+from collections import Counter
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import IntEnum
 from functools import cached_property
@@ -16,7 +17,8 @@ from typing import Any, TypeAlias
 
 from proofs.evaluation import Exact as Field
 from proofs.evaluation import Meaning, World, assignments, size_names
-from proofs.kernel import Fun, KernelError, Theorem
+from proofs.kernel import Fun, Hypothesis, KernelError, Theorem
+from proofs.kernel.indices import Variable
 from proofs.proving import Goal, Proof, Step, StepFailed, prove
 
 
@@ -101,16 +103,20 @@ class Claim:
 
     def counterexample(self, goal: Goal, meanings: Meanings | None = None, seeds: int = 3) -> str | None:
         """Where the sides of a goal differ while its hypotheses hold; None where they never did."""
+        closed = [h for h in goal.assumed if not variables(h.parameters)]
+        fixed = [h for h in goal.assumed if variables(h.parameters)]
+        free = goal.lhs.free | goal.rhs.free | variables(p for h in fixed for p in h.parameters)
         tried = False
         for seed in range(seeds):
             for world in self.sized_worlds(goal, seed):
                 meaning = meanings or self.meanings
                 world.meanings = meaning(world) if meaning else {}
-                if not all(_holds(h, world) for h in goal.assumed):
+                if not all(holds(h, world) for h in closed):
                     continue
-                tried = True
-                free = sorted(goal.lhs.free | goal.rhs.free, key=lambda v: v.name)
-                for values in assignments(world, free):
+                for values in assignments(world, sorted(free, key=lambda v: v.name)):
+                    if not all(holds(h, world, values) for h in fixed):
+                        continue
+                    tried = True
                     left, right = world.evaluate(goal.lhs, values), world.evaluate(goal.rhs, values)
                     if left != right:
                         return _describe(world, goal, values, left, right)
@@ -147,11 +153,16 @@ def default_worlds(names: Sequence[str]) -> list[dict[str, Any]]:
     return [*(dict.fromkeys(names, n) for n in (1, 2, 3)), *staggered, square]
 
 
-def _holds(hypothesis: Any, world: World) -> bool:
-    free = sorted(
-        (v for v in hypothesis.lhs.free | hypothesis.rhs.free if not isinstance(v, Fun)), key=lambda v: v.name
-    )
-    return all(world.evaluate(hypothesis.lhs, a) == world.evaluate(hypothesis.rhs, a) for a in assignments(world, free))
+def variables(things: Iterable[Variable | Fun]) -> frozenset[Variable]:
+    """The variables among parameters of hypotheses."""
+    return frozenset(p for p in things if not isinstance(p, Fun))
+
+
+def holds(hypothesis: Hypothesis, world: World, values: Mapping[Variable, Any] | None = None) -> bool:
+    """True where a hypothesis holds in a world, its parameters being ``values``, for every value of what it quantifies."""
+    over = sorted(variables(hypothesis.over), key=lambda v: v.name)
+    here = [{**(values or {}), **a} for a in assignments(world, over)]
+    return all(world.evaluate(hypothesis.lhs, a) == world.evaluate(hypothesis.rhs, a) for a in here)
 
 
 def _plain(value: Any) -> str:
@@ -164,7 +175,7 @@ def _describe(world: World, goal: Goal, values: Mapping[Any, Any], left: Any, ri
     ]
     used = {f.name for f in goal.lhs.functions | goal.rhs.functions if not f.bodies}
     functions = [
-        f"{name}[{', '.join(map(_plain, args))}] = {v}"
+        f"{name}{'[' + ', '.join(map(_plain, args)) + ']' if args else ''} = {v}"
         for (name, args, _), v in sorted(world.cache.items(), key=repr)
         if name in used
     ]
@@ -243,5 +254,29 @@ class Law:
         """The lowest of its claims' grades."""
         return max(claim.grade for claim in self.claims)
 
+    @property
+    def grades(self) -> str:
+        """The grade of its claims; where they differ, of how many which: ``for all n (6 of 7), tested (1)``."""
+        counts = Counter(claim.grade for claim in self.claims)
+        if len(counts) == 1:
+            return str(self.grade)
+        first, *rest = sorted(counts)
+        return ", ".join(
+            [f"{first} ({counts[first]} of {len(self.claims)})", *(f"{grade} ({counts[grade]})" for grade in rest)]
+        )
 
-__all__ = ["AnyClaim", "Caught", "Claim", "Grade", "Law", "Solved", "Tested", "Twin", "default_worlds", "solve"]
+
+__all__ = [
+    "AnyClaim",
+    "Caught",
+    "Claim",
+    "Grade",
+    "Law",
+    "Solved",
+    "Tested",
+    "Twin",
+    "default_worlds",
+    "holds",
+    "solve",
+    "variables",
+]

@@ -44,7 +44,7 @@ def steps(claim: Claim) -> Iterator[tuple[str, str]]:
 def law_text(law: Law, twins: bool = True) -> str:
     """One law with its proofs, and what became of its false twins."""
     where = ", ".join([*law.items, *(f"rules: {f}" for f in law.families)])
-    lines = [f"{law.name}: {law.title}", f"{where}  ·  {law.grade}" if where else str(law.grade)]
+    lines = [f"{law.name}: {law.title}", f"{where}  ·  {law.grades}" if where else law.grades]
     if law.note:
         lines += ["", law.note]
     for number, claim in enumerate(law.claims, 1):
@@ -92,13 +92,13 @@ def page(laws: Iterable[Law]) -> str:
         "|---|---|---|---|",
     ]
     lines += [
-        f"| [{law.name}](#{law.name}) | {', '.join(law.items)} | {', '.join(law.families)} | {law.grade} |"
+        f"| [{law.name}](#{law.name}) | {', '.join(law.items)} | {', '.join(law.families)} | {law.grades} |"
         for law in laws
     ]
     for law in laws:
         lines += ["", f"## {law.name}", "", f"{law.title}.", ""]
         where = [*law.items, *(f"rules: {f}" for f in law.families)]
-        lines += [f"*{', '.join(where)}; {law.grade}*" if where else f"*{law.grade}*"]
+        lines += [f"*{', '.join(where)}; {law.grades}*" if where else f"*{law.grades}*"]
         if law.note:
             lines += ["", law.note]
         for claim in law.claims:

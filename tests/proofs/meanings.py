@@ -54,7 +54,9 @@ def different_terms_differ(k: Any) -> bool:
         k.as_term(0),
         k.as_term(1),
     ]
-    return len({t.key for t in table}) == len(table)
+    at_zero = [k.Fun("x", sorts)(0) for sorts in ((w.zn,), (w.zm,), (k.Integers(),))]
+    at_zero += [k.Fun("x", (), ((sort,),))(k.Lambda((v,), k.as_term(1))) for v, sort in ((w.i, w.zn), (w.o, w.zm))]
+    return len({t.key for t in table}) == len(table) and len({t.key for t in at_zero}) == len(at_zero)
 
 
 @meaning
@@ -184,9 +186,9 @@ def inverses_are_reversed(k: Any) -> bool:
     f = k.Fun("f", (w.group,))
     got = k.instance(k.reflexivity(f(w.g.inverse)), {w.g: w.g * w.h}).rhs
     word = k.word(w.h).inverse * k.word(w.g).inverse
-    return bool(
-        got == f(word) and f(word) != f(k.word(w.g).inverse * k.word(w.h).inverse) and (w.g * w.g.inverse).letters == ()
-    )
+    other = k.word(w.g).inverse * k.word(w.h).inverse
+    cancels = (w.g * w.g.inverse).letters == () and len((w.g * w.g).letters) == 2
+    return bool(got == f(word) and f(word) != f(other) and cancels)
 
 
 # --- the rules' results -------------------------------------------------------------------------------------------------------------
