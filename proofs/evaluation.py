@@ -26,7 +26,6 @@ from proofs.kernel import (
     Group,
     Integers,
     Lambda,
-    NonZero,
     Points,
     Range,
     Summand,
@@ -223,9 +222,6 @@ class World:
         if isinstance(sort, Unit):
             return [tuple(int(a == b) for b in range(d)) for a in range(d)]
         around = list(itertools.product(range(-2, 4), repeat=d))
-        if isinstance(sort, NonZero):
-            t = self.vector(sort.modulus, {})
-            return [v for v in around if any(c % m for c, m in zip(v, t, strict=True))]
         assert isinstance(sort, Integers)
         return around
 

@@ -7,7 +7,7 @@ from typing import Any, TypeAlias
 
 from sympy import Expr
 
-from proofs.kernel import Cyclic, Fun, Integers, Lambda, NonZero, Range, Term, Theorem, Unit, Var, rules, size
+from proofs.kernel import Cyclic, Fun, Integers, Lambda, Range, Term, Theorem, Unit, Var, rules, size
 from proofs.kernel.indices import Sort, Variable
 from proofs.kernel.terms import as_term, cardinality, character, conjugate, delta, sum_over
 
@@ -91,7 +91,6 @@ __all__ = [
     "Integers",
     "Lambda",
     "Matrix",
-    "NonZero",
     "Range",
     "Signal",
     "Term",

@@ -195,6 +195,8 @@ class Tested:
     ``checked`` says on what (the sizes listed, or the inputs drawn).
     """
 
+    __test__ = False  # for pytest, which takes the name for a class of tests
+
     says: str
     check: Callable[[], bool]
     twins: Mapping[str, Callable[[], bool]]

@@ -125,21 +125,6 @@ class Side:
             says or f"{v.name} runs once around", f"period {v.name}", _over(v, lambda t: rules.period(t, v, around))
         )
 
-    def exclude(self, remainder: Var, says: str = "") -> None:
-        """A delta that can never be 1 is 0."""
-
-        def local(s: Summand) -> Theorem | None:
-            for position, f in enumerate(s.factors):
-                if isinstance(f, Delta) and remainder in f.free:
-                    return _in_context(rules.exclusion(f, remainder), s, {position})
-            return None
-
-        self._everywhere(
-            says or f"{remainder.name} leaves a remainder, so the two are never equal",
-            f"exclusion {remainder.name}",
-            local,
-        )
-
     def coarsen(self, t: Expr, says: str = "") -> None:
         """What is a multiple of N is one of t, where t divides N: each such δ_N(e) gets a factor δ_t(e)."""
 

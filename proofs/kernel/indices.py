@@ -83,19 +83,6 @@ class Unit:
 
 
 @dataclass(frozen=True)
-class NonZero:
-    """The integers that ``modulus`` does not divide."""
-
-    modulus: Expr
-
-    def __post_init__(self) -> None:
-        require(integral(self.modulus) and not variables_of(self.modulus), f"{self.modulus} is no modulus")
-
-    def __str__(self) -> str:
-        return f"Z∖({self.modulus})Z"
-
-
-@dataclass(frozen=True)
 class Group:
     """A finite group, of which nothing is known but that it is one."""
 
@@ -107,7 +94,7 @@ class Group:
 
 @dataclass(frozen=True)
 class Points:
-    """A finite set on which a group acts by permutations."""
+    """A finite set, not empty, on which a group acts by permutations."""
 
     name: str
     group: Group
@@ -116,7 +103,7 @@ class Points:
         return self.name
 
 
-Sort: TypeAlias = Cyclic | Range | Integers | Unit | NonZero | Group | Points
+Sort: TypeAlias = Cyclic | Range | Integers | Unit | Group | Points
 FINITE = (Cyclic, Range, Group, Points)
 
 # --- variables and index expressions ----------------------------------------------------------------------------------
@@ -155,10 +142,10 @@ class Var(Symbol):  # type: ignore[misc]
         return (self.name, self.sort), {}
 
     def _hashable_content(self) -> tuple[Any, ...]:
-        return (*Symbol._hashable_content(self), self.sort)
+        return (*Symbol._hashable_content(self), repr(self.sort))  # text, which SymPy can put in an order
 
     def sort_key(self, order: Any = None) -> Any:  # noqa: ARG002
-        return self.class_key(), (2, (self.name, str(self.sort))), Integer(1).sort_key(), Integer(1)
+        return self.class_key(), (2, (self.name, repr(self.sort))), Integer(1).sort_key(), Integer(1)
 
 
 @dataclass(frozen=True)
@@ -277,8 +264,12 @@ def integral(e: Expr) -> bool:
 
 @lru_cache(maxsize=100_000)
 def fraction(e: Expr) -> Expr:
-    """e modulo the integers: its terms that are no integers."""
-    return Add(*(t for t in Add.make_args(expand(e)) if not integral(t)))
+    """e modulo the integers: its terms without the integers in them."""
+    kept = []
+    for term in Add.make_args(expand(e)):
+        coefficient, rest = term.as_coeff_Mul()
+        kept.append((coefficient % 1 if integral(rest) else coefficient) * rest)
+    return Add(*kept)
 
 
 def reduced(e: Expr, modulus: Expr) -> Expr:
@@ -349,7 +340,7 @@ def check_index(e: Index, sort: Sort) -> None:
     if isinstance(sort, Range):
         inside = nonnegative(e) and nonnegative(sort.size - 1 - e)
         require(inside, f"{e} may leave the range {sort}")
-    elif isinstance(sort, (Unit, NonZero)):
+    elif isinstance(sort, Unit):
         require(isinstance(e, Var) and e.sort == sort, f"{e} is not known to lie in {sort}")
 
 
@@ -361,7 +352,6 @@ __all__ = [
     "Integers",
     "KernelError",
     "Letter",
-    "NonZero",
     "Points",
     "Range",
     "Sort",

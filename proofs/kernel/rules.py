@@ -19,7 +19,6 @@ from proofs.kernel.indices import (
     Index,
     Integers,
     KernelError,
-    NonZero,
     Range,
     Unit,
     Var,
@@ -330,19 +329,6 @@ def period(term: Term, v: Var, around: Var) -> Theorem:
 # --- values of deltas, and induction ----------------------------------------------------------------------------------------
 
 
-def exclusion(factor: Delta, remainder: Var) -> Theorem:
-    """δ_N(e) = 0 where e ≡ ±r modulo t, t divides N and t does not divide r"""
-    if not isinstance(remainder.sort, NonZero):
-        raise KernelError(f"{remainder.name} may be divisible")
-    t = remainder.sort.modulus
-    require(integral(factor.modulus / t), f"{t} does not divide {factor.modulus}")
-    require(
-        any(integral((factor.index - sign * remainder) / t) for sign in (1, -1)),
-        f"{factor.index} is not {remainder.name} modulo {t}",
-    )
-    return _theorem((), delta(factor.index, factor.modulus), as_term(0))
-
-
 def coarsening(factor: Delta, t: Expr) -> Theorem:
     """δ_N(e) = δ_N(e)·δ_t(e) where t divides N"""
     require(integral(factor.modulus / t), f"{t} does not divide {factor.modulus}")
@@ -380,7 +366,6 @@ __all__ = [
     "counting",
     "discharge",
     "division",
-    "exclusion",
     "function_instance",
     "induction",
     "inside",

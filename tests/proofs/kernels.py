@@ -72,7 +72,11 @@ def _blanked(text: str, node: ast.stmt) -> str:
 FAULTS: dict[str, tuple[str, str, str]] = {
     "halves count as integers": ("indices", "        if not coefficient.is_Integer:\n            return False\n", ""),
     "quotients count as integers": ("indices", "p.is_Integer and p > 0\n", "p.is_Integer\n"),
-    "everything is a multiple of one": ("indices", "if not integral(t)))", "if False))"),
+    "everything is a multiple of one": (
+        "indices",
+        "kept.append((coefficient % 1 if integral(rest) else coefficient) * rest)",
+        "pass",
+    ),
     "every phase is periodic": ("indices", "v.sort.modulus * TURN}) - theta)", "v.sort.modulus * TURN}) * 0)"),
     "every slope goes to the near end": ("indices", "e = expand(rest + slope * (v.sort.size - 1))", "e = rest"),
     "sizes may be anything": ("indices", "return all(t.as_coeff_Mul()[0] >= 0", "return any(t.as_coeff_Mul()[0] >= 0"),

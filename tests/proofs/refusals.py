@@ -31,7 +31,7 @@ def world(k: Any) -> SimpleNamespace:
     w.o = k.Var("o", zm)
     w.z = k.Var("z", k.Integers())
     w.u, w.v = k.Var("u", k.Range(n)), k.Var("v", k.Range(m))
-    w.e, w.r = k.Var("e", k.Unit()), k.Var("r", k.NonZero(t))
+    w.e = k.Var("e", k.Unit())
     w.g, w.h = k.Letter("g", group), k.Letter("h", group)
     w.p, w.q = k.Letter("p", points), k.Letter("q", points)
     w.x, w.y = k.Fun("x", (zn,)), k.Fun("y", (ztm,))
@@ -74,11 +74,6 @@ def a_range_that_varies(k: Any) -> object:
 def a_range_that_may_be_empty(k: Any) -> object:
     """What holds of all its values holds of none, and says nothing once the variable is gone."""
     return k.Range(k.size("n") - k.size("m"))
-
-
-@case
-def a_divisor_that_varies(k: Any) -> object:
-    return k.NonZero(world(k).z)
 
 
 @case
@@ -610,24 +605,6 @@ def a_period_of_what_does_not_wrap(k: Any) -> object:
 
 
 # --- deltas and induction -------------------------------------------------------------------------------------------------------------
-
-
-@case
-def an_exclusion_of_what_may_be_divisible(k: Any) -> object:
-    w = world(k)
-    return k.exclusion(k.Delta(w.z, w.t), w.z)
-
-
-@case
-def an_exclusion_by_a_number_that_does_not_divide(k: Any) -> object:
-    w = world(k)
-    return k.exclusion(k.Delta(w.r, w.m), w.r)
-
-
-@case
-def an_exclusion_of_a_multiple(k: Any) -> object:
-    w = world(k)
-    return k.exclusion(k.Delta(2 * w.r, w.t), w.r)
 
 
 @case
