@@ -104,9 +104,9 @@ def cross_check(
 
 def _signals(goal: Goal) -> set[Fun]:
     """Functions of indices, those that only the hypotheses speak of among them."""
-    assumed = (t.functions for h in goal.assumed for t in (h.lhs, h.rhs))
-    over = {f for h in goal.assumed for f in h.over if isinstance(f, Fun)}
-    return {f for f in frozenset().union(goal.lhs.functions, goal.rhs.functions, *assumed) - over if not f.bodies}
+    assumed = frozenset().union(*(h.parameters for h in goal.assumed))
+    spoken_of = goal.lhs.functions | goal.rhs.functions | {f for f in assumed if isinstance(f, Fun)}
+    return {f for f in spoken_of if not f.bodies}
 
 
 def _array(fun: Fun, world: World, meanings: Mapping[str, Any], seed: int, real: bool) -> np.ndarray[Any, Any]:

@@ -48,12 +48,17 @@ class Goal:
 
 @dataclass(frozen=True)
 class Step:
-    """One line of a proof: the side it works on, what it does, the rule behind it, and the term that results."""
+    """One line of a proof: the side it works on, what it does, the rule behind it, and the term that results.
+
+    start, inner: a proof within the proof, from ``start`` on (what an induction shows of one step, or the way back from an insertion).
+    """
 
     side: str
     says: str
     rule: str
     result: Term
+    start: Term | None = None
+    inner: tuple[Step, ...] = ()
 
 
 def alone(s: Summand) -> Term:
@@ -178,23 +183,20 @@ class Side:
         detour = Side(self.name, rules.reflexivity(term), [], self.hypotheses)
         script(detour)
         rule = " and ".join(s.rule for s in detour.steps) + ", read backwards"
-        self._extend(
-            says, rule, self._attempt(says, lambda: rules.transitivity(self.theorem, rules.symmetry(detour.theorem)))
-        )
+        made = self._attempt(says, lambda: rules.transitivity(self.theorem, rules.symmetry(detour.theorem)))
+        self._extend(says, rule, made, term, detour.steps)
 
     def induct(
         self, family: Term, v: Var, step: Var, value: Any, script: Callable[[Side], None], says: str = ""
     ) -> None:
         """``family`` at v = ``value`` is where we are; ``script`` shows family(v + step) = family(v); go to family(0)."""
 
-        def constant() -> Theorem:
-            start = Side(self.name, rules.reflexivity(substituted(family, {v: expand(v + step)})), [], self.hypotheses)
-            script(start)
-            return rules.instance(rules.induction(start.theorem, v, step), {v: value})
-
         says = says or f"induction along {v.name}, in steps of {step.name}"
-        made = self._attempt(says, constant)
-        self._everywhere(says, f"induction {v.name}", lambda s: _rewritten(s, made))
+        after = substituted(family, {v: expand(v + step)})
+        one = Side(self.name, rules.reflexivity(after), [], self.hypotheses)
+        script(one)
+        made = self._attempt(says, lambda: rules.instance(rules.induction(one.theorem, v, step), {v: value}))
+        self._everywhere(says, f"induction {v.name}", lambda s: _rewritten(s, made), after, one.steps)
 
     # --- how a step is made ------------------------------------------------------------------------------------------------
 
@@ -204,13 +206,17 @@ class Side:
         except KernelError as error:
             raise StepFailed(f"{self.name} side, step {len(self.steps) + 1}: {says}", str(error)) from error
 
-    def _everywhere(self, says: str, rule: str, local: Local) -> None:
+    def _everywhere(
+        self, says: str, rule: str, local: Local, start: Term | None = None, inner: Sequence[Step] = ()
+    ) -> None:
         found = self._attempt(says, lambda: everywhere(self.term, local) or _nothing(self.term))
-        self._extend(says, rule, self._attempt(says, lambda: rules.transitivity(self.theorem, found)))
+        self._extend(says, rule, self._attempt(says, lambda: rules.transitivity(self.theorem, found)), start, inner)
 
-    def _extend(self, says: str, rule: str, theorem: Theorem) -> None:
+    def _extend(
+        self, says: str, rule: str, theorem: Theorem, start: Term | None = None, inner: Sequence[Step] = ()
+    ) -> None:
         self.theorem = theorem
-        self.steps.append(Step(self.name, says, rule, theorem.rhs))
+        self.steps.append(Step(self.name, says, rule, theorem.rhs, start, tuple(inner)))
 
 
 @dataclass

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
 
 from proofs.laws import AnyClaim, Claim, Law, Solved, Tested
 from proofs.printing import term_text, theorem_text
+from proofs.proving import Step
 
 NOTATION = (
     "ω^θ is exp(−2πi·θ); δ_n[e] is 1 where n divides e and 0 elsewhere, δ[e] is 1 where e = 0; f* is the complex conjugate of f; |n| is the number n where "
@@ -21,24 +23,57 @@ def statement(claim: AnyClaim) -> list[str]:
     return [f"checked: {claim.checked}"] if isinstance(claim, Tested) else ["z3 finds no counterexample"]
 
 
-def steps(claim: Claim) -> Iterator[tuple[str, str]]:
+@dataclass(frozen=True)
+class Line:
+    """A term that the proof reaches, and why; ``inner``: a proof within the proof, when the reason is one."""
+
+    term: str
+    reason: str
+    inner: tuple[str, ...] = ()
+
+
+def lines_of(claim: Claim) -> Iterator[Line]:
     """The proof: for each line the term reached and why. A step on the right side is read from there upwards."""
     goal = claim.goal()
-    theorem, made = claim.proof
-    del theorem
+    made = claim.proof[1]
     left = [s for s in made if s.side == "left"]
     right = [s for s in made if s.side == "right"]
-    yield term_text(goal.lhs), "the left side"
+    yield Line(term_text(goal.lhs), "the left side")
     for s in left:
-        yield term_text(s.result), f"{s.says}  [{s.rule}]"
+        yield Line(term_text(s.result), f"{s.says}  [{s.rule}]", _inner(s))
     if not right:
         if term_text(left[-1].result if left else goal.lhs) != term_text(goal.rhs):
-            yield term_text(goal.rhs), "the right side: the same normal form"
+            yield Line(term_text(goal.rhs), "the right side: the same normal form")
         return
     states = [goal.rhs, *(s.result for s in right)]
-    yield term_text(states[-1]), "the same normal form; from here on towards the right side"
+    yield Line(term_text(states[-1]), "the same normal form; from here on towards the right side")
     for s, before in zip(reversed(right), reversed(states[:-1]), strict=True):
-        yield term_text(before), f"{s.says}  [{s.rule}, read backwards]"
+        yield Line(term_text(before), f"{s.says}  [{s.rule}, read backwards]", _inner(s))
+
+
+def _inner(s: Step) -> tuple[str, ...]:
+    if s.start is None or not s.inner:
+        return ()
+    out = [f"where  {term_text(s.start)}"]
+    for one in s.inner:
+        out += [
+            f"     = {term_text(one.result)}",
+            f"           {one.says}  [{one.rule}]",
+            *(f"       {line}" for line in _inner(one)),
+        ]
+    return tuple(out)
+
+
+def proof_text(claim: Claim) -> list[str]:
+    """The proof as lines of text: a term, and below it the reason."""
+    out = []
+    for position, line in enumerate(lines_of(claim)):
+        out += [
+            f"{'  ' if position == 0 else '= '}{line.term}",
+            f"      {line.reason}",
+            *(f"      {text}" for text in line.inner),
+        ]
+    return out
 
 
 def law_text(law: Law, twins: bool = True) -> str:
@@ -52,8 +87,7 @@ def law_text(law: Law, twins: bool = True) -> str:
         lines += [f"     {line}" for line in statement(claim)]
         if isinstance(claim, Claim):
             lines.append("   proof")
-            for position, (term, reason) in enumerate(steps(claim)):
-                lines += [f"     {'  ' if position == 0 else '= '}{term}", f"         {reason}"]
+            lines += [f"     {line}" for line in proof_text(claim)]
         if twins:
             lines += [f"   {line}" for line in twin_lines(claim)]
     return "\n".join(lines)
@@ -104,9 +138,7 @@ def page(laws: Iterable[Law]) -> str:
         for claim in law.claims:
             lines += ["", f"**{claim.says}** ({claim.grade})", "", "```text", *statement(claim)]
             if isinstance(claim, Claim):
-                lines += ["", "proof"]
-                for position, (term, reason) in enumerate(steps(claim)):
-                    lines += [f"{'  ' if position == 0 else '= '}{term}", f"      {reason}"]
+                lines += ["", "proof", *proof_text(claim)]
                 lines += [
                     "```",
                     "",
@@ -119,4 +151,4 @@ def page(laws: Iterable[Law]) -> str:
     return "\n".join(lines) + "\n"
 
 
-__all__ = ["NOTATION", "law_text", "page", "statement", "steps", "twin_lines"]
+__all__ = ["NOTATION", "Line", "law_text", "lines_of", "page", "proof_text", "statement", "twin_lines"]

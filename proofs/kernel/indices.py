@@ -27,47 +27,60 @@ def require(condition: bool, reason: str) -> None:
         raise KernelError(reason)
 
 
+class Sealed:
+    """A class that its own subclasses cannot bend: they have none."""
+
+    __slots__ = ()
+
+    def __init_subclass__(cls) -> None:
+        require(
+            Sealed in cls.__bases__,
+            f"{cls.__bases__[0].__name__} is what the kernel takes it for: it has no subclasses",
+        )
+
+
 # --- sorts ------------------------------------------------------------------------------------------------------------
 
 
 @dataclass(frozen=True)
-class Cyclic:
+class Cyclic(Sealed):
     """Z_N, the integers modulo a product of sizes."""
 
     modulus: Expr
 
     def __post_init__(self) -> None:
-        coefficient, rest = expand(self.modulus).as_coeff_Mul()
-        require(
-            integral(self.modulus) and coefficient > 0 and not rest.is_Add,
-            f"{self.modulus} is no modulus: a product of sizes is",
-        )
-        require(not variables_of(self.modulus), f"the modulus {self.modulus} depends on a variable")
+        modulus = as_integer(self.modulus)
+        coefficient, rest = modulus.as_coeff_Mul()
+        product = integral(modulus) and coefficient > 0 and not rest.is_Add
+        require(product and not variables_of(modulus), f"{modulus} is no modulus: a product of sizes is")
+        object.__setattr__(self, "modulus", modulus)
 
     def __str__(self) -> str:
         return f"Z_{self.modulus}" if self.modulus.is_Symbol else f"Z_({self.modulus})"
 
 
 @dataclass(frozen=True)
-class Range:
+class Range(Sealed):
     """The integers 0, …, size − 1: a window, or a signal that does not wrap. Never empty: else what holds of all its values could be vacuous, and
     outlive the variable."""
 
     size: Expr
 
     def __post_init__(self) -> None:
-        require(integral(self.size) and not variables_of(self.size), f"{self.size} is no size of a range")
+        size = as_integer(self.size)
+        require(integral(size) and not variables_of(size), f"{size} is no size of a range")
         require(
-            _nonnegative_over_sizes(self.size - 1),
-            f"a range of {self.size} may be empty: choose sizes of which it is plainly at least 1 (p + k − 1 for m, then p for m − k + 1)",
+            _nonnegative_over_sizes(size - 1),
+            f"a range of {size} may be empty: choose sizes of which it is plainly at least 1 (p + k − 1 for m, then p for m − k + 1)",
         )
+        object.__setattr__(self, "size", size)
 
     def __str__(self) -> str:
         return f"[0,{self.size})"
 
 
 @dataclass(frozen=True)
-class Integers:
+class Integers(Sealed):
     """All integers."""
 
     def __str__(self) -> str:
@@ -75,7 +88,7 @@ class Integers:
 
 
 @dataclass(frozen=True)
-class Unit:
+class Unit(Sealed):
     """The unit vectors: 1 along one axis and 0 along the others (in one dimension, the number 1). They generate the integers."""
 
     def __str__(self) -> str:
@@ -83,7 +96,7 @@ class Unit:
 
 
 @dataclass(frozen=True)
-class Group:
+class Group(Sealed):
     """A finite group, of which nothing is known but that it is one."""
 
     name: str
@@ -93,7 +106,7 @@ class Group:
 
 
 @dataclass(frozen=True)
-class Points:
+class Points(Sealed):
     """A finite set, not empty, on which a group acts by permutations."""
 
     name: str
@@ -128,28 +141,38 @@ def is_size(e: Any) -> bool:
 class Var(Symbol):  # type: ignore[misc]
     """A variable of an integer sort. Two of one name and different sorts are different."""
 
-    __slots__ = ("sort",)
-    sort: Sort
+    __slots__ = ("_sort",)
 
     def __new__(cls, name: str, sort: Sort) -> Var:
-        require(not isinstance(sort, (Group, Points)), f"{name} ∈ {sort} is a Letter: its index expressions are words")
+        require(
+            isinstance(sort, (Cyclic, Range, Integers, Unit)),
+            f"{name} ∈ {sort}: a Var is an integer, or a class of them",
+        )
         require(is_name(name), f"{name!r} is no name of a variable")
         made = Symbol.__xnew__(cls, name)
-        made.sort = sort
+        made._sort = sort
         return made  # type: ignore[no-any-return]
+
+    def __init_subclass__(cls) -> None:
+        raise KernelError("Var is what the kernel takes it for: it has no subclasses")
+
+    @property
+    def sort(self) -> Sort:
+        """What it ranges over."""
+        return self._sort  # type: ignore[no-any-return]
 
     def __getnewargs_ex__(self) -> Any:
         return (self.name, self.sort), {}
 
     def _hashable_content(self) -> tuple[Any, ...]:
-        return (*Symbol._hashable_content(self), repr(self.sort))  # text, which SymPy can put in an order
+        return (*Symbol._hashable_content(self), repr(self._sort))  # text, which SymPy can put in an order
 
     def sort_key(self, order: Any = None) -> Any:  # noqa: ARG002
-        return self.class_key(), (2, (self.name, repr(self.sort))), Integer(1).sort_key(), Integer(1)
+        return self.class_key(), (2, (self.name, repr(self._sort))), Integer(1).sort_key(), Integer(1)
 
 
 @dataclass(frozen=True)
-class Letter:
+class Letter(Sealed):
     """A variable over a group or over the points it acts on."""
 
     name: str
@@ -170,19 +193,27 @@ class Letter:
         return self.name
 
 
-class Word:
+class Word(Sealed):
     """A product of letters and inverses, freely reduced: a group element, or such an element applied to a point."""
 
     __slots__ = ("letters",)
+    letters: tuple[tuple[Letter, int], ...]
 
     def __init__(self, letters: Iterable[tuple[Letter, int]]) -> None:
         reduced: list[tuple[Letter, int]] = []
         for letter, power in letters:
+            require(
+                type(letter) is Letter and power in (1, -1),
+                f"{letter} to the power {power}: a word is of letters and inverses",
+            )
             if reduced and reduced[-1] == (letter, -power):
                 reduced.pop()
             else:
                 reduced.append((letter, power))
-        self.letters = tuple(reduced)
+        object.__setattr__(self, "letters", tuple(reduced))
+
+    def __setattr__(self, name: str, value: Any) -> None:
+        raise KernelError("a word cannot be changed")
 
     def __mul__(self, other: Letter | Word) -> Word:
         return Word(self.letters + word(other).letters)
@@ -204,8 +235,17 @@ def word(value: Letter | Word) -> Word:
     return Word(((value, 1),)) if isinstance(value, Letter) else value
 
 
+def as_integer(value: Any) -> Expr:
+    """A polynomial, expanded. Text is refused: SymPy would run it."""
+    require(
+        isinstance(value, (int, Expr)) and not isinstance(value, bool),
+        f"{value!r} is no index: integers, variables and polynomials are",
+    )
+    return expand(value)
+
+
 def as_index(value: Any) -> Index:
-    return word(value) if isinstance(value, (Letter, Word)) else expand(value)
+    return word(value) if isinstance(value, (Letter, Word)) else as_integer(value)
 
 
 def variables_of(e: Index) -> frozenset[Variable]:
@@ -248,17 +288,15 @@ TURN = Dummy("turn")  # an integer that occurs in no index
 
 
 @lru_cache(maxsize=100_000)
-def integral(e: Expr) -> bool:
-    """True when every term of e has an integer coefficient and no denominator."""
+def integral(e: Expr, *, turned: bool = False) -> bool:
+    """True when every term of e has an integer coefficient and no denominator. ``turned``: e may hold TURN."""
     for term in Add.make_args(expand(e)):
         coefficient, rest = term.as_coeff_Mul()
         if not coefficient.is_Integer:
             return False
-        if rest != 1 and not all(
-            (isinstance(b, Var) or is_size(b) or b is TURN) and p.is_Integer and p > 0
-            for b, p in rest.as_powers_dict().items()
-        ):
-            return False
+        for b, p in rest.as_powers_dict().items() if rest != 1 else ():
+            if not ((isinstance(b, Var) or is_size(b) or (turned and b is TURN)) and p.is_Integer and p > 0):
+                return False
     return True
 
 
@@ -281,7 +319,7 @@ def reduced(e: Expr, modulus: Expr) -> Expr:
 def periodic(theta: Expr) -> bool:
     """True when θ modulo 1 depends on each variable v ∈ Z_M only modulo M."""
     return all(
-        integral(theta.xreplace({v: v + v.sort.modulus * TURN}) - theta)
+        integral(theta.xreplace({v: v + v.sort.modulus * TURN}) - theta, turned=True)
         for v in variables_of(theta)
         if isinstance(v, Var) and isinstance(v.sort, Cyclic)
     )
@@ -354,12 +392,14 @@ __all__ = [
     "Letter",
     "Points",
     "Range",
+    "Sealed",
     "Sort",
     "Unit",
     "Var",
     "Variable",
     "Word",
     "as_index",
+    "as_integer",
     "check_index",
     "extent_of",
     "fraction",

@@ -19,7 +19,9 @@ from proofs.kernel.indices import (
     Index,
     Integers,
     KernelError,
+    Letter,
     Range,
+    Sealed,
     Unit,
     Var,
     Variable,
@@ -62,10 +64,11 @@ class Hypothesis:
         return (self.lhs.free | self.rhs.free | self.lhs.functions | self.rhs.functions) - self.over
 
 
-class Theorem:
+class Theorem(Sealed):
     """hypotheses ⊢ lhs = rhs. Made by the functions of this module and in no other way."""
 
-    __slots__ = ("hypotheses", "lhs", "rhs")
+    __slots__ = ("_seal", "hypotheses", "lhs", "rhs")
+    _seal: object
     hypotheses: frozenset[Hypothesis]
     lhs: Term
     rhs: Term
@@ -73,10 +76,14 @@ class Theorem:
 
     def __init__(self, maker: object, hypotheses: Iterable[Hypothesis], lhs: Term, rhs: Term) -> None:
         require(maker is Theorem._maker, "a theorem is made by the kernel's rules only")
-        for name, value in (("hypotheses", frozenset(hypotheses)), ("lhs", lhs), ("rhs", rhs)):
+        require(type(lhs) is Term and type(rhs) is Term, "a theorem equates terms")
+        for name, value in (("_seal", maker), ("hypotheses", frozenset(hypotheses)), ("lhs", lhs), ("rhs", rhs)):
             object.__setattr__(self, name, value)
 
     def __setattr__(self, name: str, value: Any) -> None:
+        raise KernelError("a theorem cannot be changed")
+
+    def __delattr__(self, name: str) -> None:
         raise KernelError("a theorem cannot be changed")
 
     def __reduce__(self) -> Any:
@@ -88,8 +95,12 @@ class Theorem:
         return frozenset().union(*(h.parameters for h in self.hypotheses))
 
 
-def _theorem(hypotheses: Iterable[Hypothesis], lhs: Term, rhs: Term) -> Theorem:
-    return Theorem(Theorem._maker, hypotheses, lhs, rhs)
+def _theorem(lhs: Term, rhs: Term, *premises: Theorem, hypotheses: frozenset[Hypothesis] | None = None) -> Theorem:
+    """A theorem that follows from the premises, under their hypotheses where no others are given."""
+    real = all(type(p) is Theorem and getattr(p, "_seal", None) is Theorem._maker for p in premises)
+    require(real, "a premise is no theorem of this kernel")
+    inherited = frozenset().union(*(p.hypotheses for p in premises))
+    return Theorem(Theorem._maker, inherited if hypotheses is None else hypotheses, lhs, rhs)
 
 
 def _require_free(theorem: Theorem, things: Iterable[Variable | Fun], what: str) -> None:
@@ -102,36 +113,38 @@ def _require_free(theorem: Theorem, things: Iterable[Variable | Fun], what: str)
 
 def reflexivity(term: Term) -> Theorem:
     """t = t, and so whatever the normal form makes equal: sums reordered and exchanged, products expanded, indices reduced."""
-    return _theorem((), term, term)
+    return _theorem(term, term)
 
 
 def symmetry(theorem: Theorem) -> Theorem:
-    return _theorem(theorem.hypotheses, theorem.rhs, theorem.lhs)
+    return _theorem(theorem.rhs, theorem.lhs, theorem)
 
 
 def transitivity(first: Theorem, second: Theorem) -> Theorem:
     require(first.rhs == second.lhs, "the first equation does not end where the second begins")
-    return _theorem(first.hypotheses | second.hypotheses, first.lhs, second.rhs)
+    return _theorem(first.lhs, second.rhs, first, second)
 
 
 def plus(theorem: Theorem, term: Term) -> Theorem:
     """a = b ⊢ a + t = b + t"""
-    return _theorem(theorem.hypotheses, theorem.lhs + term, theorem.rhs + term)
+    return _theorem(theorem.lhs + term, theorem.rhs + term, theorem)
 
 
 def times(theorem: Theorem, term: Term) -> Theorem:
     """a = b ⊢ a·t = b·t"""
-    return _theorem(theorem.hypotheses, theorem.lhs * term, theorem.rhs * term)
+    return _theorem(theorem.lhs * term, theorem.rhs * term, theorem)
 
 
 def summed(theorem: Theorem, variables: Sequence[Variable]) -> Theorem:
     """a = b for all v ⊢ Σ_v a = Σ_v b"""
-    _require_free(theorem, variables, "a sum")
-    return _theorem(theorem.hypotheses, sum_over(variables, theorem.lhs), sum_over(variables, theorem.rhs))
+    bound = tuple(variables)
+    _require_free(theorem, bound, "a sum")
+    return _theorem(sum_over(bound, theorem.lhs), sum_over(bound, theorem.rhs), theorem)
 
 
 def inside(theorem: Theorem, atom: Apply, position: int) -> Theorem:
     """a = b for all v ⊢ F[…, λv.a, …] = F[…, λv.b, …]; v as in the body of ``atom`` at ``position``, all else as in ``atom``."""
+    require(type(atom) is Apply and position in range(len(atom.bodies)), f"there is no body {position}")
     variables = atom.bodies[position].variables
     _require_free(theorem, variables, "the body of a function")
 
@@ -139,7 +152,7 @@ def inside(theorem: Theorem, atom: Apply, position: int) -> Theorem:
         bodies = (*atom.bodies[:position], Lambda(variables, side), *atom.bodies[position + 1 :])
         return Term((Summand(Integer(1), (), (altered(atom, bodies=bodies),), Integer(0)),))
 
-    return _theorem(theorem.hypotheses, applied(theorem.lhs), applied(theorem.rhs))
+    return _theorem(applied(theorem.lhs), applied(theorem.rhs), theorem)
 
 
 # --- hypotheses, instances, composition -----------------------------------------------------------------------------------
@@ -147,16 +160,21 @@ def inside(theorem: Theorem, atom: Apply, position: int) -> Theorem:
 
 def assume(lhs: Term, rhs: Term, over: Iterable[Variable | Fun] = ()) -> Theorem:
     """{∀ over. lhs = rhs} ⊢ lhs = rhs"""
-    return _theorem((Hypothesis(lhs, rhs, frozenset(over)),), lhs, rhs)
+    return _theorem(lhs, rhs, hypotheses=frozenset({Hypothesis(lhs, rhs, frozenset(over))}))
+
+
+def _indices(mapping: Mapping[Any, Any]) -> dict[Variable, Index]:
+    require(all(isinstance(v, (Var, Letter)) for v in mapping), "only variables are replaced")
+    return {v: as_index(e) for v, e in mapping.items()}
 
 
 def instance(theorem: Theorem, mapping: Mapping[Variable, Any]) -> Theorem:
     """Free variables take values, all at once; each value must be of its variable's sort."""
-    values: dict[Variable, Index] = {v: as_index(e) for v, e in mapping.items()}
+    values = _indices(mapping)
     _require_free(theorem, values, "an instance")
     for v, e in values.items():
         check_index(e, v.sort)
-    return _theorem(theorem.hypotheses, substituted(theorem.lhs, values), substituted(theorem.rhs, values))
+    return _theorem(substituted(theorem.lhs, values), substituted(theorem.rhs, values), theorem)
 
 
 def function_instance(theorem: Theorem, fun: Fun, variables: Sequence[Variable], value: Term) -> Theorem:
@@ -165,11 +183,8 @@ def function_instance(theorem: Theorem, fun: Fun, variables: Sequence[Variable],
     require(not fun.bodies, f"{fun.name} takes functions as arguments: only functions of indices can be instantiated")
     require(tuple(v.sort for v in variables) == fun.sorts, f"{fun.name} has indices of other sorts")
     require(len(set(variables)) == len(variables), "one variable for two arguments")
-    return _theorem(
-        theorem.hypotheses,
-        with_function(theorem.lhs, fun, variables, value),
-        with_function(theorem.rhs, fun, variables, value),
-    )
+    lhs, rhs = (with_function(side, fun, variables, value) for side in (theorem.lhs, theorem.rhs))
+    return _theorem(lhs, rhs, theorem)
 
 
 def discharge(theorem: Theorem, lemma: Theorem) -> Theorem:
@@ -177,8 +192,9 @@ def discharge(theorem: Theorem, lemma: Theorem) -> Theorem:
     proved = [
         h for h in theorem.hypotheses if h.lhs == lemma.lhs and h.rhs == lemma.rhs and not h.over & lemma.parameters
     ]
+    kept = theorem.hypotheses - set(proved)
     require(bool(proved), "the lemma is none of the hypotheses, or fixes what the hypothesis quantifies")
-    return _theorem((theorem.hypotheses - set(proved)) | lemma.hypotheses, theorem.lhs, theorem.rhs)
+    return _theorem(theorem.lhs, theorem.rhs, theorem, lemma, hypotheses=kept | lemma.hypotheses)
 
 
 # --- sums -----------------------------------------------------------------------------------------------------------------
@@ -207,6 +223,7 @@ def _require_bijection(mapping: Mapping[Variable, Index]) -> None:
     require(bool(variables), "a substitution of nothing")
     sort = variables[0].sort
     require(all(v.sort == sort for v in variables), "the substitution mixes variables of different sorts")
+    require(not any(isinstance(e, Word) for e in mapping.values()), "a substitution is of integers")
     if isinstance(sort, Range):
         require(len(variables) == 1, "over a range one variable at a time")
         v = variables[0]
@@ -229,24 +246,24 @@ def _require_bijection(mapping: Mapping[Variable, Index]) -> None:
 
 def substitution(term: Term, mapping: Mapping[Var, Any]) -> Theorem:
     """Σ_v f(v) = Σ_v f(A·v + b)"""
-    values: dict[Variable, Index] = {v: expand(e) for v, e in mapping.items()}
+    values = _indices(mapping)
     s = _single(term)
     require(set(values) <= set(s.binders), "the substitution changes a variable that is not summed over")
     _require_bijection(values)
     body, rest = _body(s, values)
-    return _theorem((), term, sum_over(rest + list(values), substituted(body, values)))
+    return _theorem(term, sum_over(rest + list(values), substituted(body, values)))
 
 
 def reordering(atom: Apply, mapping: Mapping[Var, Any]) -> Theorem:
     """R[λv.f(v)] = R[λv.f(A·v + b)] for a symmetric R"""
-    values: dict[Variable, Index] = {v: expand(e) for v, e in mapping.items()}
-    require(atom.fun.symmetric, f"{atom.fun.name} may depend on the order of its values")
+    values = _indices(mapping)
+    require(type(atom) is Apply and atom.fun.symmetric, f"{atom} may depend on the order of its values")
     (old,) = atom.bodies
     require(set(values) <= set(old.variables), "the substitution changes a variable that is not the body's own")
     _require_bijection(values)
     new = Lambda(old.variables, substituted(old.term, values))
     one = Summand(Integer(1), (), (atom,), Integer(0))
-    return _theorem((), Term((one,)), Term((altered(one, factors=(altered(atom, bodies=(new,)),)),)))
+    return _theorem(Term((one,)), Term((altered(one, factors=(altered(atom, bodies=(new,)),)),)))
 
 
 def translation(term: Term, v: Variable, value: Any) -> Theorem:
@@ -257,7 +274,7 @@ def translation(term: Term, v: Variable, value: Any) -> Theorem:
     seen = sum(letter == v for letter, _ in image.letters) if isinstance(image, Word) else 0
     require(seen == 1, f"{v.name} ↦ {image} is not known to be a bijection: {v.name} must stand in it once")
     body, rest = _body(s, (v,))
-    return _theorem((), term, sum_over([*rest, v], substituted(body, {v: image})))
+    return _theorem(term, sum_over([*rest, v], substituted(body, {v: image})))
 
 
 def sifting(term: Term, v: Var) -> Theorem:
@@ -274,7 +291,7 @@ def sifting(term: Term, v: Var) -> Theorem:
         others = list(s.factors)
         others.remove(d)
         body, rest = _body(altered(s, factors=tuple(others)), (v,))
-        return _theorem((), term, sum_over(rest, substituted(body, {v: value})))
+        return _theorem(term, sum_over(rest, substituted(body, {v: value})))
     raise KernelError(f"no delta fixes {v.name}")
 
 
@@ -288,7 +305,7 @@ def orthogonality(term: Term, v: Var) -> Theorem:
     require(v not in variables_of(rest_phase) | variables_of(slope), f"the exponent is not linear in {v.name}")
     e = expand(slope * modulus)
     body, rest = _body(altered(s, phase=rest_phase), (v,))
-    return _theorem((), term, sum_over(rest, body * delta(e, modulus) * cardinality(v.sort)))
+    return _theorem(term, sum_over(rest, body * delta(e, modulus) * cardinality(v.sort)))
 
 
 def counting(term: Term, v: Variable) -> Theorem:
@@ -296,7 +313,7 @@ def counting(term: Term, v: Variable) -> Theorem:
     s = _bound(term, v)
     require(v not in s.inner, f"{v.name} occurs in the sum")
     body, rest = _body(s, (v,))
-    return _theorem((), term, sum_over(rest, body * cardinality(v.sort)))
+    return _theorem(term, sum_over(rest, body * cardinality(v.sort)))
 
 
 def division(term: Term, v: Var, quotient: Var, remainder: Var) -> Theorem:
@@ -313,7 +330,7 @@ def division(term: Term, v: Var, quotient: Var, remainder: Var) -> Theorem:
     )
     body, rest = _body(s, (v,))
     return _theorem(
-        (), term, sum_over([*rest, quotient, remainder], substituted(body, {v: expand(t * quotient + remainder)}))
+        term, sum_over([*rest, quotient, remainder], substituted(body, {v: expand(t * quotient + remainder)}))
     )
 
 
@@ -323,7 +340,7 @@ def period(term: Term, v: Var, around: Var) -> Theorem:
     require(expand(extent_of(v) - period_of(around)) == 0, "a range of N and Z_N are needed")
     require(around.name not in s.names - {v.name}, "the new variable occurs already")
     body, rest = _body(s, (v,))
-    return _theorem((), term, sum_over([*rest, around], substituted(body, {v: as_index(around)})))
+    return _theorem(term, sum_over([*rest, around], substituted(body, {v: as_index(around)})))
 
 
 # --- values of deltas, and induction ----------------------------------------------------------------------------------------
@@ -331,16 +348,16 @@ def period(term: Term, v: Var, around: Var) -> Theorem:
 
 def coarsening(factor: Delta, t: Expr) -> Theorem:
     """δ_N(e) = δ_N(e)·δ_t(e) where t divides N"""
-    require(integral(factor.modulus / t), f"{t} does not divide {factor.modulus}")
+    require(type(factor) is Delta and integral(factor.modulus / t), f"{t} does not divide the modulus of {factor}")
     one = delta(factor.index, factor.modulus)
-    return _theorem((), one, one * delta(factor.index, t))
+    return _theorem(one, one * delta(factor.index, t))
 
 
 def separation(factor: Delta) -> Theorem:
     """δ(e) = 0 over the integers, where e ≥ 1 or e ≤ −1 throughout the ranges of its variables"""
-    require(factor.modulus == 0, f"modulo {factor.modulus} an integer that is not 0 may still count as 0")
+    require(type(factor) is Delta and factor.modulus == 0, f"{factor}: only over the integers is what is not 0 never 0")
     require(nonnegative(factor.index - 1) or nonnegative(-factor.index - 1), f"{factor.index} may be 0")
-    return _theorem((), delta(factor.index), as_term(0))
+    return _theorem(delta(factor.index), as_term(0))
 
 
 def induction(theorem: Theorem, v: Var, step: Var) -> Theorem:
@@ -355,7 +372,7 @@ def induction(theorem: Theorem, v: Var, step: Var) -> Theorem:
         substituted(theorem.rhs, {v: expand(v + step)}) == theorem.lhs,
         f"the left side is not the right side with {v.name} + {step.name} for {v.name}",
     )
-    return _theorem(theorem.hypotheses, theorem.rhs, substituted(theorem.rhs, {v: Integer(0)}))
+    return _theorem(theorem.rhs, substituted(theorem.rhs, {v: Integer(0)}), theorem)
 
 
 __all__ = [

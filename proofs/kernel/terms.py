@@ -13,7 +13,7 @@ Commutativity, distributivity and the exchange of finite sums are built into the
 from __future__ import annotations
 
 import itertools
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from dataclasses import replace as altered
 from functools import cached_property, lru_cache
@@ -30,11 +30,13 @@ from proofs.kernel.indices import (
     Letter,
     Points,
     Range,
+    Sealed,
     Sort,
     Var,
     Variable,
     Word,
     as_index,
+    as_integer,
     check_index,
     fraction,
     is_size,
@@ -47,7 +49,7 @@ from proofs.kernel.indices import (
 
 
 @dataclass(frozen=True)
-class Fun:
+class Fun(Sealed):
     """An uninterpreted function. ``sorts``: of its indices. ``bodies``: for each argument that is itself a function, the sorts of that one's indices.
     ``symmetric``: its one body counts only as a family of values, whatever their order (a sum, a maximum, a variance)."""
 
@@ -57,6 +59,8 @@ class Fun:
     symmetric: bool = False
 
     def __post_init__(self) -> None:
+        object.__setattr__(self, "sorts", tuple(self.sorts))
+        object.__setattr__(self, "bodies", tuple(map(tuple, self.bodies)))
         require(not self.symmetric or len(self.bodies) == 1, "a symmetric function has one body")
 
     def __call__(self, *arguments: Any) -> Term:
@@ -66,14 +70,16 @@ class Fun:
 
 
 @dataclass(frozen=True)
-class Lambda:
+class Lambda(Sealed):
     """λ variables. term"""
 
     variables: tuple[Variable, ...]
     term: Term
 
     def __post_init__(self) -> None:
-        require(len(set(self.variables)) == len(self.variables), "λ binds one variable twice")
+        object.__setattr__(self, "variables", tuple(self.variables))
+        require(len({v.name for v in self.variables}) == len(self.variables), "λ binds two variables of one name")
+        _require_readable(self.variables, self.term)
 
     @property
     def free(self) -> frozenset[Variable]:
@@ -81,7 +87,7 @@ class Lambda:
 
 
 @dataclass(frozen=True)
-class Apply:
+class Apply(Sealed):
     """A function applied; ``conjugate``: the complex conjugate of its value."""
 
     fun: Fun
@@ -90,17 +96,17 @@ class Apply:
     conjugate: bool = False
 
     def __post_init__(self) -> None:
-        require(
-            len(self.args) == len(self.fun.sorts) and len(self.bodies) == len(self.fun.bodies),
-            f"{self.fun.name} is applied to the wrong number of arguments",
-        )
-        for e, sort in zip(self.args, self.fun.sorts, strict=True):
+        args, bodies, name = tuple(map(as_index, self.args)), tuple(self.bodies), self.fun.name
+        counts = (len(args), len(bodies)) == (len(self.fun.sorts), len(self.fun.bodies))
+        require(counts, f"{name} is applied to the wrong number of arguments")
+        require(all(type(b) is Lambda for b in bodies), f"a body of {name} is no λ")
+        for e, sort in zip(args, self.fun.sorts, strict=True):
             check_index(e, sort)
-        reduce = [
-            reduced(e, s.modulus) if isinstance(s, Cyclic) else e
-            for e, s in zip(self.args, self.fun.sorts, strict=True)
-        ]
-        object.__setattr__(self, "args", tuple(reduce))
+        least = (
+            reduced(e, s.modulus) if isinstance(s, Cyclic) else e for e, s in zip(args, self.fun.sorts, strict=True)
+        )
+        object.__setattr__(self, "args", tuple(least))
+        object.__setattr__(self, "bodies", bodies)
         for body, sorts in zip(self.bodies, self.fun.bodies, strict=True):
             require(
                 tuple(v.sort for v in body.variables) == sorts,
@@ -113,7 +119,7 @@ class Apply:
 
 
 @dataclass(frozen=True)
-class Delta:
+class Delta(Sealed):
     """δ_N(index); N = 0 over the integers."""
 
     index: Expr
@@ -132,7 +138,7 @@ Factor: TypeAlias = Apply | Delta
 
 
 @dataclass(frozen=True)
-class Summand:
+class Summand(Sealed):
     """coefficient · Σ_{binders} Π factors · ω^phase"""
 
     coefficient: Expr
@@ -141,19 +147,19 @@ class Summand:
     phase: Expr
 
     def __post_init__(self) -> None:
-        require(len({v.name for v in self.binders}) == len(self.binders), "one sum binds two variables of one name")
-        require(all(isinstance(v.sort, FINITE) for v in self.binders), "a sum over an infinite or unknown set")
-        phase = expand(self.phase)
-        powers = [bp for t in Add.make_args(phase) for bp in t.as_coeff_Mul()[1].as_powers_dict().items() if bp[0] != 1]
-        plain = all(p.is_Integer and (is_size(b) or (isinstance(b, Var) and p > 0)) for b, p in powers)
+        binders, factors, phase = tuple(self.binders), tuple(self.factors), expand(self.phase)
+        require(len({v.name for v in binders}) == len(binders), "one sum binds two variables of one name")
+        require(all(isinstance(v.sort, FINITE) for v in binders), "a sum over an infinite or unknown set")
+        require(all(type(f) in (Apply, Delta) for f in factors), "a factor is a function applied, or a delta")
+        number = _is_polynomial(self.coefficient, _is_cardinality)
+        require(number, f"{self.coefficient} is no coefficient: rational numbers and cardinalities are")
+        plain = _is_polynomial(phase, lambda b, p: is_size(b) or (isinstance(b, Var) and bool(p > 0)))
         require(plain, f"{phase} is no phase: a polynomial divided by sizes is")
-        require(
-            periodic(phase), f"the phase {phase} is not well defined: it depends on more than its variables' classes"
-        )
-        object.__setattr__(self, "phase", fraction(phase))
-        object.__setattr__(
-            self, "factors", tuple(f for f in self.factors if not (isinstance(f, Delta) and f.index == 0))
-        )
+        require(periodic(phase), f"the phase {phase} depends on more than its variables' classes")
+        nontrivial = tuple(f for f in factors if not (isinstance(f, Delta) and f.index == 0))
+        object.__setattr__(self, "coefficient", expand(self.coefficient))
+        for name, value in (("binders", binders), ("factors", nontrivial), ("phase", fraction(phase))):
+            object.__setattr__(self, name, value)
 
     @cached_property
     def free(self) -> frozenset[Variable]:
@@ -170,7 +176,7 @@ class Summand:
 
 
 @dataclass(frozen=True, eq=False)
-class Term:
+class Term(Sealed):
     """A sum of summands, like ones collected. Equal terms are equal up to the names of bound variables."""
 
     summands: tuple[Summand, ...]
@@ -178,6 +184,7 @@ class Term:
     def __post_init__(self) -> None:
         collected: dict[str, Summand] = {}
         for s in self.summands:
+            require(type(s) is Summand, f"{s} is no summand")
             key = _summand_key(s, {}, 0)
             if key in collected:
                 s = altered(collected[key], coefficient=expand(collected[key].coefficient + s.coefficient))
@@ -234,12 +241,9 @@ def as_term(value: Term | int | Expr) -> Term:
     """A term; a number is one without factors."""
     if isinstance(value, Term):
         return value
-    value = expand(value)
-    powers = [bp for t in Add.make_args(value) for bp in t.as_coeff_Mul()[1].as_powers_dict().items() if bp[0] != 1]
-    plain = all(p.is_Integer and type(b) is Symbol and b.name.startswith("|") for b, p in powers)
-    rational = all(t.as_coeff_Mul()[0].is_Rational for t in Add.make_args(value))
-    require(plain and rational, f"{value} is no coefficient: rational numbers and cardinalities are")
-    return Term((Summand(value, (), (), Integer(0)),))
+    number = isinstance(value, (int, Expr)) and not isinstance(value, bool)
+    require(number, f"{value!r} is neither a term nor a number")
+    return Term((Summand(expand(value), (), (), Integer(0)),))
 
 
 def cardinality(sort: Sort) -> Expr:
@@ -262,7 +266,7 @@ def cardinality(sort: Sort) -> Expr:
 
 def delta(e: Any, modulus: Any = 0) -> Term:
     """δ_N(e)"""
-    return Term((Summand(Integer(1), (), (Delta(expand(e), expand(modulus)),), Integer(0)),))
+    return Term((Summand(Integer(1), (), (Delta(as_integer(e), as_integer(modulus)),), Integer(0)),))
 
 
 def character(theta: Any) -> Term:
@@ -273,10 +277,25 @@ def character(theta: Any) -> Term:
 def sum_over(variables: Variable | Sequence[Variable], term: Term) -> Term:
     """Σ over the variables, outermost first."""
     bound = (variables,) if isinstance(variables, (Var, Letter)) else tuple(variables)
-    clash = [v for v in term.free if any(v.name == b.name and v != b for b in bound)]
-    require(not clash, f"{', '.join(map(str, clash))} would read like the bound variable of that name")
+    _require_readable(bound, term)
     summands = [_renamed(s, {b.name for b in bound}) for s in term.summands]
     return Term(tuple(altered(s, binders=bound + s.binders) for s in summands))
+
+
+def _require_readable(bound: Sequence[Variable], term: Term) -> None:
+    clash = [v.name for v in term.free if any(v.name == b.name and v != b for b in bound)]
+    require(not clash, f"{', '.join(clash)} would read like the bound variable of that name, and has another sort")
+
+
+def _is_polynomial(e: Expr, allowed: Callable[[Any, Any], bool]) -> bool:
+    """True for rational numbers times integer powers of symbols, for each of which ``allowed(symbol, power)``."""
+    pairs = [t.as_coeff_Mul() for t in Add.make_args(expand(e))]
+    powers = [(b, p) for _, rest in pairs if rest != 1 for b, p in rest.as_powers_dict().items()]
+    return all(c.is_Rational for c, _ in pairs) and all(p.is_Integer and allowed(b, p) for b, p in powers)
+
+
+def _is_cardinality(b: Any, _: Any) -> bool:
+    return type(b) is Symbol and b == Symbol(b.name) and b.name[:1] == "|" == b.name[-1:] != b.name
 
 
 def conjugate(term: Term) -> Term:
@@ -322,7 +341,7 @@ def _mapped(s: Summand, binders: tuple[Variable, ...], mapping: Mapping[Variable
 
 def _product(a: Summand, b: Summand) -> Summand:
     b = _renamed(b, a.names)
-    a = _renamed(a, {v.name for v in b.inner})
+    a = _renamed(a, b.names)
     return Summand(
         expand(a.coefficient * b.coefficient), a.binders + b.binders, a.factors + b.factors, a.phase + b.phase
     )
@@ -364,7 +383,7 @@ def _in_body(body: Lambda, mapping: Mapping[Variable, Index]) -> Lambda:
 
 
 def _with_fresh_names(body: Lambda, avoid: set[str], change: Any) -> Lambda:
-    taken = avoid | {v.name for v in body.term.free}
+    taken = avoid | {v.name for v in (*body.term.free, *body.variables)}
     new = tuple(_fresh(v, taken) if v.name in avoid else v for v in body.variables)
     renaming = {v: as_index(w) for v, w in zip(body.variables, new, strict=True) if v != w}
     return Lambda(new, change(substituted(body.term, renaming)))

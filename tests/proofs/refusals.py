@@ -10,7 +10,7 @@ from collections.abc import Callable
 from types import SimpleNamespace
 from typing import Any
 
-from sympy import Symbol
+from sympy import Float, Integer, Symbol
 
 CASES: dict[str, Callable[[Any], object]] = {}
 
@@ -189,6 +189,40 @@ def a_number_as_a_word(k: Any) -> object:
     return k.word(3)
 
 
+@case
+def text_as_an_index(k: Any) -> object:
+    return world(k).x("n + 1")
+
+
+@case
+def a_square_of_a_letter(k: Any) -> object:
+    return k.Word(((world(k).g, 2),))
+
+
+@case
+def a_word_changed(k: Any) -> object:
+    w = world(k)
+    word = w.g * w.h
+    word.letters = ()
+    return word
+
+
+@case
+def the_turn_of_a_period_as_a_modulus(k: Any) -> object:
+    """With it i ∈ Z_n would be well defined modulo something else."""
+    return k.Cyclic(k.TURN)
+
+
+@case
+def a_range_that_skips_its_checks(k: Any) -> object:
+    return type("Empty", (k.Range,), {"__post_init__": lambda self: None})(k.size("n") * 0)
+
+
+@case
+def a_variable_of_a_kind_of_its_own(k: Any) -> object:
+    return type("Sly", (k.Var,), {})("i", world(k).zn)
+
+
 # --- terms ----------------------------------------------------------------------------------------------------------------------
 
 
@@ -269,6 +303,56 @@ def a_free_variable_that_reads_like_the_bound_one(k: Any) -> object:
     return k.sum_over(k.Var("i", w.zm), w.x(w.i))
 
 
+@case
+def a_body_that_is_no_function(k: Any) -> object:
+    w = world(k)
+    return k.Apply(w.A, (), (SimpleNamespace(variables=(w.i,), term=k.as_term(1), free=frozenset()),))
+
+
+@case
+def a_body_whose_variable_reads_like_a_free_one(k: Any) -> object:
+    w = world(k)
+    return k.Lambda((k.Var("i", w.zm),), w.x(w.i))
+
+
+@case
+def a_factor_that_is_none(k: Any) -> object:
+    return k.Summand(Integer(1), (), (SimpleNamespace(free=frozenset()),), Integer(0))
+
+
+@case
+def a_coefficient_that_is_summed_over(k: Any) -> object:
+    """Σ_i i would be counted as n·i."""
+    w = world(k)
+    return k.counting(k.Term((k.Summand(w.i, (w.i,), (), Integer(0)),)), w.i)
+
+
+@case
+def a_coefficient_in_floating_point(k: Any) -> object:
+    """1e16 + 1 − 1e16 is 0 in floating point."""
+    return k.as_term(Float(1e16))
+
+
+@case
+def a_phase_in_floating_point(k: Any) -> object:
+    return k.character(Float(1e16))
+
+
+@case
+def a_summand_that_is_none(k: Any) -> object:
+    return k.Term((SimpleNamespace(coefficient=1, binders=(), factors=(), phase=Integer(0)),))
+
+
+@case
+def a_term_out_of_text(k: Any) -> object:
+    return k.as_term("1")
+
+
+@case
+def a_term_with_a_key_of_its_own(k: Any) -> object:
+    return type("Evil", (k.Term,), {"key": k.as_term(0).key})(k.as_term(1).summands)
+
+
 # --- theorems ---------------------------------------------------------------------------------------------------------------------
 
 
@@ -287,6 +371,57 @@ def a_theorem_changed(k: Any) -> object:
 @case
 def a_theorem_copied(k: Any) -> object:
     return k.reflexivity(k.as_term(0)).__reduce__()
+
+
+@case
+def a_theorem_of_numbers(k: Any) -> object:
+    return k.reflexivity(1)
+
+
+@case
+def a_theorem_deprived(k: Any) -> object:
+    theorem = k.reflexivity(k.as_term(0))
+    del theorem.hypotheses
+    return theorem
+
+
+@case
+def a_premise_that_only_looks_like_one(k: Any) -> object:
+    return k.symmetry(
+        SimpleNamespace(hypotheses=frozenset(), lhs=k.as_term(0), rhs=k.as_term(1), parameters=frozenset())
+    )
+
+
+@case
+def a_premise_that_took_the_class(k: Any) -> object:
+    fake = type("Fake", (k.Sealed,), {"__slots__": k.Theorem.__slots__})()
+    fake.hypotheses, fake.lhs, fake.rhs = frozenset(), k.as_term(0), k.as_term(1)
+    fake.__class__ = k.Theorem
+    return k.symmetry(fake)
+
+
+@case
+def a_theorem_of_a_kind_of_its_own(k: Any) -> object:
+    return type("Sly", (k.Theorem,), {})
+
+
+@case
+def a_body_that_is_not_there(k: Any) -> object:
+    w = world(k)
+    (atom,) = w.A(k.Lambda((w.i,), w.x(w.i))).summands[0].factors
+    return k.inside(k.reflexivity(k.as_term(0)), atom, 1)
+
+
+@case
+def a_size_instantiated(k: Any) -> object:
+    w = world(k)
+    return k.instance(k.reflexivity(w.x(w.n)), {w.n: w.m})
+
+
+@case
+def a_substitution_by_a_word(k: Any) -> object:
+    w = world(k)
+    return k.substitution(k.sum_over(w.i, w.x(w.i)), {w.i: w.g})
 
 
 @case
