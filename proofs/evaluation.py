@@ -186,26 +186,24 @@ class World:
     def element(self, e: Index, sort: Sort, environment: Environment) -> Any:
         """The value of an index as an element of a sort: Z_N is 0, …, N − 1 along each axis."""
         if isinstance(e, Word):
-            return self._word(e, environment)
+            return self._word(e, sort, environment)
         value = self.vector(e, environment)
         if isinstance(sort, Cyclic):
             return tuple(v % m for v, m in zip(value, self.vector(sort.modulus, {}), strict=True))
         return value
 
-    def _word(self, e: Word, environment: Environment) -> Any:
-        value: Any = None
+    def _word(self, e: Word, sort: Sort, environment: Environment) -> Any:
+        """A permutation, or the image of a point; the empty word is the identity."""
+        group = sort.group if isinstance(sort, Points) else sort
+        assert isinstance(group, Group)
+        value: Any = tuple(range(len(self.groups[group.name][0])))
         for letter, power in reversed(e.letters):
             here = environment[letter]
             if isinstance(letter.sort, Points):
                 value = here
                 continue
             g = here if power > 0 else tuple(sorted(range(len(here)), key=here.__getitem__))
-            if value is None:
-                value = g
-            elif isinstance(value, tuple):
-                value = tuple(g[p] for p in value)
-            else:
-                value = g[value]
+            value = tuple(g[p] for p in value) if isinstance(value, tuple) else g[value]
         return value
 
     def values(self, sort: Sort) -> list[Any]:
