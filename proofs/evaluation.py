@@ -149,6 +149,9 @@ class World:
     groups: Mapping[str, Sequence[tuple[int, ...]]] = dataclasses.field(default_factory=dict)
     seed: int = 0
     cache: dict[Any, Any] = dataclasses.field(default_factory=dict)
+    used: dict[tuple[str, tuple[Any, ...]], Any] = dataclasses.field(
+        default_factory=dict
+    )  # values of functions, for the reader
 
     @property
     def dimension(self) -> int:
@@ -274,6 +277,8 @@ class World:
             bodies = [sorted(bodies[0], key=repr)]
         meaning = self.meanings.get(f.fun.name)
         value = meaning(*args, *bodies) if meaning else self._pseudorandom(f.fun, args, bodies)
+        if not bodies:
+            self.used[f.fun.name, args] = value
         return value.conjugate() if f.conjugate else value
 
     def _family(self, body: Lambda, environment: Environment) -> list[Any]:

@@ -117,9 +117,10 @@ class Claim:
                     if not all(holds(h, world, values) for h in fixed):
                         continue
                     tried = True
+                    world.used.clear()
                     left, right = world.evaluate(goal.lhs, values), world.evaluate(goal.rhs, values)
                     if left != right:
-                        return _describe(world, goal, values, left, right)
+                        return _describe(world, values, left, right)
         if not tried:
             raise ValueError(f"{self.says}: no world satisfies the hypotheses, so nothing was evaluated")
         return None
@@ -169,15 +170,13 @@ def _plain(value: Any) -> str:
     return str(value[0]) if isinstance(value, tuple) and len(value) == 1 else str(value)
 
 
-def _describe(world: World, goal: Goal, values: Mapping[Any, Any], left: Any, right: Any) -> str:
+def _describe(world: World, values: Mapping[Any, Any], left: Any, right: Any) -> str:
     where = [f"{name} = {_plain(v)}" for name, v in world.sizes.items()] + [
         f"{v.name} = {_plain(x)}" for v, x in values.items()
     ]
-    used = {f.name for f in goal.lhs.functions | goal.rhs.functions if not f.bodies}
     functions = [
         f"{name}{'[' + ', '.join(map(_plain, args)) + ']' if args else ''} = {v}"
-        for (name, args, _), v in sorted(world.cache.items(), key=repr)
-        if name in used
+        for (name, args), v in sorted(world.used.items(), key=repr)
     ]
     shown = ", ".join(functions[:8]) + (", …" if len(functions) > 8 else "")
     root = (
