@@ -4,6 +4,7 @@
 #   make audit ARGS=timm:resnet50   audit a network by name (its packages: make models)
 #   make test                       install what the tests need, and run them
 #   make lint                       ruff, mypy, and the floors of docs/architecture.md
+#   make proofs                     check every theorem, and print the table (ARGS=NAME: print one proof)
 #
 # PYTHON=python3.12         the interpreter to make .venv with
 # TORCH='torch==2.13.0'     the torch requirement (default: the one in pyproject.toml)
@@ -24,7 +25,7 @@ STAMPS := $(VENV)/stamps
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
 .NOTPARALLEL:
-.PHONY: help audit test lint models clean FORCE
+.PHONY: help audit test lint proofs models clean FORCE
 
 help:  ## print this list
 	@sed -n 's/^\([a-z]*\):.*## \(.*\)/  make \1\t\2/p' Makefile
@@ -42,6 +43,9 @@ lint: $(STAMPS)/lint  ## ruff, mypy --strict, import-linter
 	$(BIN)/mypy
 	$(BIN)/lint-imports
 
+proofs: $(STAMPS)/proofs  ## check every theorem for all n, or print one (ARGS=NAME)
+	$(BIN)/python -m proofs $(ARGS)
+
 models: $(STAMPS)/models  ## install timm, torchvision and transformers beside equiconv
 
 clean:  ## remove the environment, caches and built files
@@ -55,12 +59,13 @@ clean:  ## remove the environment, caches and built files
 $(STAMPS)/demo: EXTRAS = demo
 $(STAMPS)/test: EXTRAS = $(TEST_EXTRAS)
 $(STAMPS)/lint: EXTRAS = lint
+$(STAMPS)/proofs: EXTRAS = proofs
 $(STAMPS)/models: EXTRAS = demo,models
 
-$(STAMPS)/demo $(STAMPS)/lint $(STAMPS)/models: pyproject.toml $(STAMPS)/torch
+$(STAMPS)/demo $(STAMPS)/lint $(STAMPS)/proofs $(STAMPS)/models: pyproject.toml $(STAMPS)/torch
 $(STAMPS)/test: pyproject.toml $(STAMPS)/torch $(STAMPS)/test-extras
 
-$(STAMPS)/demo $(STAMPS)/test $(STAMPS)/lint $(STAMPS)/models:
+$(STAMPS)/demo $(STAMPS)/test $(STAMPS)/lint $(STAMPS)/proofs $(STAMPS)/models:
 	$(PIP) install --editable '.[$(EXTRAS)]' $(if $(TORCH),'$(TORCH)')
 	@touch $@
 

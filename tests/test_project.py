@@ -55,7 +55,7 @@ def test_there_is_one_version() -> None:
 
 def test_extras() -> None:
     extras = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]["optional-dependencies"]
-    assert {"cuda12", "cuda13", "models", "demo", "test", "docs", "lint"} == set(extras)
+    assert {"cuda12", "cuda13", "models", "demo", "test", "docs", "lint", "proofs"} == set(extras)
 
 
 def test_every_room_has_a_floor() -> None:
@@ -72,7 +72,7 @@ def test_continuous_integration_runs_the_two_commands() -> None:
 
 
 @needs_make
-@pytest.mark.parametrize("target", ["audit", "test", "lint", "models"])
+@pytest.mark.parametrize("target", ["audit", "test", "lint", "proofs", "models"])
 def test_a_target_makes_its_environment_and_installs_into_it(copy: Path, target: str) -> None:
     """Dry: what would be run, in order, where there is no environment."""
     planned = make("--dry-run", target, cwd=copy).stdout
