@@ -151,12 +151,20 @@ def _fixed(value: Tensor, dims: Sequence[Dim], touched: Sequence[int], axis: int
             continue
         if not permutes(dims[d]):
             # On a crop or halo the constant must extend to the whole signal: only a constant one surely does.
-            if not bool((value == value.narrow(d, 0, 1)).all()):
+            if not same(value, value.narrow(d, 0, 1).expand_as(value)):
                 return False
             continue
         source = torch.from_numpy(source_indices(dims[d], axis, stride)[0]).to(value.device)
         moved = moved.index_select(d, source)
-    return bool(torch.equal(moved, value))
+    return same(moved, value)
+
+
+def same(a: Tensor, b: Tensor) -> bool:
+    """True where two tensors hold the same values, a zero's sign included: copysign and a division tell 0 from −0."""
+    if not torch.equal(a, b):
+        return False
+    parts = [(a.real, b.real), (a.imag, b.imag)] if a.is_complex() else [(a, b)]
+    return all(torch.equal(torch.signbit(x), torch.signbit(y)) for x, y in parts)
 
 
 Transfer = Callable[[Step], Any]

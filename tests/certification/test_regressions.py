@@ -245,3 +245,15 @@ def test_a_recurrent_network_is_undecided_for_want_of_a_rule_and_not_called_rand
     assert certificate.kind == "undecided"
     assert certificate.strides == (5,)
     assert "no rule" in certificate.unknown[0].reason
+
+
+@pytest.mark.parametrize(
+    "combine", [lambda x, z: torch.copysign(x.abs() + 1, z), lambda x, z: 1 / (z * x.abs())], ids=["copysign", "division"]
+)
+def test_a_constant_whose_zeros_differ_in_sign_is_not_alike_everywhere(combine) -> None:
+    """0 == −0, and yet what follows can tell them apart."""
+    zeros = torch.tensor([0.0, -0.0] * 4)
+    certificate = certify(Net(lambda x: combine(x, zeros)).eval(), X, refute=False)
+    assert certificate.strides == (1, 2)
+    plain = certify(Net(lambda x: combine(x, zeros.abs())).eval(), X, refute=False)
+    assert plain.strides == (1, 1)
