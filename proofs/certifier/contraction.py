@@ -126,10 +126,10 @@ def fixed(what: Callable[[int, int, int], tuple[int, ...]]) -> Meanings:
 
 
 def positions_library(given: Given) -> dict[str, object]:
-    return {
-        "lhs": given["U"] @ given.xp.roll(given["z"], given["t"]),
-        "rhs": given.xp.roll(given["U"] @ given["z"], given["t"]),
-    }
+    def layer(signal: Any) -> Any:
+        return (given["U"] * signal).sum(1)
+
+    return {"lhs": layer(given.xp.roll(given["z"], given["t"])), "rhs": given.xp.roll(layer(given["z"]), given["t"])}
 
 
 LAW = Law(

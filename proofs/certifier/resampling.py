@@ -55,12 +55,10 @@ def fixed_matrix(world: World, rows: bool = True) -> dict[str, Meaning]:
 
 
 def matrix_library(given: Given) -> dict[str, object]:
-    """The certifier's own: B·S_a beside S_b·B."""
+    """The certifier's own: M·S_a beside S_b·M."""
     xp = given.xp
-    return {
-        "lhs": given["M"] @ xp.roll(given["x"], given["a"]),
-        "rhs": xp.roll(given["M"], given["b"], 0) @ given["x"],
-    }
+    moved = xp.roll(given["x"], given["a"])
+    return {"lhs": (given["M"] * moved).sum(1), "rhs": (xp.roll(given["M"], given["b"], 0) * given["x"]).sum(1)}
 
 
 # one stencil a phase ---------------------------------------------------------------------------------------------------------------
