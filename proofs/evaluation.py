@@ -39,6 +39,7 @@ from proofs.kernel.indices import Index, Sort, Variable
 Vector: TypeAlias = tuple[int, ...]
 Environment: TypeAlias = Mapping[Variable, Any]
 Meaning: TypeAlias = Callable[..., Any]
+Rational: TypeAlias = int | Fraction
 
 
 class Cyclotomic:
@@ -46,9 +47,9 @@ class Cyclotomic:
 
     __slots__ = ("coefficients", "order")
 
-    def __init__(self, order: int, powers: Mapping[int, Fraction]) -> None:
+    def __init__(self, order: int, powers: Mapping[int, Rational]) -> None:
         self.order = order
-        full = [Fraction(0)] * order
+        full: list[Rational] = [0] * order
         for p, c in powers.items():
             full[p % order] += c
         modulus = _cyclotomic(order)
@@ -59,7 +60,7 @@ class Cyclotomic:
                     full[p - degree + q] -= c * m
         self.coefficients = tuple(full[:degree])
 
-    def _powers(self) -> dict[int, Fraction]:
+    def _powers(self) -> dict[int, Rational]:
         return {p: c for p, c in enumerate(self.coefficients) if c}
 
     def __add__(self, other: Cyclotomic) -> Cyclotomic:
@@ -72,12 +73,12 @@ class Cyclotomic:
 
     def __mul__(self, other: Cyclotomic | Fraction) -> Cyclotomic:
         if isinstance(other, Fraction):
-            return Cyclotomic(self.order, {p: c * other for p, c in self._powers().items()})
-        powers: dict[int, Fraction] = {}
+            return Cyclotomic(self.order, {p: _plainest(c * other) for p, c in self._powers().items()})
+        powers: dict[int, Rational] = {}
         theirs = other._powers()
         for p, c in self._powers().items():
             for q, d in theirs.items():
-                powers[p + q] = powers.get(p + q, Fraction(0)) + c * d
+                powers[p + q] = powers.get(p + q, 0) + c * d
         return Cyclotomic(self.order, powers)
 
     def conjugate(self) -> Cyclotomic:
@@ -99,6 +100,11 @@ class Cyclotomic:
     __repr__ = __str__
 
 
+def _plainest(value: Fraction) -> Rational:
+    """An int where it is one: sums of them are many times faster."""
+    return value.numerator if value.denominator == 1 else value
+
+
 @lru_cache(maxsize=64)
 def _cyclotomic(order: int) -> tuple[int, ...]:
     """Coefficients of the cyclotomic polynomial, the constant first."""
@@ -112,14 +118,14 @@ class Exact:
     order: int
 
     def number(self, value: Fraction) -> Cyclotomic:
-        return Cyclotomic(self.order, {0: value})
+        return Cyclotomic(self.order, {0: _plainest(value)})
 
     def root(self, theta: Fraction) -> Cyclotomic:
         """exp(−2πi·θ)"""
         power = theta * self.order
         if power.denominator != 1:
             raise ValueError(f"ω^({theta}) does not lie in the field of {self.order}-th roots of unity")
-        return Cyclotomic(self.order, {int(power): Fraction(1)})
+        return Cyclotomic(self.order, {int(power): 1})
 
 
 @dataclass(frozen=True)
@@ -153,6 +159,10 @@ class World:
         default_factory=dict
     )  # values of functions, for the reader
 
+    def __post_init__(self) -> None:
+        self._vectors: dict[Expr, Vector] = {}
+        self._values: dict[Sort, list[Any]] = {}
+
     @property
     def dimension(self) -> int:
         return len(next(iter(self.sizes.values()), (1,)))
@@ -161,30 +171,31 @@ class World:
 
     def vector(self, e: Expr, environment: Environment) -> Vector:
         """The value of an index expression."""
-        out = []
-        for axis in range(self.dimension):
-            total = Fraction(0)
-            for coefficient, powers in _monomials(e):
-                value = coefficient
-                for symbol, power in powers:
-                    base = environment[symbol][axis] if isinstance(symbol, Var) else self.sizes[symbol.name][axis]
-                    value *= Fraction(base) ** power
-                total += value
-            out.append(total)
+        if e in self._vectors:
+            return self._vectors[e]
+        out = [self._value(e, environment, axis) for axis in range(self.dimension)]
         if any(v.denominator != 1 for v in out):
             raise ValueError(f"{e} is no integer here")
-        return tuple(int(v) for v in out)
+        value = tuple(v.numerator for v in out)
+        if not any(isinstance(b, Var) for b in e.free_symbols):
+            self._vectors[e] = value  # a modulus, or a size: the same everywhere in this world
+        return value
 
     def phase(self, e: Expr, environment: Environment) -> Fraction:
-        total = Fraction(0)
-        for coefficient, powers in _monomials(e):
-            for axis in range(self.dimension):
-                value = coefficient
-                for symbol, power in powers:
-                    base = environment[symbol][axis] if isinstance(symbol, Var) else self.sizes[symbol.name][axis]
-                    value *= Fraction(base) ** power
-                total += value
-        return total % 1
+        """θ modulo 1, its components summed."""
+        return Fraction(sum(self._value(e, environment, axis) for axis in range(self.dimension))) % 1
+
+    def _value(self, e: Expr, environment: Environment, axis: int) -> Rational:
+        total: Rational = 0
+        for numerator, denominator, powers in _monomials(e):
+            for symbol, power in powers:
+                base = environment[symbol][axis] if isinstance(symbol, Var) else self.sizes[symbol.name][axis]
+                if power > 0:
+                    numerator *= base**power
+                else:
+                    denominator *= base**-power
+            total += numerator if denominator == 1 else Fraction(numerator, denominator)
+        return total
 
     def element(self, e: Index, sort: Sort, environment: Environment) -> Any:
         """The value of an index as an element of a sort: Z_N is 0, …, N − 1 along each axis."""
@@ -211,6 +222,11 @@ class World:
 
     def values(self, sort: Sort) -> list[Any]:
         """All values of a finite sort; a few of an infinite one."""
+        if sort not in self._values:
+            self._values[sort] = self._listed(sort)
+        return self._values[sort]
+
+    def _listed(self, sort: Sort) -> list[Any]:
         d = self.dimension
         if isinstance(sort, (Cyclic, Range)):
             return list(
@@ -263,8 +279,8 @@ class World:
 
     def _coefficient(self, e: Expr) -> Any:
         total = Fraction(0)
-        for coefficient, powers in _monomials(e):
-            value = coefficient
+        for numerator, denominator, powers in _monomials(e):
+            value = Fraction(numerator, denominator)
             for symbol, power in powers:
                 value *= Fraction(self.cardinality(symbol.name.strip("|"))) ** power
             total += value
@@ -297,16 +313,13 @@ class World:
 
 
 @lru_cache(maxsize=100_000)
-def _monomials(e: Expr) -> tuple[tuple[Fraction, tuple[tuple[Any, int], ...]], ...]:
+def _monomials(e: Expr) -> tuple[tuple[int, int, tuple[tuple[Any, int], ...]], ...]:
+    """Numerator, denominator and powers of each term."""
     out = []
     for t in Add.make_args(e):
         coefficient, rest = t.as_coeff_Mul()
-        out.append(
-            (
-                Fraction(int(coefficient.p), int(coefficient.q)),
-                tuple((b, int(p)) for b, p in rest.as_powers_dict().items() if b != 1),
-            )
-        )
+        powers = tuple((b, int(p)) for b, p in rest.as_powers_dict().items() if b != 1)
+        out.append((int(coefficient.p), int(coefficient.q), powers))
     return tuple(out)
 
 
