@@ -160,7 +160,9 @@ def inside(theorem: Theorem, atom: Apply, position: int) -> Theorem:
 
 def assume(lhs: Term, rhs: Term, over: Iterable[Variable | Fun] = ()) -> Theorem:
     """{∀ over. lhs = rhs} ⊢ lhs = rhs"""
-    return _theorem(lhs, rhs, hypotheses=frozenset({Hypothesis(lhs, rhs, frozenset(over))}))
+    quantified = frozenset(over)
+    require(all(isinstance(v, (Var, Letter, Fun)) for v in quantified), "variables and functions are quantified")
+    return _theorem(lhs, rhs, hypotheses=frozenset({Hypothesis(lhs, rhs, quantified)}))
 
 
 def _indices(mapping: Mapping[Any, Any]) -> dict[Variable, Index]:

@@ -443,6 +443,11 @@ def a_parameter_bound_in_a_body(k: Any) -> object:
 
 
 @case
+def a_hypothesis_over_something_else(k: Any) -> object:
+    return k.assume(k.as_term(0), k.as_term(0), ((),))
+
+
+@case
 def a_parameter_instantiated(k: Any) -> object:
     w = world(k)
     return k.instance(k.assume(w.x(w.i), k.as_term(0)), {w.i: w.j})
