@@ -14,7 +14,7 @@ from rich.table import Table
 from proofs.catalogue import find, laws
 from proofs.checking import Verdict, check_all
 from proofs.laws import Law
-from proofs.reading import NOTATION, law_text, page
+from proofs.reading import NOTATION, law_text, page, where
 
 app = typer.Typer(add_completion=False, pretty_exceptions_enable=False)
 console = Console()
@@ -94,22 +94,15 @@ def _check_everything(workers: int) -> int:
 
 def _table(everything: dict[str, Law], verdicts: dict[str, Verdict]) -> Table:
     table = Table(box=None, pad_edge=False, header_style="bold")
-    for name, justify in (
-        ("theorem", "left"),
-        ("lecture", "left"),
-        ("rules", "left"),
-        ("grade", "left"),
-        ("claims", "right"),
-        ("twins", "right"),
-        ("s", "right"),
-    ):
-        table.add_column(name, justify=justify)  # type: ignore[arg-type]
+    table.add_column("theorem", no_wrap=True)
+    table.add_column("lecture, and rules that rest on it")
+    table.add_column("grade")
+    for name in ("claims", "twins", "s"):
+        table.add_column(name, justify="right", no_wrap=True)
     for name, law in everything.items():
         v = verdicts[name]
         grade = law.grades if v.grade is not None else "FAILED" if v.problems else "not checked"
-        table.add_row(
-            name, ", ".join(law.items), ", ".join(law.families), grade, str(v.claims), str(v.twins), f"{v.seconds:.1f}"
-        )
+        table.add_row(name, where(law), grade, str(v.claims), str(v.twins), f"{v.seconds:.1f}")
     return table
 
 

@@ -16,6 +16,12 @@ NOTATION = (
 )
 
 
+def where(law: Law) -> str:
+    """What it is for: the lecture's equations and items, and the families of rules."""
+    families = "rules: all" if len(law.families) > 6 else f"rules: {', '.join(law.families)}" if law.families else ""
+    return "; ".join(part for part in (", ".join(law.items), families) if part)
+
+
 def statement(claim: AnyClaim) -> list[str]:
     """What is claimed, in symbols where it is proved."""
     if isinstance(claim, Claim):
@@ -78,8 +84,7 @@ def proof_text(claim: Claim) -> list[str]:
 
 def law_text(law: Law, twins: bool = True) -> str:
     """One law with its proofs, and what became of its false twins."""
-    where = ", ".join([*law.items, *(f"rules: {f}" for f in law.families)])
-    lines = [f"{law.name}: {law.title}", f"{where}  ·  {law.grades}" if where else law.grades]
+    lines = [f"{law.name}: {law.title}", f"{where(law)}  ·  {law.grades}"]
     if law.note:
         lines += ["", law.note]
     for number, claim in enumerate(law.claims, 1):
@@ -122,17 +127,13 @@ def page(laws: Iterable[Law]) -> str:
         "",
         NOTATION,
         "",
-        "| theorem | lecture | rules | grade |",
-        "|---|---|---|---|",
+        "| theorem | lecture, and rules that rest on it | grade |",
+        "|---|---|---|",
     ]
-    lines += [
-        f"| [{law.name}](#{law.name}) | {', '.join(law.items)} | {', '.join(law.families)} | {law.grades} |"
-        for law in laws
-    ]
+    lines += [f"| [{law.name}](#{law.name}) | {where(law)} | {law.grades} |" for law in laws]
     for law in laws:
         lines += ["", f"## {law.name}", "", f"{law.title}.", ""]
-        where = [*law.items, *(f"rules: {f}" for f in law.families)]
-        lines += [f"*{', '.join(where)}; {law.grades}*" if where else f"*{law.grades}*"]
+        lines += [f"*{where(law)}; {law.grades}*"]
         if law.note:
             lines += ["", law.note]
         for claim in law.claims:
@@ -151,4 +152,4 @@ def page(laws: Iterable[Law]) -> str:
     return "\n".join(lines) + "\n"
 
 
-__all__ = ["NOTATION", "Line", "law_text", "lines_of", "page", "proof_text", "statement", "twin_lines"]
+__all__ = ["NOTATION", "Line", "law_text", "lines_of", "page", "proof_text", "statement", "twin_lines", "where"]

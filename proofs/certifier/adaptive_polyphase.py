@@ -10,7 +10,7 @@ from typing import Any, TypeAlias
 import numpy as np
 from numpy.typing import NDArray
 
-from proofs.certifier.polyphase import component
+from proofs.certifier.polyphase import INTEGERS, component, strided
 from proofs.crosscheck import Given
 from proofs.evaluation import Meaning, World
 from proofs.kernel.terms import substituted
@@ -40,7 +40,6 @@ r, k, l = variables("r k l", Integers())
 x = Fun("x", (WHOLE,))
 ONE = (Cyclic(m),)
 Array: TypeAlias = NDArray[np.int64]
-INTEGERS = range(-2, 4)  # the integers at which statements are evaluated
 
 
 # the selected component -----------------------------------------------------------------------------------------------------------
@@ -53,12 +52,6 @@ def selected(name: Any = r + k - t * l, places: Any = l) -> Goal:
 
 def selected_script(p: Proof) -> None:
     """Both sides are the same by index arithmetic: t·q + (r + k − t·l) − k = t·(q − l) + r."""
-
-
-def strided(given: Given, shift: int, name: int) -> Any:
-    stride = given["t"]
-    here = given.xp.roll(given["x"], shift)[name % stride :: stride]
-    return given.xp.roll(here, -(name // stride))
 
 
 def selected_library(given: Given) -> dict[str, object]:
@@ -207,5 +200,6 @@ LAW = Law(
             checked="20 random integer signals each of t·m = 2·3, 2·6, 3·4 and 4·5 entries, every shift, exactly",
         ),
     ),
-    note="A sees every norm m times, which a maximum does not mind. With σ(N; A) = 1 where N is the largest of all norms, else 0, the second claim is about the selected component, off ties.",
+    note="A sees every norm m times, which a maximum does not mind. With σ(N; A) = 1 where N is the largest norm and 0 elsewhere, the second claim is about "
+    "the selected component, off ties.",
 )
