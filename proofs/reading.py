@@ -11,8 +11,8 @@ from proofs.proving import Step
 
 NOTATION = (
     "ω^θ is exp(−2πi·θ); δ_n[e] is 1 where n divides e and 0 elsewhere, δ[e] is 1 where e = 0; f* is the complex conjugate of f; |n| is the number n where "
-    "it counts (in d dimensions the product of the sizes along the axes). {0…k − 1} is a range, Z_n wraps, {1} is the set of unit vectors, Z∖(t)Z the integers "
-    "that t does not divide. Every index may be a vector: each theorem holds on grids of every dimension."
+    "it counts (in d dimensions the product of the sizes along the axes). {0…k − 1} is a range, Z_n wraps, {1} is the set of unit vectors. "
+    "Every index may be a vector: each theorem holds on grids of every dimension."
 )
 
 

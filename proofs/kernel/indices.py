@@ -117,6 +117,14 @@ class Points(Sealed):
 
 
 Sort: TypeAlias = Cyclic | Range | Integers | Unit | Group | Points
+
+
+@lru_cache(maxsize=10_000)
+def spelled(sort: Sort) -> str:
+    """A text for every sort, of which no two sorts have the same: where names could coincide, this is what is compared."""
+    return repr(sort)
+
+
 FINITE = (Cyclic, Range, Group, Points)
 
 # --- variables and index expressions ----------------------------------------------------------------------------------
@@ -141,7 +149,7 @@ def is_size(e: Any) -> bool:
 class Var(Symbol):  # type: ignore[misc]
     """A variable of an integer sort. Two of one name and different sorts are different."""
 
-    __slots__ = ("_sort",)
+    __slots__ = ("_sort", "_spelled")
 
     def __new__(cls, name: str, sort: Sort) -> Var:
         require(
@@ -150,7 +158,7 @@ class Var(Symbol):  # type: ignore[misc]
         )
         require(is_name(name), f"{name!r} is no name of a variable")
         made = Symbol.__xnew__(cls, name)
-        made._sort = sort
+        made._sort, made._spelled = sort, spelled(sort)
         return made  # type: ignore[no-any-return]
 
     def __init_subclass__(cls) -> None:
@@ -165,10 +173,10 @@ class Var(Symbol):  # type: ignore[misc]
         return (self.name, self.sort), {}
 
     def _hashable_content(self) -> tuple[Any, ...]:
-        return (*Symbol._hashable_content(self), repr(self._sort))  # text, which SymPy can put in an order
+        return (*Symbol._hashable_content(self), self._spelled)  # text, which SymPy can put in an order
 
     def sort_key(self, order: Any = None) -> Any:  # noqa: ARG002
-        return self.class_key(), (2, (self.name, repr(self._sort))), Integer(1).sort_key(), Integer(1)
+        return self.class_key(), (2, (self.name, self._spelled)), Integer(1).sort_key(), Integer(1)
 
 
 @dataclass(frozen=True)
@@ -412,6 +420,7 @@ __all__ = [
     "replace",
     "require",
     "size",
+    "spelled",
     "variables_of",
     "word",
 ]

@@ -44,6 +44,7 @@ from proofs.kernel.indices import (
     reduced,
     replace,
     require,
+    spelled,
     variables_of,
 )
 
@@ -249,7 +250,7 @@ def as_term(value: Term | int | Expr) -> Term:
 def cardinality(sort: Sort) -> Expr:
     """|Z_N|, |G|, …, as a number: in d dimensions the product of the sizes along the axes."""
     if isinstance(sort, (Group, Points)):
-        return Symbol(f"|{sort!r}|")  # no size has such a name
+        return Symbol(f"|{spelled(sort)}|")  # no size has such a name
     require(isinstance(sort, (Cyclic, Range)), f"{sort} is not finite")
     assert isinstance(sort, (Cyclic, Range))
     total = expand(sort.modulus if isinstance(sort, Cyclic) else sort.size)
@@ -428,8 +429,8 @@ def _monomials(e: Expr) -> tuple[tuple[str, tuple[tuple[Symbol, str], ...]], ...
 
 def _symbol_key(v: Any, names: Names) -> tuple[str, str, str]:
     if v in names:
-        return "bound", str(names[v]), repr(v.sort)
-    return ("free", v.name, repr(v.sort)) if isinstance(v, (Var, Letter)) else ("size", v.name, "")
+        return "bound", str(names[v]), spelled(v.sort)
+    return ("free", v.name, spelled(v.sort)) if isinstance(v, (Var, Letter)) else ("size", v.name, "")
 
 
 def _index_key(e: Index, names: Names) -> str:
@@ -442,7 +443,7 @@ def _factor_key(f: Factor, names: Names, depth: int) -> str:
     if isinstance(f, Delta):
         either = min(_index_key(f.index, names), _index_key(reduced(-f.index, f.modulus), names))  # δ(e) = δ(−e)
         return repr(("δ", str(f.modulus), either))
-    signature = (repr(f.fun.sorts), repr(f.fun.bodies), f.fun.symmetric)
+    signature = (list(map(spelled, f.fun.sorts)), [list(map(spelled, b)) for b in f.fun.bodies], f.fun.symmetric)
     bodies = []
     for body in f.bodies:
         inner = {**names, **{v: depth + i for i, v in enumerate(body.variables)}}
@@ -454,7 +455,7 @@ def _summand_key(s: Summand, names: Names, depth: int) -> str:
     """The least text over all orders of the bound variables of each sort."""
     groups: dict[str, list[Variable]] = {}
     for v in s.binders:
-        groups.setdefault(repr(v.sort), []).append(v)
+        groups.setdefault(spelled(v.sort), []).append(v)
     sorts = sorted(groups)
     texts = []
     for order in itertools.product(*(itertools.permutations(groups[sort]) for sort in sorts)):

@@ -11,6 +11,7 @@ from types import SimpleNamespace
 
 FOLDER = Path(__file__).resolve().parents[2] / "proofs" / "kernel"
 MODULES = ("indices", "terms", "rules")
+READERS = ("evaluation", "printing")
 
 
 def sources() -> dict[str, str]:
@@ -18,21 +19,27 @@ def sources() -> dict[str, str]:
     return {name: (FOLDER / f"{name}.py").read_text(encoding="utf-8") for name in MODULES}
 
 
+def readers() -> dict[str, str]:
+    """The text of what evaluates and prints terms: both ask for the kernel's own classes, and so each kernel needs its own."""
+    return {name: (FOLDER.parent / f"{name}.py").read_text(encoding="utf-8") for name in READERS}
+
+
 def load(texts: Mapping[str, str], name: str = "kernel_under_test") -> SimpleNamespace:
-    """Run the three modules as a package of their own; everything that they define in one namespace."""
+    """Run modules, each after those that it imports, as a package of their own; everything that they define in one namespace."""
     package = types.ModuleType(name)
     package.__path__ = []
     sys.modules[name] = package
     found: dict[str, object] = {}
     try:
-        for module in MODULES:
+        for module, text in texts.items():
             made = types.ModuleType(f"{name}.{module}")
             sys.modules[f"{name}.{module}"] = made
-            code = compile(texts[module].replace("proofs.kernel", name), f"{name}/{module}.py", "exec")
-            exec(code, made.__dict__)
-            found |= {k: v for k, v in vars(made).items() if not k.startswith("__")}
+            exec(compile(text.replace("proofs.kernel", name), f"{name}/{module}.py", "exec"), made.__dict__)
+            defined = {k: v for k, v in vars(made).items() if not k.startswith("__")}
+            found |= defined
+            package.__dict__.update(defined)  # as proofs/kernel/__init__.py does
     finally:
-        for module in ("", *(f".{m}" for m in MODULES)):
+        for module in ("", *(f".{m}" for m in texts)):
             sys.modules.pop(name + module, None)
     return SimpleNamespace(**found)
 
@@ -155,10 +162,10 @@ FAULTS: dict[str, tuple[str, str, str]] = {
     ),
     "sorts are told by their printed names": (
         "terms",
-        "groups.setdefault(repr(v.sort), []).append(v)",
+        "groups.setdefault(spelled(v.sort), []).append(v)",
         "groups.setdefault(str(v.sort), []).append(v)",
     ),
-    "a group counts like a size": ("terms", 'Symbol(f"|{sort!r}|")', 'Symbol(f"|{sort.name}|")'),
+    "a group counts like a size": ("terms", 'Symbol(f"|{spelled(sort)}|")', 'Symbol(f"|{sort.name}|")'),
     "every set has one element": (
         "terms",
         "    out = Integer(1)\n    for b, p in powers.items():\n",
@@ -197,7 +204,7 @@ FAULTS: dict[str, tuple[str, str, str]] = {
 
 
 def with_faults() -> Iterator[tuple[str, dict[str, str]]]:
-    "if False:One kernel for each fault. A fault whose text is gone is an error: it would test nothing."
+    """One kernel for each fault. A fault whose text is gone is an error: it would test nothing."""
     texts = sources()
     for name, (module, old, new) in FAULTS.items():
         if texts[module].count(old) != 1:
