@@ -47,12 +47,12 @@ def lines_of(claim: Claim) -> Iterator[Line]:
     yield Line(term_text(goal.lhs), "the left side")
     for s in left:
         yield Line(term_text(s.result), f"{s.says}  [{s.rule}]", _inner(s))
-    if not right:
-        if term_text(left[-1].result if left else goal.lhs) != term_text(goal.rhs):
-            yield Line(term_text(goal.rhs), "the right side: the same normal form")
-        return
+    here = term_text(left[-1].result if left else goal.lhs)
     states = [goal.rhs, *(s.result for s in right)]
-    yield Line(term_text(states[-1]), "the same normal form; from here on towards the right side")
+    if term_text(states[-1]) != here:
+        yield Line(term_text(states[-1]), "the same normal form")
+    elif not made:
+        yield Line(here, "the right side: integer arithmetic on the indices makes the two the same")
     for s, before in zip(reversed(right), reversed(states[:-1]), strict=True):
         yield Line(term_text(before), f"{s.says}  [{s.rule}, read backwards]", _inner(s))
 
