@@ -1,24 +1,23 @@
-"""The circulants are an algebra, that of the group Z_n: closed under linear combinations, products, transposes and inverses; behind (14).
+"""The circulants are an algebra, that of the group Z_n: closed under linear combinations, products, transposes and adjoints; behind (14).
 
 Sums, products and adjoints of circulants are circulants of kernels that can be written down, so everything about them is a statement about
-kernels under ⋆, where e_j ⋆ e_k = e_{j+k}. An inverse is a circulant as well, although its kernel has no such formula.
+kernels under ⋆, where e_j ⋆ e_k = e_{j+k}. C_w is w[i − j], and C′_w is w[j − i], the matrix that the lecture's example prints: the same holds for both.
+Inverses are the law `circulant_inverse`.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from fractions import Fraction
+from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 import equiconv as eq
 from proofs.crosscheck import Given
-from proofs.evaluation import Meaning, World
 from proofs.language import (
     Cyclic,
     Fun,
     Matrix,
     Signal,
-    assume,
     circulant,
     conjugate,
     convolution,
@@ -26,18 +25,19 @@ from proofs.language import (
     delta,
     product,
     size,
-    sum_over,
     transposed_circulant,
     variables,
 )
 from proofs.laws import Claim, Law, Twin
-from proofs.proving import Goal, Proof, Side
+from proofs.proving import Goal, Proof
 
 n = size("n")
-i, j, k, l, m, a = variables("i j k l m a", Cyclic(n))
+i, j, k, l, a = variables("i j k l a", Cyclic(n))
 w, v, u = (Fun(name, (Cyclic(n),)) for name in "wvu")
 b, c = Fun("b"), Fun("c")
-A = Fun("A", (Cyclic(n), Cyclic(n)))
+
+
+Convention = Callable[[Signal], Matrix]
 
 
 def unit_vector(k: Any) -> Signal:
@@ -52,73 +52,73 @@ def backwards(w: Signal, late: int = 0, conjugated: bool = False) -> Signal:
 # C_w C_v = C_{w ⋆ v} --------------------------------------------------------------------------------------------------------
 
 
-def products(correlate: bool = False, transposed: bool = False) -> Goal:
+def products(correlate: bool = False, transposed: bool = False, made: Convention = circulant) -> Goal:
     kernel = correlation(v, w, j) if correlate else convolution(w, v, j)
-    made = transposed_circulant if transposed else circulant
-    return Goal(product(circulant(w), circulant(v), j)(i, l), made(kernel)(i, l))
+    other = transposed_circulant if made is circulant else circulant
+    return Goal(product(made(w), made(v), j)(i, l), (other if transposed else made)(kernel)(i, l))
 
 
 def products_script(p: Proof) -> None:
     p.reindex({j: i - j}, "count j down from i: w[i − j] becomes w[j], and v's index i − l − j")
 
 
-def products_library(given: Given) -> dict[str, object]:
+def products_library(given: Given, convention: Any = "convolution") -> dict[str, object]:
     w, v = given["w"], given["v"]
     return {
-        "lhs": (eq.Circulant(w) @ eq.Circulant(v)).dense(),
-        "rhs": eq.Circulant(eq.circular_convolve(w, v)).dense(),
+        "lhs": (eq.Circulant(w, convention=convention) @ eq.Circulant(v, convention=convention)).dense(),
+        "rhs": eq.Circulant(eq.circular_convolve(w, v), convention=convention).dense(),
     }
 
 
 # b·C_w + c·C_v = C_{b·w + c·v} ----------------------------------------------------------------------------------------------
 
 
-def combinations(reverse: bool = False, shared: bool = False) -> Goal:
+def combinations(reverse: bool = False, shared: bool = False, made: Convention = circulant) -> Goal:
     right = backwards(v) if reverse else v
     factor = b if shared else c
     return Goal(
-        b() * circulant(w)(i, j) + c() * circulant(v)(i, j),
-        circulant(lambda i: b() * w(i) + factor() * right(i))(i, j),
+        b() * made(w)(i, j) + c() * made(v)(i, j),
+        made(lambda i: b() * w(i) + factor() * right(i))(i, j),
     )
 
 
 def combinations_script(_: Proof) -> None:
-    """Both sides are the same: the entry of either is b·w[i − j] + c·v[i − j]."""
+    """Both sides are the same: an entry of either is b·w[d] + c·v[d], d the distance from the diagonal."""
 
 
-def combinations_library(given: Given) -> dict[str, object]:
+def combinations_library(given: Given, convention: Any = "convolution") -> dict[str, object]:
     w, v, b, c = given["w"], given["v"], given["b"], given["c"]
-    return {
-        "lhs": b * eq.Circulant(w).dense() + c * eq.Circulant(v).dense(),
-        "rhs": eq.Circulant(b * w + c * v).dense(),
-    }
+    W, V = (eq.Circulant(kernel, convention=convention).dense() for kernel in (w, v))
+    return {"lhs": b * W + c * V, "rhs": eq.Circulant(b * w + c * v, convention=convention).dense()}
 
 
 # C_wᵀ and C_wᴴ --------------------------------------------------------------------------------------------------------------
 
 
-def transposes(reverse: bool = True, late: int = 0) -> Goal:
-    return Goal(circulant(w)(j, i), circulant(backwards(w, late) if reverse else w)(i, j))
+def transposes(reverse: bool = True, late: int = 0, made: Convention = circulant) -> Goal:
+    return Goal(made(w)(j, i), made(backwards(w, late) if reverse else w)(i, j))
 
 
 def transposes_script(_: Proof) -> None:
     """Both sides are the same by index arithmetic: j − i = −(i − j)."""
 
 
-def transposes_library(given: Given) -> dict[str, object]:
+def transposes_library(given: Given, convention: Any = "convolution") -> dict[str, object]:
     xp, w = given.xp, given["w"]
-    reversed_kernel = xp.roll(xp.flip(w, (0,)), 1)
-    return {"lhs": eq.Circulant(w).T.dense(), "rhs": eq.Circulant(reversed_kernel).dense()}
+    right = xp.roll(xp.flip(w, (0,)), 1)
+    C, transposed = (eq.Circulant(kernel, convention=convention) for kernel in (w, right))
+    return {"lhs": C.T.dense(), "rhs": transposed.dense()}
 
 
-def adjoints(conjugated: bool = True, late: int = 0) -> Goal:
-    return Goal(conjugate(circulant(w)(j, i)), circulant(backwards(w, late, conjugated))(i, j))
+def adjoints(conjugated: bool = True, late: int = 0, made: Convention = circulant) -> Goal:
+    return Goal(conjugate(made(w)(j, i)), made(backwards(w, late, conjugated))(i, j))
 
 
-def adjoints_library(given: Given) -> dict[str, object]:
+def adjoints_library(given: Given, convention: Any = "convolution") -> dict[str, object]:
     xp, w = given.xp, given["w"]
-    reversed_kernel = xp.roll(xp.flip(w, (0,)), 1)
-    return {"lhs": eq.Circulant(w).H.dense(), "rhs": eq.Circulant(xp.conj(reversed_kernel)).dense()}
+    right = xp.conj(xp.roll(xp.flip(w, (0,)), 1))
+    C, adjoint = (eq.Circulant(kernel, convention=convention) for kernel in (w, right))
+    return {"lhs": C.H.dense(), "rhs": adjoint.dense()}
 
 
 # the group algebra: e_0 is the unit, e_j ⋆ e_k = e_{j+k}, ⋆ is associative --------------------------------------------------
@@ -175,108 +175,59 @@ def associative_library(given: Given) -> dict[str, object]:
     return {"lhs": star(star(w, v), u), "rhs": star(w, star(v, u))}
 
 
-# inverses -------------------------------------------------------------------------------------------------------------------
+# under w[j − i] ---------------------------------------------------------------------------------------------------------------
 
 
-def inverse_of(matrix: Matrix) -> tuple[Any, Any]:
-    """The hypotheses that A is a two-sided inverse."""
-    right = assume(product(matrix, A, j)(i, l), delta(i - l, n), i, l)
-    left = assume(product(A, matrix, m)(i, l), delta(i - l, n), i, l)
-    return right, left
+def printed_products_script(p: Proof) -> None:
+    p.reindex({j: i + j}, "count j up from i: w[j − i] becomes w[j], and v's index l − i − j")
 
 
-def hankel(i: Any, j: Any) -> Any:
-    return w(i + j)
-
-
-def inverses(of_hankel: bool = False, along: int = 1) -> Goal:
-    return Goal(A(i + k, l + along * k), A(i, l), inverse_of(hankel if of_hankel else circulant(w)))
-
-
-def inverses_script(p: Proof) -> None:
-    right, left = p.hypotheses
-
-    def pick(side: Side) -> None:
-        side.sift(j)
-
-    p.right.become(sum_over(j, delta(i - j, n) * A(j, l)), pick, "A = I A: only j = i counts")
-    p.right.rewrite(left, {i: i + k, l: j + k}, says="I = A C_w, in row i + k and column j + k", backwards=True)
-    p.right.rewrite(right, {i: m - k}, says="C_w[m, j + k] = C_w[m − k, j], and C_w A = I, in row m − k and column l")
-    p.right.sift(m, "only m = l + k counts")
-
-
-def first_column(sign: int = 1, column: int = 0) -> Goal:
-    return Goal(A(i, l), A(i - sign * l, column), inverse_of(circulant(w)))
-
-
-def first_column_script(p: Proof) -> None:
-    p.rewrite(
-        INVERSES.theorem,
-        {k: -l},
-        says="A is constant along its diagonals: go −l along this one, to the first column",
-        backwards=True,
-    )
-
-
-def inverse_meanings(world: World) -> Mapping[str, Meaning]:
-    """C_w = S_1 + J, J the matrix of ones, whose inverse is S_{−1} − J/(1 + N), N the number of entries."""
-    sizes = world.sizes["n"]
-    one = tuple(1 % size for size in sizes)
-    ones = Fraction(1, 1 + world.cardinality("n"))
-
-    def kernel(k: Any) -> Any:
-        return world.field.number(Fraction(1 + (k == one)))
-
-    def inverse(i: Any, l: Any) -> Any:
-        moved = tuple((p + 1 - q) % size == 0 for p, q, size in zip(i, l, sizes, strict=True))
-        return world.field.number(all(moved) - ones)
-
-    return {"w": kernel, "A": inverse}
-
-
-def hankel_meanings(world: World) -> Mapping[str, Meaning]:
-    """The reversal R makes a Hankel matrix of a circulant, w[i + j] = (C_w R)[i, j], and R C_w⁻¹ is its inverse."""
-    made = inverse_meanings(world)
-
-    def inverse(i: Any, l: Any) -> Any:
-        return made["A"](tuple(-p % size for p, size in zip(i, world.sizes["n"], strict=True)), l)
-
-    return {**made, "A": inverse}
-
-
-def _circulant_inverse(given: Given) -> Any:
-    """The library's inverse of the circulant that A, inverted as any matrix is, gives."""
-    w = given.xp.linalg.inv(given["A"])[:, 0]
-    return eq.Circulant(w).inv().dense()
-
-
-def inverses_library(given: Given) -> dict[str, object]:
-    xp, n, dense = given.xp, given["n"], _circulant_inverse(given)
-    moved = [xp.roll(dense, (-k, -k), (0, 1)) for k in range(n)]
-    return {"lhs": xp.stack(moved, 1), "rhs": xp.stack([dense] * n, 1)}
-
-
-def first_column_library(given: Given) -> dict[str, object]:
-    dense = _circulant_inverse(given)
-    return {"lhs": dense, "rhs": eq.Circulant(dense[:, 0]).dense()}
-
-
-INVERSES = Claim(
-    says="an inverse of C_w is constant along its diagonals: A[i + k, l + k] = A[i, l]",
-    goal=inverses,
-    script=inverses_script,
-    meanings=inverse_meanings,
-    twins=(
-        Twin("A is the inverse of a Hankel matrix, w[i + j]", {"of_hankel": True}, hankel_meanings),
-        Twin("the other diagonals: A[i + k, l − k]", {"along": -1}),
-        Twin("A is constant along its columns: A[i + k, l]", {"along": 0}),
+PRINTED = (
+    Claim(
+        says="under w[j − i]: C′_w C′_v = C′_{w ⋆ v}, with the same ⋆, the convolution",
+        goal=partial(products, made=transposed_circulant),
+        script=printed_products_script,
+        twins=(
+            Twin("the kernels are correlated, not convolved", {"correlate": True}),
+            Twin("the product is read as w[i − j], that is transposed", {"transposed": True}),
+        ),
+        library=partial(products_library, convention="correlation"),
     ),
-    library=inverses_library,
+    Claim(
+        says="under w[j − i]: b·C′_w + c·C′_v = C′_{b·w + c·v}",
+        goal=partial(combinations, made=transposed_circulant),
+        script=combinations_script,
+        twins=(
+            Twin("v is reversed on the right", {"reverse": True}),
+            Twin("v has w's factor", {"shared": True}),
+        ),
+        library=partial(combinations_library, convention="correlation"),
+    ),
+    Claim(
+        says="under w[j − i]: C′_wᵀ is the C′ of w[−i]",
+        goal=partial(transposes, made=transposed_circulant),
+        script=transposes_script,
+        twins=(
+            Twin("a circulant is its own transpose", {"reverse": False}),
+            Twin("the array reversed, w[n − 1 − i], is not w[−i]", {"late": 1}),
+        ),
+        library=partial(transposes_library, convention="correlation"),
+    ),
+    Claim(
+        says="under w[j − i]: C′_wᴴ is the C′ of conj(w[−i])",
+        goal=partial(adjoints, made=transposed_circulant),
+        script=transposes_script,
+        twins=(
+            Twin("the conjugate is forgotten", {"conjugated": False}),
+            Twin("the array reversed, w[n − 1 − i], is not w[−i]", {"late": 1}),
+        ),
+        library=partial(adjoints_library, convention="correlation"),
+    ),
 )
 
 LAW = Law(
     name="circulant_algebra",
-    title="The circulants are closed under linear combinations, products, transposes and inverses: the algebra of the group Z_n",
+    title="The circulants are closed under linear combinations, products, transposes and adjoints: the algebra of the group Z_n",
     items=("(14)", "L28"),
     claims=(
         Claim(
@@ -349,17 +300,6 @@ LAW = Law(
             ),
             library=associative_library,
         ),
-        INVERSES,
-        Claim(
-            says="so it is the circulant of its first column: A[i, l] = A[i − l, 0]",
-            goal=first_column,
-            script=first_column_script,
-            meanings=inverse_meanings,
-            twins=(
-                Twin("A[i + l, 0]", {"sign": -1}),
-                Twin("it is read off the second column: A[i − l, 1]", {"column": 1}),
-            ),
-            library=first_column_library,
-        ),
+        *PRINTED,
     ),
 )

@@ -1,6 +1,6 @@
-"""The convolutional layer applies one weight matrix to every patch, and so follows shifts: with channels, bias and activation, 1×1 and depthwise.
+"""The convolutional layer applies one weight matrix to every patch, and so follows shifts: with channels, bias and activation.
 
-Lecture (3), (4), L6, L7, L18, L19. On the torus, y[o, i] = φ(Σ_c Σ_j W[o, c, j]·x[c, i + j − k] + b[o]) with j = 0, …, 2k and channels c: a
+Lecture (3), (4), L6, L7. On the torus, y[o, i] = φ(Σ_c Σ_j W[o, c, j]·x[c, i + j − k] + b[o]) with j = 0, …, 2k and channels c: a
 cross-correlation. The lecture's sum runs over j − k, from −k to k.
 """
 
@@ -15,7 +15,6 @@ from sympy import expand
 from equiconv.nn import circular_conv
 from proofs.crosscheck import Given
 from proofs.evaluation import Meaning, Vector, World, pseudorandom
-from proofs.kernel import Group, Letter, Points
 from proofs.language import Cyclic, Fun, Range, Term, Theorem, assume, body, size, sum_over, variables
 from proofs.laws import Claim, Law, Twin
 from proofs.proving import Goal, Proof
@@ -26,7 +25,6 @@ i, g, l = variables("i g l", Cyclic(n))
 x, b = Fun("x", (c.sort, i.sort)), Fun("b", (o.sort,))
 B_LOCATED = Fun("b", (o.sort, i.sort))
 W, W_LOCATED = Fun("W", (o.sort, c.sort, j.sort)), Fun("W", (o.sort, c.sort, j.sort, i.sort))
-V, D = Fun("V", (o.sort, c.sort)), Fun("D", (c.sort, j.sort))
 phi = Fun("φ", (), ((),))
 WORLDS: tuple[Mapping[str, Any], ...] = (
     {"m": 1, "f": 1, "k": 1, "n": 3},
@@ -145,79 +143,12 @@ def on_patches_library(given: Given) -> dict[str, object]:
     return {"lhs": patches @ matrix.T, "rhs": circular_conv(x, weight, padding="same").T}
 
 
-# 1×1 -----------------------------------------------------------------------------------------------------------------------------
-
-
-G = Group("G")
-POSITIONS = Points("X", G)
-h, s = Letter("h", G), Letter("s", POSITIONS)
-z = Fun("z", (c.sort, POSITIONS))
-PERMUTATIONS = ((0, 1, 2), (0, 2, 1), (1, 0, 2), (1, 2, 0), (2, 0, 1), (2, 1, 0))
-
-
-def pointwise(located: bool = False, inverse: bool = True) -> Goal:
-    def mixed(image: Image, at: Any) -> Term:
-        weight = Fun("V", (o.sort, c.sort, POSITIONS))(o, c, at) if located else V(o, c)
-        return phi(body(sum_over(c, weight * image(c, at)) + b(o)))
-
-    back = h.inverse
-    return Goal(mixed(lambda channel, at: z(channel, back * at), s), mixed(z, back * s if inverse else h * s))
-
-
-def pointwise_script(p: Proof) -> None:
-    """Both sides are the same: each position is computed from itself alone."""
-
-
-def pointwise_library(given: Given) -> dict[str, object]:
-    image, weight, bias = tensor(given, "z"), tensor(given, "V")[..., None], tensor(given, "b")
-    inverses = [[permutation.index(at) for at in range(3)] for permutation in PERMUTATIONS]
-    mixed = circular_conv(image, weight, bias) ** 2
-    return {
-        "lhs": torch.stack([circular_conv(image[:, back], weight, bias) ** 2 for back in inverses]),
-        "rhs": torch.stack([mixed[:, back] for back in inverses]),
-    }
-
-
-# depthwise -----------------------------------------------------------------------------------------------------------------------
-
-
-def filtered(image: Image, channel: Any, at: Any, located: bool = False) -> Term:
-    """Σ_j D[c, j]·x[c, at + j − k]"""
-    weight = Fun("D", (c.sort, j.sort, i.sort))(channel, j, at) if located else D(channel, j)
-    return sum_over(j, weight * image(channel, at + j - k))
-
-
-def depthwise(located: bool = False, direction: int = 1) -> Goal:
-    return Goal(filtered(moved(x), c, i, located), filtered(x, c, i - direction * g, located))
-
-
-def depthwise_library(given: Given) -> dict[str, object]:
-    weight = tensor(given, "D")[:, None]
-    results = over_shifts(given, lambda x: circular_conv(x, weight, padding="same", groups=given["m"]))
-    return {side: torch.movedim(torch.as_tensor(value), -1, 0) for side, value in results.items()}
-
-
-def separable(shared: bool = False, reverse: bool = False) -> Goal:
-    tap = D(0 if shared else c, 2 * k - j if reverse else j)
-    right = sum_over((c, j), V(o, c) * tap * x(c, i + j - k))
-    return Goal(sum_over(c, V(o, c) * filtered(x, c, i)), right)
-
-
-def separable_script(p: Proof) -> None:
-    """Both sides are the same: V[o, c] goes into the sum over j."""
-
-
-def separable_library(given: Given) -> dict[str, object]:
-    x, depth, point = tensor(given, "x"), tensor(given, "D")[:, None], tensor(given, "V")[..., None]
-    stacked = circular_conv(circular_conv(x, depth, padding="same", groups=given["m"]), point)
-    return {"lhs": stacked.T, "rhs": circular_conv(x, point * depth[:, 0], padding="same").T}
-
-
 LAW = Law(
     name="convolutional_layer",
     title="A convolutional layer with channels, bias and activation follows every circular shift",
-    items=("(3)", "(4)", "L6", "L7", "L18", "L19"),
-    note="Positions i are indices of a grid of any dimension, so k is a radius along each axis; 2k + 1 is the lecture's kernel size s (2).",
+    items=("(3)", "(4)", "L6", "L7"),
+    note="1×1, depthwise and grouped layers are the law `grouped_convolution`. Positions i are indices of a grid of any dimension, so k is a radius along "
+    "each axis; 2k + 1 is the lecture's kernel size s (2).",
     claims=(
         Claim(
             says="with bias and activation, the layer applied to S_g x is S_g of the layer applied to x",
@@ -256,41 +187,6 @@ LAW = Law(
             meanings=vectorised,
             worlds=WORLDS,
             library=on_patches_library,
-        ),
-        Claim(
-            says="a 1×1 convolution, with bias and activation, follows every permutation of the positions",
-            goal=pointwise,
-            script=pointwise_script,
-            twins=(
-                Twin("weights of its own at every position", {"located": True}),
-                Twin("the output is permuted by the inverse", {"inverse": False}),
-            ),
-            meanings=square,
-            groups={"G": PERMUTATIONS},
-            worlds=({"m": 1, "f": 1}, {"m": 2, "f": 2}),
-            library=pointwise_library,
-        ),
-        Claim(
-            says="a depthwise convolution follows shifts, each channel on its own",
-            goal=depthwise,
-            script=index_arithmetic,
-            twins=(
-                Twin("weights of its own at every position", {"located": True}),
-                Twin("the output moves the other way", {"direction": -1}),
-            ),
-            worlds=WORLDS,
-            library=depthwise_library,
-        ),
-        Claim(
-            says="depthwise, then 1×1, is the layer with W[o, c, j] = V[o, c]·D[c, j]",
-            goal=separable,
-            script=separable_script,
-            twins=(
-                Twin("every channel has the first one's filter", {"shared": True}),
-                Twin("the filter is reversed", {"reverse": True}),
-            ),
-            worlds=WORLDS,
-            library=separable_library,
         ),
     ),
 )

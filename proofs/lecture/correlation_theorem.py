@@ -20,6 +20,7 @@ from proofs.language import (
     conjugate,
     correlation,
     dft,
+    inverse_dft,
     size,
     sum_over,
     variables,
@@ -28,7 +29,7 @@ from proofs.laws import Claim, Law, Twin
 from proofs.proving import Goal, Proof
 
 n = size("n")
-i, j, k = variables("i j k", Cyclic(n))
+i, j, k, a = variables("i j k a", Cyclic(n))
 x, w = Fun("x", (Cyclic(n),)), Fun("w", (Cyclic(n),))
 REAL = assume(conjugate(w(j)), w(j), j)
 
@@ -60,6 +61,26 @@ def plain_library(given: Given) -> dict[str, object]:
     fft = given.xp.fft.fft
     backwards = fft(given["w"])[-given.index(given["n"]) % given["n"]]
     return {"lhs": fft(eq.circular_correlate(given["x"], given["w"])), "rhs": backwards * fft(given["x"])}
+
+
+# with the inverse transform, as (10) is printed ------------------------------------------------------------------------------
+
+
+def inverse(w_sign: int = -1, x_sign: int = 1, kernel: Signal = w) -> Goal:
+    spectra = inverse_dft(lambda k: dft(w, j)(w_sign * k) * dft(x, a)(x_sign * k), k)
+    return Goal(spectra(i), correlation(x, kernel, j)(i))
+
+
+def inverse_script(p: Proof) -> None:
+    p.orthogonality(k, "the characters sum to n·δ: only a − j = i counts")
+    p.sift(a, "only a = i + j counts")
+
+
+def inverse_library(given: Given) -> dict[str, object]:
+    return {
+        "lhs": given.xp.fft.ifft(plain_library(given)["rhs"]),
+        "rhs": eq.circular_correlate(given["x"], given["w"]),
+    }
 
 
 # a real kernel -------------------------------------------------------------------------------------------------------------
@@ -118,6 +139,17 @@ LAW = Law(
                 Twin("the correlation conjugates w, as numpy.correlate does", {"kernel": CONJUGATED}),
             ),
             library=plain_library,
+        ),
+        Claim(
+            says="with F⁻¹, as (10) is printed: Σ_j w[j]·x[i + j] = F⁻¹((F w)(−·) ⊙ F x)[i]",
+            goal=inverse,
+            script=inverse_script,
+            twins=(
+                Twin("w's spectrum is read at k, as for a convolution", {"w_sign": 1}),
+                Twin("x's spectrum is read backwards, not w's", {"w_sign": 1, "x_sign": -1}),
+                Twin("the correlation conjugates w, as numpy.correlate does", {"kernel": CONJUGATED}),
+            ),
+            library=inverse_library,
         ),
         Claim(
             says="for a real kernel, F(Σ_j w[j]·x[· + j])(k) = conj((F w)(k))·(F x)(k)",

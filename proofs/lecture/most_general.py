@@ -1,7 +1,7 @@
-"""Convolution is the most general linear map that commutes with shifts: lecture L30, with L29 for the converse and (1) for the linear map.
+"""Convolution is the most general linear map that commutes with shifts: lecture L30, with L29 for the converse.
 
-A linear map is a matrix, the fully-connected layer (1): (M x)[i] = Σ_j M[i, j]·x[j]. If it commutes with the shifts (the unit shift is enough, on a
-grid one for each axis) then M[i, j] depends on i − j alone: M is a circulant, and M x the convolution with its first column.
+A linear map is a matrix: (M x)[i] = Σ_j M[i, j]·x[j]. If it commutes with the shifts (the unit shift is enough, on a grid one for each axis) then
+M[i, j] depends on i − j alone: M is a circulant, and M x the convolution with its first column, or the correlation with its first row.
 """
 
 from __future__ import annotations
@@ -21,6 +21,7 @@ from proofs.language import (
     assume,
     circulant,
     convolution,
+    correlation,
     delta,
     product,
     shift_matrix,
@@ -170,6 +171,25 @@ def is_convolution_library(given: Given) -> dict[str, object]:
     return {"lhs": given["M"] @ given["x"], "rhs": eq.circular_convolve(given["x"], given["M"][:, 0])}
 
 
+# and a correlation, as layers are --------------------------------------------------------------------------------------------
+
+
+def is_correlation(hypothesis: Theorem | None = FOLLOWS, transposed: bool = False, convolve: bool = False) -> Goal:
+    kernel = (lambda d: M(d, 0)) if transposed else (lambda d: M(0, d))
+    filtered = convolution(x, kernel, j) if convolve else correlation(x, kernel, j)
+    return Goal(apply(M, x, j)(i), filtered(i), (hypothesis,) if hypothesis else ())
+
+
+def is_correlation_script(p: Proof) -> None:
+    p.reindex({j: i + j}, "count the columns from the diagonal on")
+    p.rewrite(BY_UNIT_SHIFT.theorem, {j: i + j}, says="M[i, i + j] = M[−j, 0], as M follows the unit shifts")
+    p.right.rewrite(BY_UNIT_SHIFT.theorem, {i: 0}, says="and so is M[0, j]")
+
+
+def is_correlation_library(given: Given) -> dict[str, object]:
+    return {"lhs": given["M"] @ given["x"], "rhs": eq.circular_correlate(given["x"], given["M"][0])}
+
+
 FALSE_HYPOTHESES = (
     Twin("M need not follow any shift", {"hypothesis": None}, meanings=ANY),
     Twin("M follows the shift by 2 only: enough for odd n, not for even n", {"hypothesis": follows(2)}, meanings=ANY),
@@ -197,7 +217,7 @@ BY_UNIT_SHIFT = Claim(
 LAW = Law(
     name="most_general",
     title="The linear maps that commute with circular shifts are the circulants, and no others",
-    items=("(1)", "L29", "L30"),
+    items=("L29", "L30"),
     claims=(
         Claim(
             says="every circulant commutes with every shift: C_w (S_k x) = S_k (C_w x)",
@@ -235,6 +255,18 @@ LAW = Law(
             ),
             meanings=CIRCULANT,
             library=is_convolution_library,
+        ),
+        Claim(
+            says="if M (S_e y) = S_e (M y) for every y and unit vector e, then (M x)[i] = Σ_j M[0, j]·x[i + j]: a correlation with M's first row",
+            goal=is_correlation,
+            script=is_correlation_script,
+            twins=(
+                Twin("M need not follow any shift", {"hypothesis": None}, meanings=ANY),
+                Twin("with M's first column", {"transposed": True}),
+                Twin("the convolution with M's first row", {"convolve": True}),
+            ),
+            meanings=CIRCULANT,
+            library=is_correlation_library,
         ),
     ),
 )

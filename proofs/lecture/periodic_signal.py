@@ -143,7 +143,7 @@ LAW = Law(
     items=("(7)", "(8)", "L22"),
     claims=(
         Claim(
-            says="x[i + n·q] = x[i] for every integer q, as an index of Z_n is read modulo n",
+            says="a signal on Z_n is read modulo n by its type, so x[i + n·q] = x[i] for every integer q: nothing is left to prove",
             goal=period,
             script=period_script,
             twins=(

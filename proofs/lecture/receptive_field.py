@@ -66,7 +66,7 @@ def meanings(modulus: Expr, radius: Expr, stride: Expr = ONE, offset: Expr = ZER
             axes = zip(step, at, q, reach, moved, sizes, strict=True)
             return signal(tuple((k * a + b - c + d) % length for k, a, b, c, d, length in axes))
 
-        return {"x": signal, "P": entry, "A": aggregation(world), "B": aggregation(world)}
+        return {"x": signal, "P": entry, "A": aggregation(world), "B": aggregation(world), "C": aggregation(world)}
 
     return of_world
 
@@ -83,33 +83,22 @@ def local_layer(given: Given, signal: Any, radius: int, stride: int = 1) -> Any:
     return (given.index(len(summed)) + 1) * summed**2
 
 
-def from_patches(given: Given, stride: int) -> Any:
-    """The second layer's output from the patches P alone"""
-    window, other, count = 2 * given["r"] + 1, 2 * given["s"] + 1, len(given["P"])
-    inner = [
-        aggregated(
-            given,
-            given["P"][:, stride * shift : stride * shift + window],
-            (given.index(count) + shift - given["s"]) % count,
-        )
-        for shift in range(other)
-    ]
-    return aggregated(given, given.xp.stack(inner, -1), given.index(count))
+def from_patches(given: Given, *radii: str, stride: int = 1) -> Any:
+    """The last layer's output from the patches P alone; ``stride``: of the first layer"""
 
+    def output(patches: Any, steps: tuple[int, ...], positions: Any) -> Any:
+        if len(steps) == 1:
+            return aggregated(given, patches, positions)
+        *before, radius = steps
+        width = patches.shape[1] - 2 * stride * radius
+        inner = [
+            output(patches[:, stride * v : stride * v + width], tuple(before), (positions + v - radius) % count)
+            for v in range(2 * radius + 1)
+        ]
+        return aggregated(given, given.xp.stack(inner, -1), positions)
 
-# one layer ---------------------------------------------------------------------------------------------------------------------
-
-
-def one_layer(dilation: int = 1, offset: int = 0, neighbour: int = 0) -> Goal:
-    left = A(i, body(u, x(i + dilation * u - r)))
-    right = A(i, body(u, patch(i, r)(i + neighbour, u)))
-    return Goal(left, right, (patches(x, i, r, offset=Integer(offset)),))
-
-
-def one_layer_script(p: Proof) -> None:
-    p.right.rewrite(
-        p.hypotheses[0], {patches_index(p.hypotheses[0]): u}, says="the patch around i holds what the layer reads"
-    )
+    count = len(given["P"])
+    return output(given["P"], tuple(given[name] for name in radii), given.index(count))
 
 
 def patches_index(theorem: Theorem) -> Var:
@@ -117,13 +106,6 @@ def patches_index(theorem: Theorem) -> Var:
     (hypothesis,) = theorem.hypotheses
     (q,) = (w for w in hypothesis.over if isinstance(w, Var) and w.name == "q")
     return q
-
-
-def one_layer_library(given: Given) -> dict[str, object]:
-    return {
-        "lhs": local_layer(given, given["x"], given["r"]),
-        "rhs": aggregated(given, given["P"], given.index(given["n"])),
-    }
 
 
 # two layers --------------------------------------------------------------------------------------------------------------------
@@ -146,7 +128,7 @@ def two_layers_script(p: Proof) -> None:
 
 def two_layers_library(given: Given) -> dict[str, object]:
     first = local_layer(given, given["x"], given["r"])
-    return {"lhs": local_layer(given, first, given["s"]), "rhs": from_patches(given, 1)}
+    return {"lhs": local_layer(given, first, given["s"]), "rhs": from_patches(given, "r", "s")}
 
 
 # signals that agree on a patch -----------------------------------------------------------------------------------------------
@@ -208,30 +190,22 @@ def strided_script(p: Proof) -> None:
 
 def strided_library(given: Given) -> dict[str, object]:
     first = local_layer(given, given["x"], given["r"], given["t"])
-    return {"lhs": local_layer(given, first, given["s"]), "rhs": from_patches(given, given["t"])}
+    return {"lhs": local_layer(given, first, given["s"]), "rhs": from_patches(given, "r", "s", stride=given["t"])}
 
+
+TWO_LAYERS: tuple[Mapping[str, Any], ...] = (
+    {"n": 1, "r": 1, "s": 1},
+    {"n": 5, "r": 1, "s": 2},
+    {"n": 4, "r": 2, "s": 1},
+    {"n": (2, 3), "r": (1, 1), "s": (1, 1)},
+)
 
 LAW = Law(
     name="receptive_field",
     title="Local layers of radii r and s see a patch of radius r + s; of radius r + t·s where the first has stride t",
     items=("(2)", "L5", "L9"),
-    note=(
-        "A may differ from position to position, so two layers are again a local layer, of radius r + s, and the law applies to it and the next one: "
-        "L layers of radius r see a patch of radius L·r. A patch has 2·radius + 1 entries along each axis (2); channels ride along inside A."
-    ),
+    note="More layers are the law `receptive_depth`. A patch has 2·radius + 1 entries along each axis (2); channels ride along inside A.",
     claims=(
-        Claim(
-            says="if P_i is the patch of radius r around i, A_i(x[i − r], …, x[i + r]) = A_i(P_i)",
-            goal=one_layer,
-            script=one_layer_script,
-            twins=(
-                Twin("the window is dilated by 2 and leaves the patch", {"dilation": 2}),
-                Twin("the patch of the next position", {"neighbour": 1}),
-                Twin("the patch is off its centre", {"offset": 1}, meanings=meanings(n, r, offset=ONE)),
-            ),
-            meanings=meanings(n, r),
-            library=one_layer_library,
-        ),
         Claim(
             says="if P_i is the patch of radius r + s around i, two layers, A then B, compute their output at i from P_i alone",
             goal=two_layers,
@@ -241,12 +215,7 @@ LAW = Law(
                 Twin("the patch begins s entries later", {"offset": s}, meanings=meanings(n, r + s, offset=s)),
             ),
             meanings=meanings(n, r + s),
-            worlds=(
-                {"n": 1, "r": 1, "s": 1},
-                {"n": 5, "r": 1, "s": 2},
-                {"n": 4, "r": 2, "s": 1},
-                {"n": (2, 3), "r": (1, 1), "s": (1, 1)},
-            ),
+            worlds=TWO_LAYERS,
             library=two_layers_library,
         ),
         Claim(

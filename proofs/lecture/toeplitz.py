@@ -34,10 +34,10 @@ m, k, r = size("m"), size("k"), size("r")
 (i,) = variables("i", Range(m))
 (u,) = variables("u", Range(m + k - 1))
 a, j = variables("a j", Range(k))
-(s,) = variables("s", Range(r))
+s, last = *variables("s", Range(r)), *variables("s", Range(r + 1))
 x, w = Fun("x", (Range(m + k - 1),)), Fun("w", (Range(k),))
 
-# the matrix for m + r outputs, with room for s rows and columns more
+# the matrix for m + r outputs: the first m rows and m + k − 1 columns, and r of each after them
 (row,) = variables("i", Range(m + r))
 (column,) = variables("u", Range(m + k + r - 1))
 T = Fun("T", (Range(m + r), Range(m + k + r - 1)))
@@ -141,11 +141,13 @@ def _dense(given: Given, convention: Any = "correlation") -> Any:
 
 
 def diagonals(stride: int = 1, reverse: bool = False) -> Goal:
-    return Goal(T(i + s, u + s), T(i, u), (entries(stride, reverse=reverse),))
+    return Goal(T(i + last, u + last), T(i, u), (entries(stride, reverse=reverse),))
 
 
 def diagonals_script(p: Proof) -> None:
-    p.rewrite(p.hypotheses[0], {row: i + s, column: u + s}, says="only u − i counts, and (u + s) − (i + s) = u − i")
+    p.rewrite(
+        p.hypotheses[0], {row: i + last, column: u + last}, says="only u − i counts, and (u + s) − (i + s) = u − i"
+    )
     p.right.rewrite(p.hypotheses[0], {row: i, column: u}, says="what T is")
 
 
@@ -153,8 +155,8 @@ def diagonals_library(given: Given, convention: Any = "correlation") -> dict[str
     xp, m, r, dense = given.xp, given["m"], given["r"], _dense(given, convention)
     columns = m + given["k"] - 1
     return {
-        "lhs": xp.stack([dense[s : s + m, s : s + columns] for s in range(r)], 1),
-        "rhs": xp.stack([dense[:m, :columns]] * r, 1),
+        "lhs": xp.stack([dense[s : s + m, s : s + columns] for s in range(r + 1)], 1),
+        "rhs": xp.stack([dense[:m, :columns]] * (r + 1), 1),
     }
 
 
@@ -240,7 +242,7 @@ LAW = Law(
             library=convolved_library,
         ),
         Claim(
-            says="T is Toeplitz: T[i + s, u + s] = T[i, u]",
+            says="T is Toeplitz: T[i + s, u + s] = T[i, u] for s = 0, …, r, as far as its last row and column",
             goal=diagonals,
             script=diagonals_script,
             meanings=filled(),
