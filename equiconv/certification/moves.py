@@ -53,7 +53,7 @@ def slide(
                 "ceil_mode",
                 f"the last window of the {what} hangs over the edge (ceil_mode), so it sees fewer entries than the others",
                 "use ceil_mode=False, or a size that the windows cover",
-                theorem="sliding_window",
+                theorem="seen_unevenly",
             )
             return still(out)
         return strided(step, window, out, stride, what)
@@ -78,7 +78,7 @@ def slide(
             f"pads the {axis_names(moving, step.shape)} with values that do not move with the image, and a {what} slides over them",
             WRAP,
             removable=True,
-            theorem="halo_and_crop",
+            theorem="zero_padding",
             node=pads[0],
         )
     else:
@@ -89,7 +89,7 @@ def slide(
             f"a {what} slides over "
             + ("the seam of a concatenation" if joint else "several image axes laid out in one"),
             "keep the image axis in a dim of its own",
-            theorem="sliding_window",
+            theorem="concatenation" if joint else "split_and_merge",
         )
     return still(out)
 
@@ -118,8 +118,20 @@ def strided(step: Step, window: Window, out: int, stride: int, what: str) -> Dim
     return (Window(out, window.axis, window.step, window.period),)
 
 
-def pad_moving(step: Step, dim: Dim, before: int, after: int, wraps: bool, what: str, position: int) -> Dim:
-    """Pad a dim that moves. Circular padding of whole periods is a longer window of the same signal; any other is an obstacle."""
+def pad_moving(
+    step: Step,
+    dim: Dim,
+    before: int,
+    after: int,
+    wraps: bool,
+    what: str,
+    position: int,
+    theorem: str = "zero_padding",
+) -> Dim:
+    """Pad a dim that moves. Circular padding of whole periods is a longer window of the same signal; any other is an obstacle.
+
+    theorem: the law that says so of this padding.
+    """
     dim = step.canonical(dim)
     moving = axes_of(dim)
     window = dim[0] if len(dim) == 1 else None
@@ -137,7 +149,7 @@ def pad_moving(step: Step, dim: Dim, before: int, after: int, wraps: bool, what:
             "padding" if not wraps else "crop",
             f"{what} pads by {sides} what is not a whole period along the {axis_names(moving, step.shape)}: it cannot wrap",
             "pad before the signal is cropped",
-            theorem="halo_and_crop",
+            theorem="seen_unevenly",
         )
     else:
         step.give_up(
@@ -146,7 +158,7 @@ def pad_moving(step: Step, dim: Dim, before: int, after: int, wraps: bool, what:
             f"{what} pads the {axis_names(moving, step.shape)} by {sides} with values that do not move with the image",
             WRAP,
             removable=True,
-            theorem="halo_and_crop",
+            theorem=theorem,
         )
     return still(size_of(dim) + before + after)
 
@@ -185,7 +197,7 @@ def narrow(step: Step, dim: Dim, start: int, length: int, stride: int = 1, origi
         axes_of(dim),
         "slice",
         "takes a slice that cuts across several image axes laid out in one dim",
-        theorem="halo_and_crop",
+        theorem="part_of_a_period",
     )
     return still(length)
 
@@ -200,7 +212,7 @@ def reduce(step: Step, dim: Dim, what: str) -> None:
                 f"{what} aggregates {factor.size} of the {factor.period} positions along the "
                 f"{axis_names([factor.axis], step.shape)}: a shift changes which ones it sees",
                 "aggregate over the whole axis (pad circularly instead of cropping)",
-                theorem="reduction",
+                theorem="part_of_a_period",
             )
         elif isinstance(factor, Sum):
             for part in factor.parts:
@@ -244,7 +256,7 @@ def regroup(step: Step, dims: Sequence[Dim], shape: Sequence[int]) -> list[Dim]:
                 axes_of(tuple(pending)),
                 "crop",
                 "makes a scalar of one entry of a moving signal",
-                theorem="halo_and_crop",
+                theorem="part_of_a_period",
             )
     return [step.canonical(dim) for dim in out]
 

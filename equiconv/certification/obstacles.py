@@ -46,7 +46,7 @@ def obstacles_of(
                 after,
                 WRAP,
                 True,
-                "halo_and_crop",
+                earlier.theorem if earlier else "zero_padding",
             )
         _collect(graph, wrapping, found, shape)
         _collect_crops(graph, best, found, shape)
@@ -114,6 +114,6 @@ def _collect_crops(
                 after,
                 "pad circularly so that the output has whole periods",
                 False,
-                "halo_and_crop",
+                "part_of_a_period",
             ),
         )

@@ -119,7 +119,7 @@ def neighbours_library(given: Given) -> dict[str, object]:
 LAW = Law(
     name="concatenation",
     title="A concatenation moves block by block",
-    families=("shape", "slice, select, index"),
+    families=("shape", "slice, select, index", "padding", "sliding window"),
     note="z[p] = Σ_a x[a]·δ[p − a] + Σ_b c[b]·δ[p − n − b], p < n + m: class token beside image tokens, an image beside the zeros of a pad.",
     claims=(
         Claim(

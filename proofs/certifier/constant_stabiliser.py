@@ -1,13 +1,14 @@
-"""A constant keeps the shifts that leave its values alone: combined with a signal, or as the matrix of a linear map, it costs all others."""
+"""A constant beside a signal keeps the shifts that leave its values alone, and, multiplied by any signal, no others."""
 
 from __future__ import annotations
 
+from fractions import Fraction
 from typing import Any
 
 import equiconv as eq
 from proofs.crosscheck import Given
 from proofs.evaluation import Meaning, World, pseudorandom
-from proofs.language import Cyclic, Fun, Term, Unit, assume, body, size, sum_over, variables
+from proofs.language import Cyclic, Fun, Range, Term, Unit, as_term, assume, body, delta, size, sum_over, variables
 from proofs.laws import Claim, Law, Twin
 from proofs.proving import Goal, Proof, Side
 
@@ -129,10 +130,93 @@ def rolls_library(given: Given) -> dict[str, object]:
     return {"lhs": given.xp.stack(left, 1), "rhs": given.xp.stack(right, 1)}
 
 
+# no other shift ------------------------------------------------------------------------------------------------------------------
+
+
+y = Fun("y", (Cyclic(n),))
+V = Fun("V", (Range(size("r")), Cyclic(n)))
+(o,) = variables("o", Range(size("r")))
+
+
+def only(every: bool = True, by: int = 1) -> Goal:
+    known = assume(c(i) * y(i - by * k), c(i - by * k) * y(i - by * k), i, *((y,) if every else ()))
+    return Goal(c(i), c(i - k), (known,))
+
+
+def only_script(p: Proof) -> None:
+    p.rewrite(p.hypotheses[0], functions={y: ((j,), as_term(1))}, says="y may be 1 everywhere")
+
+
+def apart(world: World) -> dict[str, Meaning]:
+    """c[i] and V[o, i] depend on i modulo s only; y[i] = 100^i, which tells all entries apart."""
+
+    def power(i: tuple[int, ...]) -> Any:
+        place = 0
+        for a, s, m in zip(i, world.sizes["s"], world.sizes["m"], strict=True):
+            place = place * s * m + a
+        return world.field.number(Fraction(100**place))
+
+    return {
+        "c": lambda i: pseudorandom(world, "c", *wrapped(world, i)),
+        "V": lambda o, i: pseudorandom(world, "V", o, *wrapped(world, i)),
+        "y": power,
+    }
+
+
+def zero(world: World) -> dict[str, Meaning]:
+    """Any c and V, and y = 0."""
+    return {"y": lambda _: world.field.number(Fraction(0))}
+
+
+def alternating(world: World) -> dict[str, Meaning]:
+    """c[i] and V[o, i] depend on i modulo 2·s only."""
+
+    def even(i: tuple[int, ...]) -> list[int]:
+        return [a % (2 * s) for a, s in zip(i, world.sizes["s"], strict=True)]
+
+    return {
+        **apart(world),
+        "c": lambda i: pseudorandom(world, "c", even(i)),
+        "V": lambda o, i: pseudorandom(world, "V", o, even(i)),
+    }
+
+
+def only_library(given: Given) -> dict[str, object]:
+    shifts = [eq.Shift(k, given["s"] * given["m"]) for k in range(given["s"] * given["m"])]
+    return {"rhs": given.xp.stack([S @ given["c"] for S in shifts], 1)}
+
+
+def only_summed(every: bool = True, by: int = 1) -> Goal:
+    left, right = (sum_over(j, V(o, j) * y(j - shift)) for shift in (by * k, 0))
+    return Goal(V(o, i + k), V(o, i), (assume(left, right, o, *((y,) if every else ())),))
+
+
+def only_summed_script(p: Proof) -> None:
+    def back(side: Side) -> None:
+        side.sift(j, "the spike lies at i + k")
+
+    p.become(sum_over(j, V(o, j) * delta(j - k - i, n)), back, "what the weights make of a spike at i, after the shift")
+    p.rewrite(p.hypotheses[0], functions={y: ((j,), delta(j - i, n))}, says="it is what they make of the spike itself")
+    p.sift(j, "which lies at i")
+
+
+def only_summed_library(given: Given) -> dict[str, object]:
+    """A linear layer, on every spike, shifted by every k."""
+    xp, size = given.xp, given["s"] * given["m"]
+    spikes = xp.eye(size, dtype=given["V"].dtype)
+    left = [given["V"] @ xp.roll(spikes, k, 0) for k in range(size)]  # o, i for each k
+    right = [given["V"] @ spikes for _ in range(size)]
+    return {"lhs": xp.einsum("koi->iko", xp.stack(left)), "rhs": xp.einsum("koi->iko", xp.stack(right))}
+
+
+EVERY = ({"m": 1, "s": 2}, {"m": 2, "s": 1}, {"m": 2, "s": 2}, {"m": 4, "s": 1}, {"m": (1, 2), "s": (2, 1)})
+
 LAW = Law(
     name="constant_stabiliser",
     title="A constant keeps the shifts that leave its values where they are",
-    families=("pointwise",),
+    families=("pointwise", "contraction", "sliding window"),
+    note="A matrix that rolls, as in the third claim, would carry the shift. The rules do not look for one today: they take a linear layer for a product and "
+    "a sum, and ask for weights that repeat along the contracted label (contraction, claim 4; the last claim here says that they must).",
     claims=(
         Claim(
             says="If c[i + s] = c[i] along every axis, φ(S_k x, c) = S_k φ(x, c) for every multiple k = s·q of s",
@@ -169,6 +253,30 @@ LAW = Law(
             meanings=together_meanings,
             worlds=SMALL,
             library=rolls_library,
+        ),
+        Claim(
+            says="Beside every signal, no other shift: if c[i]·y[i − k] = c[i − k]·y[i − k] for every y and i, then c[i] = c[i − k]",
+            goal=only,
+            script=only_script,
+            twins=(
+                Twin("for one y", {"every": False}, zero),
+                Twin("the product is known to move with 2·k", {"by": 2}, alternating),
+            ),
+            meanings=apart,
+            worlds=EVERY,
+            library=only_library,
+        ),
+        Claim(
+            says="Summed against every signal, no other shift: if Σ_j V[o, j]·y[j − k] = Σ_j V[o, j]·y[j] for every y and o, then V[o, i + k] = V[o, i]",
+            goal=only_summed,
+            script=only_summed_script,
+            twins=(
+                Twin("for one y", {"every": False}, zero),
+                Twin("2·k is known to change no sum", {"by": 2}, alternating),
+            ),
+            meanings=apart,
+            worlds=tuple({**world, "r": (1, 1) if isinstance(world["m"], tuple) else 1} for world in EVERY),
+            library=only_summed_library,
         ),
     ),
 )

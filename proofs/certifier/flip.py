@@ -109,8 +109,8 @@ def front_library(given: Given) -> dict[str, object]:
     return {"lhs": z[: given["m"]], "rhs": xp.flip(given["c"], (0,))}
 
 
-def back(begins: Any = m) -> Goal:
-    return Goal(joined(n + m - 1 - (begins + v)), y(n - 1 - v))
+def back(begins: Any = m, reversed_too: bool = True) -> Goal:
+    return Goal(joined(n + m - 1 - (begins + v)), y(n - 1 - v if reversed_too else v))
 
 
 def back_script(p: Proof) -> None:
@@ -122,6 +122,27 @@ def back_library(given: Given) -> dict[str, object]:
     xp = given.xp
     z = xp.flip(xp.concatenate([given["y"], given["c"]]), (0,))
     return {"lhs": z[given["m"] :], "rhs": xp.flip(given["y"], (0,))}
+
+
+# digits --------------------------------------------------------------------------------------------------------------------------------
+
+block = size("b")
+line = Fun("x", (Range(block * m),))
+(q,) = variables("q", Range(m))
+(r,) = variables("r", Range(block))
+
+
+def digits(inner: Any = block - 1 - r, outer: Any = m - 1 - q) -> Goal:
+    return Goal(line(block * m - 1 - (block * q + r)), line(block * outer + inner))
+
+
+def digits_script(p: Proof) -> None:
+    """Both sides are the same by index arithmetic: b·m − 1 − (b·q + r) = b·(m − 1 − q) + (b − 1 − r)."""
+
+
+def digits_library(given: Given) -> dict[str, object]:
+    xp, shape = given.xp, (given["m"], given["b"])
+    return {"lhs": xp.flip(given["x"], (0,)).reshape(shape), "rhs": xp.flip(given["x"].reshape(shape), (0, 1))}
 
 
 LAW = Law(
@@ -165,7 +186,7 @@ LAW = Law(
             script=front_script,
             twins=(
                 Twin("c comes first as it was", {"reversed_too": False}),
-                Twin("the flip begins one entry late", {"last": n + m - 2}),
+                Twin("it comes last, n entries on: the blocks keep their places", {"last": m - 1}),
             ),
             library=front_library,
         ),
@@ -175,9 +196,19 @@ LAW = Law(
             script=back_script,
             twins=(
                 Twin("it begins at 0: the blocks keep their places", {"begins": 0}),
-                Twin("one entry late", {"begins": m + 1}),
+                Twin("y comes as it was", {"reversed_too": False}),
             ),
             library=back_library,
+        ),
+        Claim(
+            says="In blocks of b, a flip is one of the blocks and one inside each: entry (q, r) becomes (m − 1 − q, b − 1 − r)",
+            goal=digits,
+            script=digits_script,
+            twins=(
+                Twin("the insides of the blocks stay as they are", {"inner": r}),
+                Twin("the blocks keep their places", {"outer": q}),
+            ),
+            library=digits_library,
         ),
     ),
 )

@@ -9,7 +9,7 @@ import torch
 
 import equiconv as eq
 from proofs.crosscheck import Given
-from proofs.evaluation import Meaning, World, pseudorandom
+from proofs.evaluation import Exact, Meaning, World, pseudorandom
 from proofs.language import Cyclic, Fun, Range, assume, body, delta, shifted, size, sum_over, variables
 from proofs.laws import Claim, Law, Twin
 from proofs.proving import Goal, Proof
@@ -31,18 +31,46 @@ def plus(world: World, i: tuple[int, ...], sign: int, name: str) -> tuple[int, .
 
 # a window over a cut ---------------------------------------------------------------------------------------------------------
 
-cut = Fun("c", (Range(m + k - 1),))
-(u,) = variables("u", Range(m + k - 1))
+t, d = size("t"), size("d")
+LENGTH = t * m - t + d * k - d + 1  # t·(m − 1) + d·(k − 1) + 1
+X, cut = Fun("x", (Cyclic(t * n),)), Fun("c", (Cyclic(n), Range(LENGTH)))
+(q,) = variables("q", Cyclic(n))
+(u,) = variables("u", Range(LENGTH))
 (o,) = variables("o", Range(m))
-CUT = assume(cut(u), x(u + start), u)
 
 
-def over_cut(begins: Any = start) -> Goal:
-    return Goal(A(body(j, cut(o + j))), A(body(j, x(o + j + begins))), (CUT,))
+def over_cut(begins: Any = start, moved: Any = q) -> Goal:
+    """c_q is the cut of S_(t·q) x, just long enough for m windows."""
+    meant = assume(cut(q, u), X(u + start - t * q), q, u)
+    return Goal(A(body(j, cut(q, t * o + d * j))), A(body(j, X(t * (o - moved) + d * j + begins))), (meant,))
 
 
 def over_cut_script(p: Proof) -> None:
-    p.rewrite(CUT, {u: o + j}, says="o + j stays inside the cut, where it is x[o + j + a]")
+    inside = "t·o + d·j stays inside the cut, where it is x[t·o + d·j + a − t·q]"
+    p.rewrite(p.hypotheses[0], {u: t * o + d * j}, says=inside)
+
+
+def over_cut_meanings(world: World) -> dict[str, Meaning]:
+    def x(i: tuple[int, ...]) -> Any:
+        sizes = zip(i, world.sizes["t"], world.sizes["n"], strict=True)
+        return pseudorandom(world, "x", tuple(a % (t * n) for a, t, n in sizes))
+
+    def c(q: tuple[int, ...], u: tuple[int, ...]) -> Any:
+        return x(tuple(i + a - t * q for i, q, a, t in zip(u, q, world.sizes["a"], world.sizes["t"], strict=True)))
+
+    def weighted(values: list[complex]) -> complex:
+        return sum((j + 1) * value for j, value in enumerate(values))
+
+    return {"x": x, "c": c, **({} if isinstance(world.field, Exact) else {"A": weighted})}
+
+
+def over_cut_library(given: Given) -> dict[str, object]:
+    """torch's convolution of a crop of the repeated signal with the kernel 1, 2, …, k, strided and dilated; axes o, q."""
+    n, m, k, t, d, a = (given[name] for name in "nmktda")
+    x, length = torch.as_tensor(given["x"]), t * (m - 1) + d * (k - 1) + 1
+    kernel = torch.arange(1, k + 1).to(x)[None, None]
+    crops = [x.roll(t * q).repeat(a + length)[None, a : a + length] for q in range(n)]
+    return {"lhs": torch.stack([torch.nn.functional.conv1d(c, kernel, stride=t, dilation=d)[0] for c in crops], 1)}
 
 
 def cut_meanings(world: World) -> dict[str, Meaning]:
@@ -94,6 +122,24 @@ def acts_meanings(world: World) -> dict[str, Meaning]:
     return {"C": lambda u: x(plus(world, plus(world, u, 1, "a"), -1, "s")), **cut_meanings(world)}
 
 
+# with a constant -------------------------------------------------------------------------------------------------------------------
+
+φ = Fun("φ", (), ((), ()))
+γ, each = Fun("γ"), Fun("γ", (Range(m + s),))
+
+
+def with_constant(to: Any = v + s, alike: bool = True) -> Goal:
+    def layer(cut: Fun, at: Any) -> Any:
+        return φ(body(cut(at)), body(γ() if alike else each(at)))
+
+    return Goal(layer(after, to), layer(before, v), (BEFORE, AFTER))
+
+
+def with_constant_script(p: Proof) -> None:
+    p.rewrite(AFTER, {y: v + s}, says="the cut of S_s x, read at v + s, is x[v + a], beside the same constant")
+    p.right.rewrite(BEFORE, {y: v}, says="so is the cut of x, read at v")
+
+
 # circular padding -------------------------------------------------------------------------------------------------------------------
 
 halo = Fun("h", (Range(n + 2 * p),))
@@ -119,6 +165,10 @@ def same_meanings(world: World) -> dict[str, Meaning]:
     return {"x": x, "h": lambda u: x(plus(world, u, -1, "p"))}
 
 
+def cut_of_none(world: World) -> dict[str, Meaning]:
+    return dict.fromkeys("xh", signal(world))
+
+
 def zero_meanings(world: World) -> dict[str, Meaning]:
     x, nothing = signal(world), world.field.number(Fraction(0))
 
@@ -140,11 +190,41 @@ def same_library(given: Given) -> dict[str, object]:
     return {"lhs": convolve(padded, given["w"]), "rhs": right}
 
 
-CUTS = (
-    {"a": 1, "k": 2, "m": 2, "n": 3},
-    {"a": 2, "k": 1, "m": 3, "n": 2},
-    {"a": 2, "k": 2, "m": 2, "n": 3},
-    {"a": (1, 2), "k": (1, 2), "m": (2, 1), "n": (2, 2)},
+padded = Fun("h", (Range(m + k - 1),))
+(e,) = variables("u", Range(m + k - 1))
+
+
+def uneven(begins: Any = p, continued: Any = -p) -> Goal:
+    """p entries before the signal, m + k − 1 − n − p behind it."""
+    meant = assume(padded(e), x(e + continued), e)
+    return Goal(sum_over(j, w(j) * padded(o + j)), sum_over(j, w(j) * x(o - begins + j)), (meant,))
+
+
+def uneven_script(proof: Proof) -> None:
+    proof.rewrite(
+        proof.hypotheses[0], {e: o + j}, says="the window stays inside the padded signal, which is x[o + j − p]"
+    )
+
+
+def uneven_library(given: Given) -> dict[str, object]:
+    """Circular padding, then a convolution without; beside the circular correlation, of which m outputs from −p on are kept."""
+    n, m, k, p = (given[name] for name in "nmkp")
+    halo = eq.nn.circular_pad(torch.as_tensor(given["x"])[None], (p, m + k - 1 - n - p))[0]
+    y = eq.circular_correlate(given["x"], given["w"])
+    return {"lhs": convolve(halo, given["w"]), "rhs": y[(given.index(m) - p) % n]}
+
+
+CUTS: tuple[dict[str, Any], ...] = (
+    {"a": 1, "d": 1, "k": 2, "m": 2, "n": 3, "t": 1},
+    {"a": 2, "d": 2, "k": 2, "m": 2, "n": 2, "t": 2},
+    {"a": 2, "d": 1, "k": 1, "m": 3, "n": 2, "t": 2},
+    {"a": (1, 2), "d": (1, 2), "k": (1, 2), "m": (2, 1), "n": (2, 2), "t": (2, 1)},
+)
+UNEVEN: tuple[dict[str, Any], ...] = (
+    {"k": 2, "m": 4, "n": 3, "p": 1},
+    {"k": 4, "m": 3, "n": 4, "p": 2},
+    {"k": 3, "m": 6, "n": 4, "p": 1},
+    {"k": (1, 2), "m": (2, 3), "n": (2, 2), "p": (1, 1)},
 )
 MOVES = (
     {"a": 1, "m": 1, "n": 3, "s": 1},
@@ -159,14 +239,16 @@ LAW = Law(
     note="A cut is c[u] = x[u + a], u < l, of a signal of period n: a crop where l < n, a halo where l > n. It moves as x does: U[u] ↦ U[u − k].",
     claims=(
         Claim(
-            says="A window slid over a cut, without padding, gives the same cut of what it gives on the periodic signal",
+            says="A window of stride t and dilation d over a cut, without padding: where x has shifted by t·q, output o is that at o − q of x from a on",
             goal=over_cut,
             script=over_cut_script,
             twins=(
                 Twin("the result begins at 0, not at a", {"begins": 0}),
-                Twin("the result begins where the window ends", {"begins": start + k}),
+                Twin("the result begins where the window ends", {"begins": start + d * k}),
+                Twin("the result moves by t·q, as x does", {"moved": t * q}),
             ),
-            meanings=cut_meanings,
+            meanings=over_cut_meanings,
+            library=over_cut_library,
             worlds=CUTS,
         ),
         Claim(
@@ -191,6 +273,17 @@ LAW = Law(
             worlds=MOVES,
         ),
         Claim(
+            says="A constant alike everywhere is harmless on a cut: φ(C[v + s], γ) = φ(c[v], γ) for any φ that acts entry by entry",
+            goal=with_constant,
+            script=with_constant_script,
+            twins=(
+                Twin("γ is one constant an entry", {"alike": False}),
+                Twin("the result stays", {"to": v}),
+            ),
+            meanings=acts_meanings,
+            worlds=MOVES,
+        ),
+        Claim(
             says="Circular padding by p, then a kernel of 2p + 1 without padding, is the circular correlation: equivariant to every shift",
             goal=same,
             script=same_script,
@@ -200,6 +293,18 @@ LAW = Law(
             ),
             meanings=same_meanings,
             library=same_library,
+        ),
+        Claim(
+            says="Circular padding of any amounts, p before, then any kernel without padding: output o is the circular correlation at o − p",
+            goal=uneven,
+            script=uneven_script,
+            twins=(
+                Twin("output o is the correlation at o", {"begins": 0}),
+                Twin("the padding before the signal begins with its first entry", {"continued": 0}, cut_of_none),
+            ),
+            meanings=same_meanings,
+            library=uneven_library,
+            worlds=UNEVEN,
         ),
     ),
 )

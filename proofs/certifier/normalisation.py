@@ -88,31 +88,6 @@ def instance_library(given: Given) -> dict[str, object]:
     return rolled(given, lambda x: torch.nn.functional.instance_norm(x, None, None, scale, offset, True, 0.1, EPS))
 
 
-# layer and group norm: statistics of all channels and positions ------------------------------------------------------------------
-
-BOTH = (Range(channels), Cyclic(n))
-RR, SS = Fun("R", (), (BOTH,), symmetric=True), Fun("S", (), (BOTH,), symmetric=True)
-position = Fun("γ", (Cyclic(n),))
-
-
-def group(per_position: bool = False, moved: Any = k) -> Goal:
-    def layer(shift: Any, at: Any) -> Term:
-        mean, variance = (f(body(b, j, x(b, j - shift))) for f in (RR, SS))
-        scale = position(at) if per_position else γ(a)
-        return φ(body(x(a, at - shift)), body(mean), body(variance), body(scale), body(β(a)))
-
-    return Goal(layer(k, i), layer(0, i - moved))
-
-
-def group_script(p: Proof) -> None:
-    p.reindex({j: j + k}, "the statistics of whole periods of all channels do not see the shift")
-
-
-def group_library(given: Given) -> dict[str, object]:
-    scale, offset = vector(given, "γ"), vector(given, "β")
-    return rolled(given, lambda x: torch.nn.functional.group_norm(x, 1, scale, offset, EPS))
-
-
 # batch norm in evaluation: stored statistics ---------------------------------------------------------------------------------------
 
 μ, σ = Fun("μ", (Range(channels),)), Fun("σ", (Range(channels),))
@@ -143,22 +118,27 @@ def batch_library(given: Given) -> dict[str, object]:
     return rolled(given, lambda x: torch.nn.functional.batch_norm(x, mean, variance, scale, offset, False, 0.1, EPS))
 
 
-# softmax and other maps of an entry and a statistic -----------------------------------------------------------------------------------
+# softmax and other maps of an entry and a statistic, of a halo of whole periods ---------------------------------------------------------
 
+repeats = size("r")
+AROUND = Cyclic(repeats * n)
+at, entry, l = variables("i j l", AROUND)
 ψ = Fun("ψ", (), ((), ()))
-R = Fun("R", (), ((Cyclic(n),),), symmetric=True)
+R = Fun("R", (), ((AROUND,),), symmetric=True)
 y = Fun("y", (Cyclic(n),))
 
 
-def relative(statistic: Any = R, moved: Any = k) -> Goal:
-    def layer(shift: Any, at: Any) -> Term:
-        return ψ(body(y(at - shift)), body(statistic(body(j, y(j - shift)))))
+def relative(statistic: Any = R, moved: Any = l) -> Goal:
+    """The signal, of period n, is read at r·n entries."""
 
-    return Goal(layer(k, i), layer(0, i - moved))
+    def layer(shift: Any, place: Any) -> Term:
+        return ψ(body(y(place - shift)), body(statistic(body(entry, y(entry - shift)))))
+
+    return Goal(layer(l, at), layer(0, at - moved))
 
 
 def relative_script(p: Proof) -> None:
-    p.reindex({j: j + k}, "the statistic of a whole period does not see the shift")
+    p.reindex({entry: entry + l}, "the statistic of whole periods does not see the shift")
 
 
 def softmax(world: World) -> dict[str, Meaning]:
@@ -171,23 +151,24 @@ def softmax(world: World) -> dict[str, Meaning]:
 
 
 def relative_library(given: Given) -> dict[str, object]:
-    signal = torch.as_tensor(given["y"]).real
-    left = [torch.softmax(torch.roll(signal, k, 0), 0) for k in range(given["n"])]
-    right = [torch.roll(torch.softmax(signal, 0), k, 0) for k in range(given["n"])]
+    """Axes i, l."""
+    signal, repeats = torch.as_tensor(given["y"]).real, given["r"]
+    shifts = range(repeats * given["n"])
+    left = [torch.softmax(signal.roll(k).repeat(repeats), 0) for k in shifts]
+    right = [torch.softmax(signal.repeat(repeats), 0).roll(k) for k in shifts]
     return {"lhs": torch.stack(left, 1), "rhs": torch.stack(right, 1)}
 
 
 SMALL: tuple[dict[str, Any], ...] = (
-    {"c": 1, "n": 3, "m": 2},
     {"c": 2, "n": 3, "m": 2},
-    {"c": 2, "n": 4, "m": 3},
-    {"c": (1, 1), "n": (2, 3), "m": (1, 2)},
+    {"c": 1, "n": 4, "m": 3},
+    {"c": (1, 1), "n": (2, 2), "m": (1, 2)},
 )
 LAW = Law(
     name="normalisation",
     title="Normalisation with statistics of whole periods and constants of each channel commutes with every shift",
     families=("normalisation",),
-    note="φ is any function of an entry, its statistics and its constants; for the check against torch it is (x − mean)/√(variance + ε)·γ + β.",
+    note="Layer and group norms are the law layer_norm. φ is any function; for the check against torch it is (x − mean)/√(variance + ε)·γ + β.",
     claims=(
         Claim(
             says="Instance norm: φ(x[a, i], R(x[a, ·]), S(x[a, ·]), γ[a], β[a]) with symmetric R, S moves with x",
@@ -202,18 +183,6 @@ LAW = Law(
             library=instance_library,
         ),
         Claim(
-            says="Group norm (one group): statistics of all channels and positions, constants of each channel",
-            goal=group,
-            script=group_script,
-            twins=(
-                Twin("γ is one constant a position, as in a layer norm over the image", {"per_position": True}),
-                Twin("the result moves the other way", {"moved": -k}),
-            ),
-            meanings=floating,
-            worlds=SMALL,
-            library=group_library,
-        ),
-        Claim(
             says="Batch norm in evaluation: stored statistics and constants of each channel",
             goal=batch,
             script=batch_script,
@@ -226,15 +195,16 @@ LAW = Law(
             library=batch_library,
         ),
         Claim(
-            says="Softmax along the axis, and any ψ of an entry and a symmetric statistic of the whole period, moves with its input",
+            says="Softmax along the axis, and any ψ of an entry and a symmetric statistic of r whole periods (a halo where r > 1), moves with its input",
             goal=relative,
             script=relative_script,
             twins=(
-                Twin("the statistic depends on the order of the entries", {"statistic": Fun("R", (), ((Cyclic(n),),))}),
+                Twin("the statistic depends on the order of the entries", {"statistic": Fun("R", (), ((AROUND,),))}),
                 Twin("the result moves the other way", {"moved": -k}),
             ),
             meanings=softmax,
             library=relative_library,
+            worlds=({"n": 3, "r": 1}, {"n": 2, "r": 2}, {"n": 3, "r": 2}, {"n": (2, 1), "r": (1, 2)}),
         ),
     ),
 )

@@ -1,15 +1,16 @@
 """A map that acts entry by entry commutes with every permutation of the entries that its operands share; where they move differently, with
-the shifts on which their index maps coincide."""
+the shifts on which their index maps coincide. Two cuts that move alike give a cut again."""
 
 from __future__ import annotations
 
+from fractions import Fraction
 from typing import Any
 
 import equiconv as eq
 from proofs.crosscheck import Given
-from proofs.evaluation import Meaning, World
+from proofs.evaluation import Meaning, World, pseudorandom
 from proofs.kernel import Group, Letter, Points
-from proofs.language import Cyclic, Fun, Integers, Term, body, delta, size, sum_over, variables
+from proofs.language import Cyclic, Fun, Integers, Range, Term, assume, body, delta, size, sum_over, variables
 from proofs.laws import Claim, Law, Twin
 from proofs.proving import Goal, Proof
 
@@ -83,6 +84,37 @@ def permuted_script(p: Proof) -> None:
     """Both sides are the same: (g·x)[p] = x[g⁻¹·p], and φ reads both operands at g⁻¹·p."""
 
 
+# operands moved by two permutations -----------------------------------------------------------------------------------------
+
+
+def alike_there(given: Term | None = None, moved: Any = g.inverse) -> Goal:
+    same = assume(Y(h.inverse * pixel) if given is None else given, Y(g.inverse * pixel), pixel)
+    return Goal(
+        combined(X(g.inverse * pixel), Y(h.inverse * pixel)), combined(X(moved * pixel), Y(moved * pixel)), (same,)
+    )
+
+
+def alike_there_script(p: Proof) -> None:
+    p.rewrite(p.hypotheses[0], says="y is the same, moved by h or by g")
+
+
+def two_values(world: World) -> dict[str, Meaning]:
+    """y has two equal entries, so that several permutations move it alike."""
+    return {"y": lambda p: world.field.number(Fraction(1 + (p == 2))), **product(world)}
+
+
+def alike_there_library(given: Given) -> dict[str, object]:
+    """Axes g, h, p."""
+
+    def moved(signal: Any, by: tuple[int, ...]) -> Any:
+        return signal[sorted(range(3), key=by.__getitem__)]  # (g·x)[p] = x[g⁻¹·p]
+
+    x, y, stack = given["x"], given["y"], given.xp.stack
+    left = [stack([moved(x, g) * moved(y, h) for h in PERMUTATIONS["G"]]) for g in PERMUTATIONS["G"]]
+    right = [stack([moved(x * y, g) for _ in PERMUTATIONS["G"]]) for g in PERMUTATIONS["G"]]
+    return {"lhs": stack(left), "rhs": stack(right)}
+
+
 # operands that move by a·k and by b·k agree where (a − b)·k = 0 ------------------------------------------------------------
 
 
@@ -130,6 +162,58 @@ def mirrored_library(given: Given) -> dict[str, object]:
     return {"lhs": given.xp.stack(left, 1), "rhs": given.xp.stack(right, 1)}
 
 
+# two cuts ------------------------------------------------------------------------------------------------------------------
+
+first, second = size("A"), size("B")
+(u,) = variables("u", Range(m))
+crop, other = Fun("c", (Cyclic(n), Range(m))), Fun("d", (Cyclic(n), Range(m)))
+
+
+def cuts(begins: Any = second, moved: Any = k, moving: bool = True) -> Goal:
+    """c_k is the cut of S_k x from A on, d_k that of S_k y from B on, and z[i] = φ(x[i + A], y[i + B])."""
+    one = assume(crop(k, u), x(u + first - k), k, u)
+    two = assume(other(k, u), y(u + second - k if moving else u + second), k, u)
+    at = u - moved
+    return Goal(combined(crop(k, u), other(k, u)), combined(x(at + first), y(at + begins)), (one, two))
+
+
+def cuts_script(p: Proof) -> None:
+    one, two = p.hypotheses
+    p.rewrite(one, says="entry u of the one cut is x[u + A − k]")
+    p.rewrite(two, says="entry u of the other is y[u + B − k]: both move by k")
+
+
+def cut_values(world: World, moving: bool = True) -> dict[str, Meaning]:
+    def cut(signal: str, start: str, moves: bool) -> Meaning:
+        def entry(k: Any, u: Any) -> Any:
+            sizes = zip(u, k, world.sizes[start], world.sizes["n"], strict=True)
+            return pseudorandom(world, signal, tuple((u + a - k * moves) % n for u, k, a, n in sizes))
+
+        return entry
+
+    def periodic(signal: str) -> Meaning:
+        return lambda i: pseudorandom(world, signal, i)
+
+    cut_meanings = {"c": cut("x", "A", True), "d": cut("y", "B", moving)}
+    return {"x": periodic("x"), "y": periodic("y"), **cut_meanings, **product(world)}
+
+
+def cuts_library(given: Given) -> dict[str, object]:
+    """Crops of repeated signals; axes k, u."""
+    xp, period, count, a, b = given.xp, given["n"], given["m"], given["A"], given["B"]
+
+    def crop(signal: Any, start: int) -> Any:
+        return xp.concatenate([signal] * (start + count))[start : start + count]
+
+    def moved(signal: Any, k: int) -> Any:
+        return eq.Shift(k, period) @ signal
+
+    x, y = given["x"], given["y"]
+    z = moved(x, -a) * moved(y, -b)
+    left = [crop(moved(x, k), a) * crop(moved(y, k), b) for k in range(period)]
+    return {"lhs": xp.stack(left), "rhs": xp.stack([crop(moved(z, k), 0) for k in range(period)])}
+
+
 LAW = Law(
     name="pointwise",
     title="An entry-by-entry map commutes with the shifts that move all its operands alike",
@@ -169,6 +253,19 @@ LAW = Law(
             groups=PERMUTATIONS,
         ),
         Claim(
+            says="Operands that move by two permutations: where h moves y as g does, φ(g·x, h·y) = g·φ(x, y)",
+            goal=alike_there,
+            script=alike_there_script,
+            twins=(
+                Twin("where h⁻¹ moves y as g does", {"given": Y(h * pixel)}),
+                Twin("the result moves by h", {"moved": h.inverse}),
+            ),
+            meanings=two_values,
+            library=alike_there_library,
+            groups=PERMUTATIONS,
+            worlds=({},),
+        ),
+        Claim(
             says="Operands that move by a·k and by b·k: the result moves by a·k where (a − b)·k = 0 in Z_n",
             goal=coincide,
             script=coincide_script,
@@ -177,6 +274,7 @@ LAW = Law(
                 Twin("where the sum of the two moves is 0, not their difference", {"condition": delta((a + b) * k, n)}),
                 Twin("the result does not move", {"moved": 0}),
             ),
+            worlds=({"n": 2}, {"n": 3}, {"n": (1, 2)}),
         ),
         Claim(
             says="φ(x[i], x[−i]), such as x + flip(x), keeps the shifts with 2k = 0: 0 and, where n is even, n/2",
@@ -189,6 +287,23 @@ LAW = Law(
             ),
             meanings=product,
             library=mirrored_library,
+        ),
+        Claim(
+            says="Two cuts of one length that move alike, c[u] = x[u + A] and d[u] = y[u + B]: φ(c, d) is a cut of one periodic signal, and moves with it",
+            goal=cuts,
+            script=cuts_script,
+            twins=(
+                Twin("both begin at A", {"begins": first}),
+                Twin("the second cut stays", {"moving": False}, lambda world: cut_values(world, False)),
+                Twin("the result moves the other way", {"moved": -k}),
+            ),
+            meanings=cut_values,
+            library=cuts_library,
+            worlds=(
+                {"A": 1, "B": 2, "m": 2, "n": 3},
+                {"A": 2, "B": 1, "m": 4, "n": 3},
+                {"A": (1, 2), "B": (2, 1), "m": (2, 1), "n": (3, 2)},
+            ),
         ),
     ),
 )

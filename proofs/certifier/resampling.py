@@ -11,9 +11,10 @@ from torch.nn.functional import interpolate
 
 from proofs.crosscheck import Given
 from proofs.evaluation import Meaning, Vector, World, pseudorandom
-from proofs.language import Cyclic, Fun, Integers, Range, assume, delta, size, sum_over, variables
+from proofs.kernel.indices import Variable
+from proofs.language import Cyclic, Fun, Integers, Range, Unit, assume, delta, size, sum_over, variables
 from proofs.laws import Claim, Law, Twin
-from proofs.proving import Goal, Proof
+from proofs.proving import Goal, Proof, Side
 
 a, b, m = size("a"), size("b"), size("m")
 source, target = Cyclic(a * m), Cyclic(b * m)
@@ -30,16 +31,23 @@ SHIFTS = range(-2, 4)  # the integers k at which statements are evaluated
 
 
 M = Fun("M", (target, source))
+(e,) = variables("e", Unit())
+(v,) = variables("v", Cyclic(m))
 
 
-def matrix(row: Any = b, shift: Any = a, landed: Any = b) -> Goal:
-    fixed = assume(M(o - row, u - a), M(o, u), o, u)
+def matrix(row: Any = b, shift: Any = a * q, landed: Any = b * q) -> Goal:
+    fixed = assume(M(o - row * e, u - a * e), M(o, u), o, u, e)
     return Goal(sum_over(u, M(o, u) * x(u - shift)), sum_over(u, M(o - landed, u) * x(u)), (fixed,))
 
 
 def matrix_script(p: Proof) -> None:
-    p.reindex({u: u + a}, "count u from a on")
-    p.rewrite(p.hypotheses[0], {u: u + a}, says="b rows and a columns further the matrix is the same", backwards=True)
+    p.reindex({u: u + a * q}, "count u from a·q on")
+
+    def step(side: Side) -> None:
+        at: dict[Variable, Any] = {o: o - b * q + b * v + b * e, u: u + a * v + a * e}
+        side.rewrite(p.hypotheses[0], at, says="b rows and a columns back the matrix is the same", backwards=True)
+
+    p.induct(M(o - b * q + b * v, u + a * v), v, e, q, step, "so it is b·q rows and a·q columns back")
 
 
 def fixed_matrix(world: World, rows: bool = True) -> dict[str, Meaning]:
@@ -55,10 +63,11 @@ def fixed_matrix(world: World, rows: bool = True) -> dict[str, Meaning]:
 
 
 def matrix_library(given: Given) -> dict[str, object]:
-    """The certifier's own: M·S_a beside S_b·M."""
-    xp = given.xp
-    moved = xp.roll(given["x"], given["a"])
-    return {"lhs": (given["M"] * moved).sum(1), "rhs": (xp.roll(given["M"], given["b"], 0) * given["x"]).sum(1)}
+    """The certifier's own: M·S_(a·q) beside S_(b·q)·M; axes o, q."""
+    xp, M, x = given.xp, given["M"], given["x"]
+    left = [(M * xp.roll(x, given["a"] * q)).sum(1) for q in range(given["m"])]
+    right = [(xp.roll(M, given["b"] * q, 0) * x).sum(1) for q in range(given["m"])]
+    return {"lhs": xp.stack(left, 1), "rhs": xp.stack(right, 1)}
 
 
 # one stencil a phase ---------------------------------------------------------------------------------------------------------------
@@ -159,16 +168,22 @@ LAW = Law(
     families=("resampling",),
     claims=(
         Claim(
-            says="A linear map M with M[o − b, u − a] = M[o, u] turns a shift by a into one by b: M·S_a = S_b·M",
+            says="A linear map M with M[o − b, u − a] = M[o, u] turns a shift by a·q into one by b·q: M·S_(a·q) = S_(b·q)·M",
             goal=matrix,
             script=matrix_script,
             twins=(
-                Twin("the signal shifts by 1, and M is known for shifts by a only", {"shift": 1}),
-                Twin("the output shifts by a, like the input", {"landed": a}),
+                Twin("the signal shifts by k, and M is known for shifts by a only", {"shift": k, "landed": b * k}),
+                Twin("the output stays", {"landed": 0}),
                 Twin("M is the same a columns further only", {"row": 0}, lambda world: fixed_matrix(world, rows=False)),
             ),
             meanings=fixed_matrix,
             library=matrix_library,
+            worlds=(
+                {"a": 1, "b": 2, "m": 2},
+                {"a": 3, "b": 2, "m": 2},
+                {"a": 2, "b": 3, "m": 3},
+                {"a": (1, 2), "b": (2, 1), "m": (2, 1)},
+            ),
         ),
         Claim(
             says="With one stencil a phase, y[b·q + r] = Σ_u B[r, u − a·q]·x[u], a shift by a·k moves q by k and y by b·k",
@@ -181,6 +196,12 @@ LAW = Law(
             ),
             meanings=linear,
             library=stencil_library,
+            worlds=(
+                {"a": 1, "b": 2, "m": 2},
+                {"a": 3, "b": 2, "m": 2},
+                {"a": 2, "b": 3, "m": 3},
+                {"a": (1, 2), "b": (2, 1), "m": (1, 2)},
+            ),
         ),
         Claim(
             says="Nearest up-sampling by b, y[o] = x[⌊o/b⌋], turns a shift by k into one by b·k",
@@ -193,5 +214,5 @@ LAW = Law(
             library=nearest_library,
         ),
     ),
-    note="In the second claim B is evaluated as linear interpolation that wraps; nearest resampling by b/a is B[r, v] = δ[v − ⌊r·a/b⌋].",
+    note="The certifier reads M off the operation and compares M·S with S′·M to 64·size·ε. Here B is linear interpolation that wraps.",
 )

@@ -94,7 +94,7 @@ def layer_library(given: Given) -> dict[str, object]:
 # pooling over blocks ------------------------------------------------------------------------------------------------------------------
 
 (r,) = variables("r", Range(t))
-R = Fun("R", (), ((Range(t),),), symmetric=True)
+R = Fun("R", (), ((Range(t),),))
 
 
 def pool(shift: Any = t * q, moved: Any = q) -> Goal:
@@ -106,7 +106,7 @@ def pool_script(p: Proof) -> None:
 
 
 def largest(world: World) -> dict[str, Meaning]:
-    """The largest real part; in the exact field, where numbers have no order, any symmetric function."""
+    """The largest real part; in the exact field, where numbers have no order, any function."""
     return {} if isinstance(world.field, Exact) else {"R": lambda values: complex(max(v.real for v in values))}
 
 
@@ -137,7 +137,8 @@ LAW = Law(
     title="A sliding window of stride t turns a shift by t·q of a periodic signal into a shift by q, whatever it computes",
     items=("L13", "L14"),
     families=("sliding window",),
-    note="The window may be any function of its entries. That other shifts are lost in general is the law stride, with a window of one entry.",
+    note="All four are index arithmetic, a shift by t·q carries window o − q to window o, so that a window may compute anything, and every window the same. "
+    "That other shifts are lost in general is the law stride, with a window of one entry.",
     claims=(
         Claim(
             says="Any aggregation A, dilation d and circular padding p: y[o] = A(x[t·o + d·j − p], j < k) moves by q when x moves by t·q",
@@ -162,7 +163,7 @@ LAW = Law(
             library=layer_library,
         ),
         Claim(
-            says="Pooling over blocks of t, such as max pooling: y[o] = R(x[t·o], …, x[t·o + t − 1]) moves by q when x moves by t·q",
+            says="Any function R of blocks of t, such as a maximum: y[o] = R(x[t·o], …, x[t·o + t − 1]) moves by q when x moves by t·q",
             goal=pool,
             script=pool_script,
             twins=(

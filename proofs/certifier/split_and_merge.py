@@ -4,16 +4,14 @@ from __future__ import annotations
 
 from typing import Any
 
-import torch
-
 from proofs.crosscheck import Given
-from proofs.evaluation import Meaning, World
+from proofs.evaluation import Meaning, World, pseudorandom
 from proofs.kernel.terms import substituted
 from proofs.language import Cyclic, Fun, Integers, Range, assume, body, delta, size, sum_over, variables
 from proofs.laws import Claim, Law, Solved, Twin
 from proofs.proving import Goal, Proof, Side
 
-b, m, w = size("b"), size("m"), size("w")
+b, m = size("b"), size("m")
 WHOLE = Cyclic(b * m)
 i, j = variables("i j", WHOLE)
 q, u = variables("q u", Cyclic(m))
@@ -86,31 +84,48 @@ def merge_library(given: Given) -> dict[str, object]:
     return {"lhs": xp.stack(left, 1), "rhs": xp.stack(right, 1)}
 
 
-# pixel shuffle and unshuffle ------------------------------------------------------------------------------------------------
+# split of a cut --------------------------------------------------------------------------------------------------------------------
+
+start, period = size("a"), size("n")
+long = Fun("x", (Cyclic(b * period),))
+cut = Fun("c", (Cyclic(period), Range(b * m)))
+(turn,) = variables("k", Cyclic(period))
+(e,) = variables("e", Range(b * m))
+(block,) = variables("q", Range(m))
 
 
-image = Fun("image", (WHOLE, Cyclic(b * w)))
-(h,) = variables("h", Cyclic(m))
-(z,) = variables("z", Cyclic(w))
-(s,) = variables("s", Range(b))
+def cut_split(moved: Any = turn, begins: Any = start) -> Goal:
+    """c_k is the cut from a of x shifted by b·k."""
+    meant = assume(cut(turn, e), long(e + start - b * turn), turn, e)
+    return Goal(cut(turn, b * block + r), long(b * (block - moved) + r + begins), (meant,))
 
 
-def unshuffle(shift: Any = b * k, roll: Any = k, other: Any = 0) -> Goal:
-    """The channel of index (r, s) at (h, z) is image[b·h + r, b·z + s]."""
-    return Goal(image(b * h + r - shift, b * z + s), image(b * (h - roll) + r, b * (z - other) + s))
+def cut_split_script(p: Proof) -> None:
+    p.rewrite(
+        p.hypotheses[0], {e: b * block + r}, says="b·q + r lies in the cut: x[b·q + r + a − b·k] = x[b·(q − k) + r + a]"
+    )
 
 
-def unshuffle_library(given: Given) -> dict[str, object]:
-    """torch's pixel_unshuffle, with axes in the order h, k, r, s, z."""
-    block, shape = given["b"], (given["b"], given["b"], given["m"], given["w"])
-    pixels = torch.as_tensor(given["image"])
+def cut_meanings(world: World) -> dict[str, Meaning]:
+    def x(i: Any) -> Any:
+        sizes = zip(i, world.sizes["b"], world.sizes["n"], strict=True)
+        return pseudorandom(world, "x", tuple(a % (b * n) for a, b, n in sizes))
 
-    def channels(picture: torch.Tensor) -> torch.Tensor:
-        return torch.nn.functional.pixel_unshuffle(picture[None], block).reshape(shape)
+    def c(k: Any, e: Any) -> Any:
+        sizes = zip(e, k, world.sizes["a"], world.sizes["b"], strict=True)
+        return x(tuple(i + a - b * k for i, k, a, b in sizes))
 
-    left = torch.stack([channels(torch.roll(pixels, block * k, 0)) for k in SHIFTS])
-    right = torch.stack([torch.roll(channels(pixels), k, 2) for k in SHIFTS])
-    return {"lhs": left.permute(3, 0, 1, 2, 4), "rhs": right.permute(3, 0, 1, 2, 4)}
+    return {"x": x, "c": c}
+
+
+def cut_library(given: Given) -> dict[str, object]:
+    """Crops of the repeated signal in blocks; axes k, q, r."""
+    xp, x, block, count, start = given.xp, given["x"], given["b"], given["m"], given["a"]
+
+    def blocks(signal: Any) -> Any:
+        return xp.concatenate([signal] * (start + count + 1))[start : start + block * count].reshape(count, block)
+
+    return {"lhs": xp.stack([blocks(xp.roll(x, block * k)) for k in range(given["n"])])}
 
 
 # digits: Euclid, for z3 --------------------------------------------------------------------------------------------------------
@@ -128,15 +143,17 @@ def digits_of_a_shift(z3: Any, fits: bool = True, shift: int = 0) -> list[Any]:
     ]
 
 
-def next_digits(z3: Any, carry: int = 1) -> list[Any]:
-    """i = b·q + r in digits, yet neither (q, r + 1) nor the carry (q + 1, 0) are digits of i + 1."""
+def next_digits(z3: Any, carry: int = 1, base_case: int = 0) -> list[Any]:
+    """(0, ``base_case``) are not digits of 0; or (q, r) are digits of i, yet neither (q, r ± 1) nor what a carry gives are digits of i ± 1."""
     base, i, q, r = z3.Ints("b i q r")
 
     def digits(number: Any, outer: Any, inner: Any) -> Any:
         return z3.And(number == base * outer + inner, inner >= 0, inner < base)
 
-    carried = z3.And(i + 1 == base * q + base * carry, base > 0)  # digits of i + 1: (q + carry, 0)
-    return [base >= 1, digits(i, q, r), z3.Not(digits(i + 1, q, r + 1)), z3.Not(carried)]
+    up = z3.Or(digits(i + 1, q, r + 1), digits(i + 1, q + carry, 0))
+    down = z3.Or(digits(i - 1, q, r - 1), digits(i - 1, q - carry, base - 1))
+    step = z3.And(digits(i, q, r), z3.Not(z3.And(up, down)))
+    return [base >= 1, z3.Or(z3.Not(digits(0, 0, base_case)), step)]
 
 
 LAW = Law(
@@ -166,17 +183,23 @@ LAW = Law(
             ),
             meanings=row_major,
             library=merge_library,
+            worlds=({"b": 2, "m": 2}, {"b": 3, "m": 2}, {"b": 2, "m": 3}, {"b": (1, 2), "m": (2, 1)}),
         ),
         Claim(
-            says="Pixel unshuffle: the inner digits of both image axes become channels, which a shift by b·k leaves alone",
-            goal=unshuffle,
-            script=split_script,
+            says="On a cut c[e] = x[e + a] of whole blocks too: when x shifts by b·k, entry r of block q is x[b·(q − k) + r + a]",
+            goal=cut_split,
+            script=cut_split_script,
             twins=(
-                Twin("the image shifts by k, and its pixels change channels", {"shift": k}),
-                Twin("the other image axis rolls as well", {"other": k}),
+                Twin("the blocks move by b·k", {"moved": b * turn}),
+                Twin("the cut begins at 0", {"begins": 0}),
             ),
-            library=unshuffle_library,
-            worlds=({"b": 2, "m": 3, "w": 2}, {"b": 3, "m": 2, "w": 3}, {"b": (2, 1), "m": (2, 3), "w": (1, 2)}),
+            meanings=cut_meanings,
+            library=cut_library,
+            worlds=(
+                {"a": 1, "b": 2, "m": 1, "n": 2},
+                {"a": 2, "b": 3, "m": 3, "n": 2},
+                {"a": (1, 2), "b": (2, 2), "m": (2, 1), "n": (2, 3)},
+            ),
         ),
         Solved(
             says="Digits are unique: if i = b·q + r with 0 ≤ r < b, the digits of i + b·k are q + k and r, that is ⌊(i + b·k)/b⌋ = ⌊i/b⌋ + k",
@@ -187,11 +210,12 @@ LAW = Law(
             },
         ),
         Solved(
-            says="Digits exist: if i has the digits (q, r), then i + 1 has (q, r + 1), or (q + 1, 0) by a carry",
+            says="Digits exist, by induction both ways: (0, 0) is 0; if (q, r) is i, (q, r + 1) or (q + 1, 0) is i + 1, (q, r − 1) or (q − 1, b − 1) is i − 1",
             constraints=next_digits,
             twins={
                 "nothing is ever carried": lambda z3: next_digits(z3, carry=0),
                 "the carry adds 2 to the outer digit": lambda z3: next_digits(z3, carry=2),
+                "0 has the digits (0, 1)": lambda z3: next_digits(z3, base_case=1),
             },
         ),
     ),

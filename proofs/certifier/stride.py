@@ -6,8 +6,9 @@ from typing import Any
 
 import equiconv as eq
 from proofs.crosscheck import Given
-from proofs.language import Cyclic, Fun, Integers, Signal, Var, as_term, assume, delta, shifted, size, variables
-from proofs.laws import Claim, Law, Twin
+from proofs.evaluation import Meaning, World, pseudorandom
+from proofs.language import Cyclic, Fun, Integers, Range, Signal, Var, as_term, assume, delta, shifted, size, variables
+from proofs.laws import Claim, Law, Solved, Twin
 from proofs.proving import Goal, Proof
 
 m, t, u = size("m"), size("t"), size("u")
@@ -85,9 +86,118 @@ def lost_library(given: Given) -> dict[str, object]:
     return {"lhs": xp.stack(found, 1)}
 
 
+# x[−t·o]: a negative step -------------------------------------------------------------------------------------------------------------
+
+
+def backwards(shift: Any = t * q, moved: Any = -q) -> Goal:
+    return Goal(subsampled(shifted(x, shift), -t)(o), shifted(subsampled(x, -t), moved)(o))
+
+
+def backwards_script(p: Proof) -> None:
+    """Both sides are the same by index arithmetic: −t·o − t·q = −t·(o + q)."""
+
+
+def backwards_library(given: Given) -> dict[str, object]:
+    xp, x, step, size = given.xp, given["x"], given["t"], given["m"]
+
+    def read(signal: Any) -> Any:
+        return signal[-step * given.index(size) % len(x)]
+
+    left = [read(eq.Shift(step * q, len(x)) @ x) for q in range(size)]
+    right = [eq.Shift(-q, size) @ read(x) for q in range(size)]
+    return {"lhs": xp.stack(left, 1), "rhs": xp.stack(right, 1)}
+
+
+# a stride on a cut ----------------------------------------------------------------------------------------------------------------------
+
+n, s, start = size("n"), size("s"), size("a")
+(k,) = variables("k", Cyclic(n))
+(e,) = variables("e", Range(t * m + s))
+(w,) = variables("w", Range(m + 1))
+periodic, cut = Fun("x", (Cyclic(t * n),)), Fun("c", (Cyclic(n), Range(t * m + s)))
+
+
+def of_a_cut(moved: Any = k, read: Any = t * w, begins: Any = start) -> Goal:
+    """c_k is the cut from a of x shifted by t·k."""
+    meant = assume(cut(k, e), periodic(e + start - t * k), k, e)
+    return Goal(cut(k, read), periodic(t * (w - moved) + begins), (meant,))
+
+
+def of_a_cut_script(p: Proof) -> None:
+    p.rewrite(p.hypotheses[0], {e: t * w}, says="t·w lies in the cut, where it is x[t·w + a − t·k] = x[t·(w − k) + a]")
+
+
+def cut_meanings(world: World) -> dict[str, Meaning]:
+    sizes = list(zip(*(world.sizes[name] for name in "atn"), strict=True))
+
+    def x(i: Any) -> Any:
+        return pseudorandom(world, "x", tuple(a % (t * n) for a, (_, t, n) in zip(i, sizes, strict=True)))
+
+    def c(k: Any, e: Any) -> Any:
+        return x(tuple(j + a - t * q for j, q, (a, t, _) in zip(e, k, sizes, strict=True)))
+
+    return {"x": x, "c": c}
+
+
+def of_a_cut_library(given: Given) -> dict[str, object]:
+    """Slices of the repeated signal; axes k, w."""
+    xp, x, step = given.xp, given["x"], given["t"]
+    first, stop, period = given["a"], given["a"] + step * given["m"] + given["s"], given["n"]
+
+    def sliced(signal: Any, by: int) -> Any:
+        periods = xp.concatenate([signal] * (stop // len(x) + 2))
+        return periods[first:stop:by]
+
+    left = [sliced(eq.Shift(step * k, len(x)) @ x, step) for k in range(period)]
+    return {"lhs": xp.stack([line[: given["m"] + 1] for line in left])}
+
+
+# a rational step ------------------------------------------------------------------------------------------------------------------------
+
+g, b = size("g"), size("b")
+U = Fun("U", (Cyclic(g * t * m),))
+
+
+def rational(shift: Any = t * q, moved: Any = b * q) -> Goal:
+    """Where the input shifts by k, U moves by g·b·k."""
+    return Goal(subsampled(shifted(U, g * b * shift), g * t)(o), shifted(subsampled(U, g * t), moved)(o))
+
+
+def rational_script(p: Proof) -> None:
+    """Both sides are the same by index arithmetic: g·t·o − g·b·t·q = g·t·(o − b·q)."""
+
+
+def rational_library(given: Given) -> dict[str, object]:
+    U, size = given["U"], given["m"]
+    step, moves = given["g"] * given["t"], given["g"] * given["b"] * given["t"]
+    left = [(eq.Shift(moves * q, len(U)) @ U)[::step] for q in range(size)]
+    right = [eq.Shift(given["b"] * q, size) @ U[::step] for q in range(size)]
+    return {"lhs": given.xp.stack(left, 1), "rhs": given.xp.stack(right, 1)}
+
+
+# which shifts those are: the rational lcm -------------------------------------------------------------------------------------------------
+
+
+def whole_moves(z3: Any, lowest: bool = True, times: int = 1) -> list[Any]:
+    """t and b have no common divisor (α·t + β·b = 1) and b·k = t·v, yet k is not t·(α·k + β·v)."""
+    t, b, k, v, α, β = z3.Ints("t b k v α β")
+    coprime = (α * t + β * b == 1,) if lowest else ()
+    return [t >= 1, b >= 1, *coprime, b * k == t * v, k != times * t * (α * k + β * v)]
+
+
+def meet(z3: Any, coprime: bool = True, common: int = 1) -> list[Any]:
+    """k = g·s·a = g·t·c with s and t coprime (α·s + β·t = 1), yet k is not g·s·t·(α·c + β·a), a multiple of lcm(g·s, g·t)."""
+    g, s, t, k, a, c, α, β = z3.Ints("g s t k a c α β")
+    lowest = (α * s + β * t == 1,) if coprime else ()
+    return [
+        *(g >= 1, s >= 1, t >= 1, *lowest),
+        *(k == g * s * a, k == g * t * c, k != common * g * s * t * (α * c + β * a)),
+    ]
+
+
 LAW = Law(
     name="stride",
-    title="Sub-sampling by t keeps the shifts by multiples of t, and in general no other",
+    title="Sub-sampling by t keeps the shifts by multiples of t, and in general no other; steps may be negative, and rational",
     items=("L13",),
     families=("sliding window", "slice, select, index"),
     claims=(
@@ -121,6 +231,65 @@ LAW = Law(
                 Twin("x is shifted back, by −r", {"back": -r}),
             ),
             library=lost_library,
+        ),
+        Claim(
+            says="A negative step, y[o] = x[−t·o]: shifting x by t·q shifts y by −q",
+            goal=backwards,
+            script=backwards_script,
+            twins=(
+                Twin("y moves by q: the sign of the step is forgotten", {"moved": q}),
+                Twin("a shift by any z moves y by −z", {"shift": z, "moved": -z}),
+            ),
+            library=backwards_library,
+        ),
+        Claim(
+            says="On a cut c[e] = x[e + a] of a signal of period t·n too (a strided slice): when x shifts by t·k, entry t·w of the cut is x[t·(w − k) + a]",
+            goal=of_a_cut,
+            script=of_a_cut_script,
+            twins=(
+                Twin("the samples move by t·k", {"moved": t * k}),
+                Twin("every entry of the cut is read, not each t-th", {"read": w}),
+                Twin("the cut begins at 0", {"begins": 0}),
+            ),
+            meanings=cut_meanings,
+            library=of_a_cut_library,
+            worlds=(
+                {"a": 1, "m": 1, "n": 2, "s": 1, "t": 2},
+                {"a": 2, "m": 2, "n": 3, "s": 2, "t": 2},
+                {"a": 5, "m": 2, "n": 2, "s": 1, "t": 3},
+                {"a": (1, 2), "m": (2, 1), "n": (2, 2), "s": (1, 1), "t": (2, 1)},
+            ),
+        ),
+        Claim(
+            says="A rational step: if U moves by g·b·k where x moves by k (step 1/(g·b)), U[g·t·o] has the step t/b: it moves by b·q where x moves by t·q",
+            goal=rational,
+            script=rational_script,
+            twins=(
+                Twin("a shift by any z is enough, and moves the result by b·z", {"shift": z, "moved": b * z}),
+                Twin("the result moves by q", {"moved": q}),
+            ),
+            library=rational_library,
+            worlds=(
+                {"b": 2, "g": 1, "m": 3, "t": 3},
+                {"b": 3, "g": 2, "m": 5, "t": 2},
+                {"b": (2, 3), "g": (1, 2), "m": (3, 2), "t": (1, 2)},
+            ),
+        ),
+        Solved(
+            says="Those are the only whole moves: if t/b is in lowest terms and k is a multiple of it, b·k = t·v, then t divides k",
+            constraints=whole_moves,
+            twins={
+                "t/b is not in lowest terms": lambda z3: whole_moves(z3, lowest=False),
+                "2·t divides k": lambda z3: whole_moves(z3, times=2),
+            },
+        ),
+        Solved(
+            says="Two strides meet in their least common multiple: what is a multiple of g·s and of g·t, s and t coprime, is one of g·s·t",
+            constraints=meet,
+            twins={
+                "s and t have a common divisor": lambda z3: meet(z3, coprime=False),
+                "it is one of 2·g·s·t": lambda z3: meet(z3, common=2),
+            },
         ),
     ),
 )

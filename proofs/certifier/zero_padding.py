@@ -1,4 +1,4 @@
-"""Zero padding: right on the interior, equivariant to ordinary translations there, and to no circular shift: lecture L12."""
+"""Zero padding: right on the interior, equivariant to ordinary translations there, and in general to no circular shift: lecture L12."""
 
 from __future__ import annotations
 
@@ -90,10 +90,12 @@ def right_neighbour(x: Signal, i: Any) -> Term:
 
 
 def none_kept(reads: Any = r, spike: Any = 0) -> Goal:
-    return Goal(
-        right_neighbour(lambda u: delta(u - r - 1), reads) - right_neighbour(lambda u: delta(u - spike), output),
-        delta(0),
-    )
+    """The shift is circular, and as r + 1 ≤ m it carries the spike from 0 to r + 1 without wrapping: what it does here is what it does on integers."""
+
+    def x(u: Any) -> Term:
+        return delta(u - spike)
+
+    return Goal(right_neighbour(shifted(x, r + 1), reads) - right_neighbour(x, output), delta(0))
 
 
 def none_kept_script(p: Proof) -> None:
@@ -129,10 +131,11 @@ LONGER = (
 
 LAW = Law(
     name="zero_padding",
-    title="Zero padding agrees with the periodic signal on the interior, and keeps no shift",
+    title="Zero padding agrees with the periodic signal on the interior, and keeps in general no shift",
     items=("L12",),
     families=("padding", "sliding window"),
-    note="The image is the first entries of a signal x of any period n: of its own length, or a longer one, so that a shift brings in new entries.",
+    note="The image is the first entries of a signal x of any period n: of its own length, or a longer one, so that a shift brings in new entries. Some "
+    "kernels keep shifts, (0, 1, 0) all of them; the kernel of the last claim keeps none of 1, …, m on an image of m + 1.",
     claims=(
         Claim(
             says="Zero padding of an image of m + k − 1: the m outputs that see no padding are those on its periodic continuation, of any period n",
@@ -158,11 +161,11 @@ LAW = Law(
             library=translation_library,
         ),
         Claim(
-            says="Zero padding keeps no shift s = r + 1: for y[i] = x[i + 1] and x = 1 at 0 only, y(x) = 0, as y(0) is, yet y(S_s x)[r] = 1",
+            says="It keeps in general no shift: for y[i] = x[i + 1], an image of m + 1, r < m and x = 1 at 0 only, y(x) = 0, as y(0) is, yet y(S_(r + 1) x)[r] = 1",
             goal=none_kept,
             script=none_kept_script,
             twins=(
-                Twin("for x = 1 at r + 1, which is no neighbour of the padding", {"spike": r + 1}),
+                Twin("for x = 1 at r + 1, not at the entry that no output reads", {"spike": r + 1}),
                 Twin("the last output sees it", {"reads": m}),
             ),
             library=none_kept_library,

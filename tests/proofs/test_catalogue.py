@@ -16,6 +16,7 @@ ROOT = Path(__file__).resolve().parents[2]
 EQUATIONS = [f"({number})" for number in range(1, 15)]
 # LECTURE.md's items that are laws or carry one; the others are objects, examples and pictures
 ITEMS = [
+    "L1",
     "L2",
     "L4",
     "L5",
@@ -24,12 +25,14 @@ ITEMS = [
     "L9",
     "L10",
     "L11",
+    "L12",
     "L13",
     "L14",
     "L15",
     "L16",
     "L18",
     "L19",
+    "L20",
     *(f"L{n}" for n in range(21, 32)),
 ]
 

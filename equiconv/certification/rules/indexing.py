@@ -101,6 +101,7 @@ def _entry(step: Step, dim: Dim, index: int) -> Dim:
             "select",
             f"picks one position along the {axis_names(moving, step.shape)}: a shift brings another value there",
             "aggregate over the axis instead of picking one position",
+            theorem="part_of_a_period",
         )
     return step.canonical(left)
 
@@ -144,7 +145,10 @@ def index(step: Step) -> Signal:
             raise UnknownOperation("it indexes with a mask over several dims")
         if moving := step.moving_axes([dims[d] for d, _ in chosen]):
             step.give_up(
-                moving, "index", f"indexes several dims at once, the {axis_names(moving, step.shape)} among them"
+                moving,
+                "index",
+                f"indexes several dims at once, the {axis_names(moving, step.shape)} among them",
+                theorem="part_of_a_period",
             )
         return step.result(_rebuilt(step, x.dims, [d for d, _ in chosen]))
     d, constant = chosen[0]
@@ -195,6 +199,7 @@ def _gather(step: Step, dim: Dim, indices: Sequence[int]) -> Dim:
         axes_of(dim),
         "index",
         f"picks positions along the {axis_names(axes_of(dim), step.shape)} by a constant index that is no shift of them",
+        theorem="part_of_a_period",
     )
     return still(len(indices))
 

@@ -12,7 +12,8 @@ from equiconv.certification.step import Step, still
 THEOREM = "halo_and_crop"
 
 
-@rule("aten.pad.default", "aten.constant_pad_nd.default", family="padding", theorem=THEOREM)
+@rule("aten.constant_pad_nd.default", family="padding", theorem="concatenation")
+@rule("aten.pad.default", family="padding", theorem=THEOREM)
 def pad(step: Step) -> Signal:
     """Constant, reflect, replicate or circular padding; the list runs from the last dim backwards."""
     return _pad(step, [int(p) for p in step["pad"]], str(step.arguments.get("mode", "constant")))
@@ -45,7 +46,8 @@ def _pad(step: Step, pads: Sequence[int], mode: str) -> Signal:
         if mode == "constant":
             dims[position] = _constant(step, dim, before, after, position)
         else:
-            dims[position] = pad_moving(step, dim, before, after, mode == "circular", f"{mode} pad", position)
+            wraps = mode == "circular"
+            dims[position] = pad_moving(step, dim, before, after, wraps, f"{mode} pad", position, "seen_unevenly")
     return step.result(dims)
 
 

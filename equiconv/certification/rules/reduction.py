@@ -115,8 +115,8 @@ def index_of_extreme(step: Step) -> Signal:
     "aten.log_softmax.int",
     "aten._log_softmax.default",
     "aten._safe_softmax.default",
-    family="reduction",
-    theorem=THEOREM,
+    family="normalisation",
+    theorem="normalisation",
 )
 def softmax(step: Step) -> Signal:
     """A reduction along the dim, then a pointwise map of the input and it."""
@@ -153,6 +153,7 @@ def _ordered(step: Step, x: Signal, dim: int, what: str) -> None:
             "order",
             f"{what} along the {axis_names(moving, step.shape)}, from a fixed starting position",
             "use an aggregate of the whole axis",
+            theorem="part_of_a_period",
         )
 
 

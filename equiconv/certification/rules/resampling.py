@@ -23,14 +23,15 @@ _KINDS = {
 def _matrix(step: Step, rank: int, d: int, size: int, out: int) -> Tensor:
     """The map along the d-th spatial dim as a matrix (out, size): the operation itself, applied to unit vectors in float64."""
     operation = step.node.target
-    unit = torch.eye(size, dtype=torch.float64)
-    shape = [1] * rank
+    # Two entries along the other dims, all alike: on one entry torch's antialiased operations give every row the weights of the first.
+    shape = [2] * rank
     shape[d] = size
-    x = unit.reshape([size, 1, *shape])
+    column = [size if i == d else 1 for i in range(rank)]
+    x = torch.eye(size, dtype=torch.float64).reshape([size, 1, *column]).expand(size, 1, *shape).contiguous()
     bound: dict[str, Any] = {k: v for k, v in step.arguments.items() if k not in ("self", "input")}
     for name in ("output_size",):
         if bound.get(name) is not None:
-            bound[name] = [out if i == d else 1 for i in range(rank)]
+            bound[name] = [out if i == d else 2 for i in range(rank)]
     if bound.get("scale_factors") is not None:
         bound["scale_factors"] = [float(bound["scale_factors"][d]) if i == d else 1.0 for i in range(rank)]
     for i, letter in enumerate(("d", "h", "w")[-rank:]):
@@ -38,7 +39,11 @@ def _matrix(step: Step, rank: int, d: int, size: int, out: int) -> Tensor:
             if name in bound and (name != "scales" or rank == 1):
                 bound[name] = bound[name] if i == d else None
     first = "self" if "self" in step.arguments else "input"
-    return operation(**{first: x}, **bound).reshape(size, out).T  # type: ignore[no-any-return]
+    found = operation(**{first: x}, **bound)
+    for i in reversed(range(rank)):
+        if i != d:
+            found = found.select(2 + i, 0)
+    return found.reshape(size, out).T  # type: ignore[no-any-return]
 
 
 def _resample(step: Step, rank: int) -> Signal:

@@ -50,7 +50,7 @@ def reshape(step: Step) -> Signal:
     "aten.squeeze_copy.dim",
     "aten.unsqueeze_copy.default",
     family="shape",
-    theorem=THEOREM,
+    theorem="permuted_dims",
 )
 def squeeze(step: Step) -> Signal:
     """Dims of one entry come and go; a crop of one entry that moves stays with its neighbour."""
@@ -63,14 +63,19 @@ def size(step: Step) -> int:
     return step.signal("self").shape[int(step["dim"])]
 
 
-@rule("aten.permute.default", "aten.permute_copy.default", family="shape", theorem=THEOREM)
+@rule("aten.permute.default", "aten.permute_copy.default", family="shape", theorem="permuted_dims")
 def permute(step: Step) -> Signal:
     x = step.signal("self")
     return step.result([x.dims[int(d) % len(x.dims)] for d in step["dims"]])
 
 
 @rule(
-    "aten.transpose.int", "aten.t.default", "aten.numpy_T.default", "aten.mT.default", family="shape", theorem=THEOREM
+    "aten.transpose.int",
+    "aten.t.default",
+    "aten.numpy_T.default",
+    "aten.mT.default",
+    family="shape",
+    theorem="permuted_dims",
 )
 def transpose(step: Step) -> Signal:
     x = step.signal("self")
@@ -86,7 +91,7 @@ def transpose(step: Step) -> Signal:
     return step.result(dims)
 
 
-@rule("aten.movedim.int", "aten.movedim.intlist", family="shape", theorem=THEOREM)
+@rule("aten.movedim.int", "aten.movedim.intlist", family="shape", theorem="permuted_dims")
 def movedim(step: Step) -> Signal:
     x = step.signal("self")
     rank = len(x.dims)
@@ -108,14 +113,14 @@ def movedim(step: Step) -> Signal:
     "aten.broadcast_to.default",
     "aten.expand_copy.default",
     family="shape",
-    theorem="pointwise",
+    theorem="uniform",
 )
 def expand(step: Step) -> Signal:
     """Repeats an entry: the new index does not matter."""
     return step.result(align(step, [step.signal("self")], step.out_shape).dims)
 
 
-@rule("aten.repeat.default", "aten.tile.default", family="shape", theorem=THEOREM)
+@rule("aten.repeat.default", "aten.tile.default", family="shape", theorem="uniform")
 def repeat(step: Step) -> Signal:
     """Whole copies one after another: an outer index that does not matter."""
     x = step.signal("self")
@@ -126,7 +131,7 @@ def repeat(step: Step) -> Signal:
     return step.result([(Uniform(c), *dim) for c, dim in zip(counts, dims, strict=True)])
 
 
-@rule("aten.repeat_interleave.self_int", family="shape", theorem=THEOREM)
+@rule("aten.repeat_interleave.self_int", family="shape", theorem="uniform")
 def repeat_interleave(step: Step) -> Signal:
     """Every entry several times over: an inner index that does not matter."""
     x = step.signal("self")
@@ -252,7 +257,7 @@ def _rolled(step: Step, dim: Dim, shift: int) -> Dim:
     return (Uniform(size_of(dim)),) if dim and all(isinstance(f, Uniform) for f in dim) else still(size_of(dim))
 
 
-@rule("aten.pixel_shuffle.default", family="shape", theorem=THEOREM)
+@rule("aten.pixel_shuffle.default", family="shape", theorem="pixel_shuffle")
 def pixel_shuffle(step: Step) -> Signal:
     """(…, c·r·r, h, w) → (…, c, h·r, w·r): channels become the inner digits of the image axes."""
     x = step.signal("self")
@@ -262,7 +267,7 @@ def pixel_shuffle(step: Step) -> Signal:
     return step.result([*lead, c, (*h, *r1), (*w, *r2)])
 
 
-@rule("aten.pixel_unshuffle.default", family="shape", theorem=THEOREM)
+@rule("aten.pixel_unshuffle.default", family="shape", theorem="pixel_shuffle")
 def pixel_unshuffle(step: Step) -> Signal:
     """(…, c, h·r, w·r) → (…, c·r·r, h, w): the inner digits of the image axes become channels."""
     x = step.signal("self")

@@ -132,7 +132,7 @@ for _rank in (1, 2, 3):
         values = _pool(step, rank, "max pool")
         return values, unmoved(step, values.shape)
 
-    @rule(f"aten.adaptive_max_pool{_rank}d.default", family="sliding window", theorem=THEOREM)
+    @rule(f"aten.adaptive_max_pool{_rank}d.default", family="sliding window", theorem="adaptive_windows")
     def adaptive_max_pool(step: Step, rank: int = _rank) -> tuple[Signal, Signal]:
         values = _adaptive(step, rank, "adaptive max pool")
         return values, unmoved(step, values.shape)
@@ -141,7 +141,7 @@ for _rank in (1, 2, 3):
         f"aten.adaptive_avg_pool{_rank}d.default",
         *([f"aten._adaptive_avg_pool{_rank}d.default"] if _rank > 1 else []),
         family="sliding window",
-        theorem=THEOREM,
+        theorem="adaptive_windows",
     )
     def adaptive_average_pool(step: Step, rank: int = _rank) -> Signal:
         return _adaptive(step, rank, "adaptive average pool")
@@ -167,6 +167,7 @@ def _adaptive(step: Step, rank: int, what: str) -> Signal:
                     "uneven windows",
                     f"an {what} from {size} to {out[d]} positions uses windows of different sizes",
                     f"use a size that {out[d]} divides, or an output size of 1",
+                    theorem="seen_unevenly",
                 )
             dims.append(still(out[d]))
     return step.result(dims, out)
