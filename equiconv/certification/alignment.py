@@ -53,7 +53,10 @@ def _spread(step: Step, signal: Signal, shape: Sequence[int]) -> list[Dim]:
         # A single entry of a moving signal becomes another entry under a shift, and no action on the repeated dim says which.
         if moving := axes_of(step.canonical(dim)):
             step.give_up(
-                moving, "crop", "repeats one entry of a signal that moves along the " + axis_names(moving, step.shape)
+                moving,
+                "crop",
+                "repeats one entry of a signal that moves along the " + axis_names(moving, step.shape),
+                theorem="part_of_a_period",
             )
         dims.append((Uniform(size),))
     return dims
@@ -134,7 +137,9 @@ def stabilise(step: Step, signal: Signal, constant: Constant) -> Signal:
         size = size_of(dims[position])
         if value.shape[d] > 1 and size == 1:
             if left := axes_of(step.canonical(dims[position])):
-                step.give_up(left, "crop", "repeats one entry of a moving signal against a constant")
+                step.give_up(
+                    left, "crop", "repeats one entry of a moving signal against a constant", theorem="part_of_a_period"
+                )
             dims[position] = still(value.shape[d])
         elif value.shape[d] > 1 and not axes_of(dims[position]):
             dims[position] = still(size)  # what was uniform takes the constant's values

@@ -84,7 +84,7 @@ def agree_library(given: Given) -> dict[str, object]:
     return {"lhs": given.xp.stack(left, 1), "rhs": given.xp.stack(right, 1)}
 
 
-ACTING = ({"N": 1, "m": 1}, {"N": 4, "m": 2}, {"N": 3, "m": 3}, {"N": 4, "m": 4}, {"N": (2, 2), "m": (2, 1)})
+ACTING = ({"N": 1, "m": 1}, {"N": 4, "m": 2}, {"N": 4, "m": 4}, {"N": (2, 2), "m": (2, 1)})
 
 LAW = Law(
     name="actions_agree",

@@ -163,6 +163,7 @@ LAW = Law(
     name="permutation_commutant",
     title="The linear maps that commute with a group of permutations are the combinations of its orbit matrices",
     items=("L31",),
+    families=("slice, select, index",),
     claims=(
         Claim(
             says="If M[g·i, g·j] = M[i, j], then M commutes with the permutation of the points by each g",

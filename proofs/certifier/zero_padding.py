@@ -161,7 +161,7 @@ LAW = Law(
             library=translation_library,
         ),
         Claim(
-            says="It keeps in general no shift: for y[i] = x[i + 1], an image of m + 1, r < m and x = 1 at 0 only, y(x) = 0, as y(0) is, yet y(S_(r + 1) x)[r] = 1",
+            says="It keeps in general no shift: for y[i] = x[i + 1], i ≤ m, r < m and x = 1 at 0 only, y(x) = 0, as y(0) is, yet y(S_(r + 1) x)[r] = 1",
             goal=none_kept,
             script=none_kept_script,
             twins=(

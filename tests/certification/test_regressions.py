@@ -248,7 +248,9 @@ def test_a_recurrent_network_is_undecided_for_want_of_a_rule_and_not_called_rand
 
 
 @pytest.mark.parametrize(
-    "combine", [lambda x, z: torch.copysign(x.abs() + 1, z), lambda x, z: 1 / (z * x.abs())], ids=["copysign", "division"]
+    "combine",
+    [lambda x, z: torch.copysign(x.abs() + 1, z), lambda x, z: 1 / (z * x.abs())],
+    ids=["copysign", "division"],
 )
 def test_a_constant_whose_zeros_differ_in_sign_is_not_alike_everywhere(combine) -> None:
     """0 == −0, and yet what follows can tell them apart."""

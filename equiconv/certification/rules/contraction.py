@@ -160,6 +160,7 @@ def attention(step: Step) -> Signal:
                 "constant",
                 "a causal mask orders the positions, and a shift changes their order",
                 "attend without is_causal",
+                theorem="constant_stabiliser",
             )
         # Equal scores are masked at different places, so positions are uniform no more.
         weights = step.settle(

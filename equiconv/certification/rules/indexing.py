@@ -199,7 +199,12 @@ def _gather(step: Step, dim: Dim, indices: Sequence[int]) -> Dim:
         axes_of(dim),
         "index",
         f"picks positions along the {axis_names(axes_of(dim), step.shape)} by a constant index that is no shift of them",
-        theorem="part_of_a_period",
+        # what it leaves out, else what it takes twice, else that it is a permutation which is no shift
+        theorem="part_of_a_period"
+        if len(set(indices)) < size
+        else "seen_unevenly"
+        if len(indices) > size
+        else "permutation_commutant",
     )
     return still(len(indices))
 

@@ -105,6 +105,7 @@ def index_of_extreme(step: Step) -> Signal:
             "index",
             f"returns a position along the {axis_names(moving, step.shape)}, which a shift renumbers",
             "use the value, not its position",
+            theorem="positions_renumbered",
         )
     return step.result(reduced(step, x, dims, bool(step["keepdim"]), "argmax"))
 
