@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import re
 from pathlib import Path
 
 import pytest
@@ -73,8 +74,11 @@ def test_the_scan_finds_what_it_looks_for() -> None:
 
 def test_every_law_is_used_or_taught() -> None:
     families = {r.family for r in RULES.values()}
+    theory = set(re.findall(r"\w+", (ROOT / "docs" / "certifier.md").read_text(encoding="utf-8")))
+    named = named_in_the_code() | {r.theorem for r in RULES.values()}
     for law in laws().values():
-        assert law.items or law.families, f"nobody uses or teaches {law.name}"
+        assert law.items or law.name in named | theory, f"nobody uses or teaches {law.name}"
+        assert law.items or law.families, law.name
         assert set(law.families) <= families, law.name
         used = {r.family for r in RULES.values() if r.theorem == law.name}
         assert used <= set(law.families), f"{law.name} does not say that {used - set(law.families)} rest on it"
@@ -86,6 +90,13 @@ def test_each_equation_and_item_is_found_by_its_number(item: str) -> None:
     assert found
     if item.startswith("("):
         assert find([item[1:-1]]) == found
+
+
+def test_the_theory_names_only_laws_that_are_there() -> None:
+    table = (ROOT / "docs" / "certifier.md").read_text(encoding="utf-8").split("| family |")[1].split("\n\n")[0]
+    named = {name for row in table.split("\n")[2:] for name in row.split("|")[3].replace(" ", "").split(",")}
+    assert named <= set(laws())
+    assert named_in_the_code() | {r.theorem for r in RULES.values()} <= named
 
 
 def test_every_family_has_a_law_of_its_own() -> None:
