@@ -12,7 +12,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 from rich.table import Table
 
 from proofs.catalogue import find, laws
-from proofs.checking import Verdict, check_all
+from proofs.checking import Verdict, check, check_all
 from proofs.laws import Law
 from proofs.reading import NOTATION, law_text, page, where
 
@@ -43,7 +43,7 @@ def main(
         Path | None, typer.Option(help="Write all theorems to this file as a page of the documentation, and stop.")
     ] = None,
 ) -> None:
-    """Check every law, or print the proofs of some.
+    """Check every law and print the table, or check some and print their proofs.
 
     Checking proves each claim for all n, evaluates it exactly at small n in one dimension and in two, and sees each false twin
     refused and refuted. Exit status: 0 where all is as graded, 1 where something failed, 3 where a claim could not be checked here (z3 is missing).
@@ -58,12 +58,25 @@ def main(
         except KeyError as error:
             errors.print(str(error.args[0]), markup=False)
             raise typer.Exit(2) from None
-        print(NOTATION)
-        for law in wanted:
-            print()
-            print(law_text(law, twins))
-        return
+        raise typer.Exit(_print_laws(wanted, twins))
     raise typer.Exit(_check_everything(workers))
+
+
+def _print_laws(wanted: list[Law], twins: bool) -> int:
+    """Print the laws that pass their check; of one that fails, what is wrong."""
+    print(NOTATION)
+    status = 0
+    for law in wanted:
+        verdict = check(law)
+        print()
+        for text in verdict.problems:
+            print(f"FAILED  {law.name}: {text}")
+        for text in verdict.skipped:
+            print(f"not checked  {law.name}: {text}")
+        status = max(status, 1 if verdict.problems else 0) or (3 if verdict.skipped else 0)
+        if not verdict.problems:
+            print(law_text(law, twins))
+    return status
 
 
 def _check_everything(workers: int) -> int:
@@ -87,7 +100,7 @@ def _check_everything(workers: int) -> int:
     console.print(
         f"{len(everything)} theorems, {claims} claims, {twins} false twins, each refused and refuted"
         if not problems
-        else f"{len(problems)} of {claims} claims failed"
+        else f"{len(problems)} problems in {', '.join(dict.fromkeys(name for name, _ in problems))}"
     )
     return 1 if problems else 3 if skipped else 0
 

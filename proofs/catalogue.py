@@ -21,7 +21,13 @@ def laws() -> dict[str, Law]:
     for package in (proofs.lecture, proofs.certifier):
         here = []
         for info in pkgutil.iter_modules(package.__path__):
-            law = importlib.import_module(f"{package.__name__}.{info.name}").LAW
+            file = f"{package.__name__}.{info.name}"
+            try:
+                law = importlib.import_module(file).LAW
+            except Exception as error:
+                raise ImportError(
+                    f"{file} cannot be read ({type(error).__name__}: {error}): mend it or move it away"
+                ) from error
             if law.name != info.name:
                 raise ValueError(
                     f"{package.__name__}.{info.name} declares the law {law.name!r}: a law is named like its file"
@@ -42,16 +48,19 @@ def _order(law: Law) -> tuple[int, str]:
 def find(names: Iterable[str]) -> list[Law]:
     """Laws by name, by the number of a lecture equation (``10`` or ``(10)``) or by item (``L24``). Raises ``KeyError`` with what is near."""
     out: dict[str, Law] = {}
+    missing: list[str] = []
     for name in names:
         wanted = f"({name})" if re.fullmatch(r"\d+", name) else name
-        matches = [law for law in laws().values() if law.name == wanted or wanted in law.items]
+        matches = [law for law in laws().values() if wanted.lower() in (law.name.lower(), *map(str.lower, law.items))]
+        out.update({law.name: law for law in matches})
         if not matches:
             near = difflib.get_close_matches(name, laws(), n=3, cutoff=0.5)
-            raise KeyError(
+            missing.append(
                 f"no law {name!r}"
                 + (f": did you mean {' or '.join(near)}?" if near else "; python -m proofs lists them")
             )
-        out.update({law.name: law for law in matches})
+    if missing:
+        raise KeyError("\n".join(missing))
     return list(out.values())
 
 

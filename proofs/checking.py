@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import time
+import traceback
 from collections.abc import Iterable, Iterator
 from concurrent.futures import ProcessPoolExecutor, as_completed
 from dataclasses import dataclass
 
 from proofs.catalogue import laws
+from proofs.kernel import KernelError
 from proofs.laws import AnyClaim, Claim, Grade, Law, Solved, solve
 from proofs.proving import StepFailed
 
@@ -42,8 +44,11 @@ def check(law: Law) -> Verdict:
             continue
         try:
             problems += [f"{claim.says}: {p}" for p in _problems(claim)]
-        except (StepFailed, AssertionError, ValueError) as error:
+        except (StepFailed, KernelError, AssertionError, ValueError) as error:
             problems.append(f"{claim.says}: {error}")
+        except Exception as error:  # noqa: BLE001  (a mistake in one file must not hide the others: it is a failure, with its place)
+            place = traceback.extract_tb(error.__traceback__)[-1]
+            problems.append(f"{claim.says}: {type(error).__name__}: {error} ({place.filename}:{place.lineno})")
         twins += len(claim.twins)
     grade = None if problems or skipped else law.grade
     return Verdict(

@@ -26,9 +26,9 @@ def body(*arguments: Any) -> Lambda:
     return Lambda(tuple(bound), term)
 
 
-def assume(lhs: Term, rhs: Term, *over: Variable | Fun) -> Theorem:
-    """The hypothesis ∀ over. lhs = rhs"""
-    return rules.assume(lhs, rhs, over)
+def assume(lhs: Term | int, rhs: Term | int, *over: Variable | Fun) -> Theorem:
+    """The hypothesis ∀ over. lhs = rhs; what it speaks of besides ``over`` is fixed."""
+    return rules.assume(as_term(lhs), as_term(rhs), over)
 
 
 def shifted(x: Signal, k: Any) -> Signal:

@@ -21,6 +21,7 @@ from sympy import Expr, Integer, expand
 from proofs.kernel import Apply, Delta, Fun, Hypothesis, KernelError, Letter, Summand, Term, Theorem, Var, rules
 from proofs.kernel.indices import Variable, as_index, integral, variables_of
 from proofs.kernel.terms import substituted
+from proofs.printing import index_text, term_text
 
 Local: TypeAlias = Callable[[Summand], Theorem | None]
 
@@ -87,12 +88,12 @@ class Side:
 
     def reindex(self, mapping: Mapping[Var, Any], says: str = "") -> None:
         """A unimodular substitution in every sum, and every symmetric function, over the variables of ``mapping``."""
-        text = ", ".join(f"{v.name} → {expand(e)}" for v, e in mapping.items())
+        text = ", ".join(f"{v.name} → {index_text(expand(e))}" for v, e in mapping.items() if expand(e - v) != 0)
         self._everywhere(says or f"substitute {text}", f"substitution {text}", _reindexing(mapping))
 
     def translate(self, v: Letter, value: Any, says: str = "") -> None:
         """g → a·g·b in every sum over the group element, or point, g."""
-        text = f"{v.name} → {as_index(value)}"
+        text = f"{v.name} → {index_text(as_index(value))}"
         self._everywhere(
             says or f"substitute {text}", f"translation {text}", _over(v, lambda t: rules.translation(t, v, value))
         )
@@ -176,7 +177,8 @@ class Side:
         rule = "hypothesis" if theorem in self.hypotheses else "theorem"
         label = says or ("by hypothesis" if rule == "hypothesis" else "by a theorem proved before")
         made = self._attempt(label, instance)
-        self._everywhere(label, rule, lambda s: _rewritten(s, made))
+        sought = term_text(made.lhs)
+        self._everywhere(label, rule, lambda s: _rewritten(s, made), what=f"{sought} does not occur in")
 
     def become(self, term: Term, script: Callable[[Side], None], says: str) -> None:
         """Go to ``term``, from which ``script`` leads back to where we are (to insert a sum over a delta, for example)."""
@@ -204,12 +206,20 @@ class Side:
         try:
             return make()
         except KernelError as error:
-            raise StepFailed(f"{self.name} side, step {len(self.steps) + 1}: {says}", str(error)) from error
+            here = term_text(self.term)
+            reason = str(error) if here in str(error) else f"{error} (in {here})"
+            raise StepFailed(f"{self.name} side, step {len(self.steps) + 1}: {says}", reason) from error
 
     def _everywhere(
-        self, says: str, rule: str, local: Local, start: Term | None = None, inner: Sequence[Step] = ()
+        self,
+        says: str,
+        rule: str,
+        local: Local,
+        start: Term | None = None,
+        inner: Sequence[Step] = (),
+        what: str = "there is nothing that it applies to in",
     ) -> None:
-        found = self._attempt(says, lambda: everywhere(self.term, local) or _nothing(self.term))
+        found = self._attempt(says, lambda: everywhere(self.term, local) or _nothing(f"{what} {term_text(self.term)}"))
         self._extend(says, rule, self._attempt(says, lambda: rules.transitivity(self.theorem, found)), start, inner)
 
     def _extend(
@@ -242,8 +252,6 @@ class Proof:
         try:
             theorem = rules.transitivity(self.left.theorem, rules.symmetry(self.right.theorem))
         except KernelError as error:
-            from proofs.printing import term_text
-
             reason = f"{term_text(self.left.term)} is not {term_text(self.right.term)}"
             raise StepFailed("close: both sides are the same", reason) from error
         if not theorem.hypotheses <= self.goal.assumed or theorem.lhs != self.goal.lhs or theorem.rhs != self.goal.rhs:
@@ -272,10 +280,8 @@ def everywhere(term: Term, local: Local) -> Theorem | None:
     return total if changed else None
 
 
-def _nothing(term: Term) -> Theorem:
-    from proofs.printing import term_text
-
-    raise KernelError(f"there is nothing that it applies to in {term_text(term)}")
+def _nothing(why: str) -> Theorem:
+    raise KernelError(why)
 
 
 def _in_bodies(s: Summand, local: Local) -> Theorem | None:

@@ -9,11 +9,14 @@ from proofs.laws import AnyClaim, Claim, Law, Solved, Tested
 from proofs.printing import term_text, theorem_text
 from proofs.proving import Step
 
-NOTATION = (
-    "ω^θ is exp(−2πi·θ); δ_n[e] is 1 where n divides e and 0 elsewhere, δ[e] is 1 where e = 0; f* is the complex conjugate of f; |n| is the number n where "
-    "it counts (in d dimensions the product of the sizes along the axes). {0…k − 1} is a range, Z_n wraps, {1} is the set of unit vectors. "
-    "Every index may be a vector: each theorem holds on grids of every dimension."
-)
+NOTATION = """\
+Z_n wraps, {0…k − 1} is a range, {1} the set of unit vectors, one an axis (in one dimension it is the number 1).
+f[i] is a function of indices, F(λi. …)[p] one of a whole signal; a symmetric one ignores the order of the values.
+δ_n[e] is 1 where n divides e and 0 elsewhere; δ[e] is 1 where e = 0; ω^θ is exp(−2πi·θ); f* is the complex conjugate of f.
+|n| is n where it counts: in d dimensions the product of the sizes along the axes.
+x ⋆ w is the circular convolution, C_w the circulant of w, S_k the shift by k, F or x̂ the DFT, ⊙ the product entry by entry.
+What is graded *for all n* holds on grids of every dimension: every index may be a vector.
+What is proved is the formula; the words beside it are ours."""
 
 
 def where(law: Law) -> str:
@@ -25,7 +28,10 @@ def where(law: Law) -> str:
 def statement(claim: AnyClaim) -> list[str]:
     """What is claimed, in symbols where it is proved."""
     if isinstance(claim, Claim):
-        return theorem_text(claim.theorem).split("\n")
+        made = claim.theorem
+        alike = ["      both sides are this once their indices are reduced: what each was is in the words above"]
+        same = term_text(made.lhs) == term_text(made.rhs)
+        return theorem_text(made).split("\n") + (alike if same else [])
     return [f"checked: {claim.checked}"] if isinstance(claim, Tested) else ["z3 finds no counterexample"]
 
 
@@ -50,7 +56,10 @@ def lines_of(claim: Claim) -> Iterator[Line]:
     here = term_text(left[-1].result if left else goal.lhs)
     states = [goal.rhs, *(s.result for s in right)]
     if term_text(states[-1]) != here:
-        yield Line(term_text(states[-1]), "the same normal form")
+        yield Line(
+            term_text(states[-1]),
+            "the same: names of bound variables, and the order of factors and sums, do not matter",
+        )
     elif not made:
         yield Line(here, "the right side: integer arithmetic on the indices makes the two the same")
     for s, before in zip(reversed(right), reversed(states[:-1]), strict=True):
@@ -112,7 +121,9 @@ def twin_lines(claim: AnyClaim) -> list[str]:
             ]
         return lines
     for says in claim.twins:
-        lines.append(f"false twin: {says}: {'it has a solution' if isinstance(claim, Solved) else 'it does not hold'}")
+        lines.append(
+            f"false twin: {says}: {'z3 finds a counterexample' if isinstance(claim, Solved) else 'it does not hold'}"
+        )
     return lines
 
 

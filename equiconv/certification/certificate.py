@@ -48,10 +48,11 @@ class Obstacle:
         return self.describe(None)
 
     def describe(self, shape: Sequence[int] | None) -> str:
-        """The obstacle in two lines; ``shape``, the sizes of the group's axes, lets a trivial subgroup read as {0}."""
+        """The obstacle in two lines, its theorem in brackets; ``shape``, the sizes of the group's axes, lets a trivial subgroup read as {0}."""
         place = f"{self.module or 'model'} ({self.operation})"
         line = f"\n    {self.source}" if self.source else ""
-        return f"{self.cause}: {place}: {self.message}: {strides_text(self.before, shape)} → {strides_text(self.after, shape)}{line}"
+        cost = f"{strides_text(self.before, shape)} → {strides_text(self.after, shape)}"
+        return f"{self.cause}: {place}: {self.message}: {cost} [{self.theorem}]{line}"
 
 
 @dataclass(frozen=True)
