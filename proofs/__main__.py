@@ -45,8 +45,8 @@ def main(
 ) -> None:
     """Check every law and print the table, or check some and print their proofs.
 
-    Checking proves each claim for all n, evaluates it exactly at small n in one dimension and in two, and sees each false twin
-    refused and refuted. Exit status: 0 where all is as graded, 1 where something failed, 3 where a claim could not be checked here (z3 is missing).
+    A check proves each claim, evaluates it exactly at small sizes, and sees each false twin refused and refuted. Exit status:
+    0 where all is as graded, 1 where something failed, 2 for an unknown name, 3 where z3 is missing.
     """
     if markdown is not None:
         markdown.write_text(page(laws().values()), encoding="utf-8")

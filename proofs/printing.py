@@ -34,9 +34,9 @@ def variables_text(variables: Iterable[Variable]) -> str:
 
 def _factor(f: Apply | Delta) -> str:
     if isinstance(f, Delta):
-        return f"δ{'' if f.modulus == 0 else '_' + _tight(f.modulus)}[{index_text(f.index)}]"
+        return f"δ{'' if f.modulus == 0 else '_' + _tight(f.modulus)}[{index_text(f.written)}]"
     name = f.fun.name + ("*" if f.conjugate else "")
-    args = ", ".join(map(index_text, f.args))
+    args = ", ".join(map(index_text, f.written))
     if not f.bodies:
         return f"{name}[{args}]" if f.args else name
     bodies = [

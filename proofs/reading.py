@@ -29,7 +29,7 @@ def statement(claim: AnyClaim) -> list[str]:
     """What is claimed, in symbols where it is proved."""
     if isinstance(claim, Claim):
         made = claim.theorem
-        alike = ["      both sides are this once their indices are reduced: what each was is in the words above"]
+        alike = ["      both sides come to this, by the definitions that the words above name: nothing is left to prove"]
         same = term_text(made.lhs) == term_text(made.rhs)
         return theorem_text(made).split("\n") + (alike if same else [])
     return [f"checked: {claim.checked}"] if isinstance(claim, Tested) else ["z3 finds no counterexample"]
@@ -55,13 +55,13 @@ def lines_of(claim: Claim) -> Iterator[Line]:
         yield Line(term_text(s.result), f"{s.says}  [{s.rule}]", _inner(s))
     here = term_text(left[-1].result if left else goal.lhs)
     states = [goal.rhs, *(s.result for s in right)]
-    if term_text(states[-1]) != here:
+    there = term_text(states[-1])
+    if not made:
+        yield Line(there, "the right side: the same by integer arithmetic on the indices")
+    elif there != here:
         yield Line(
-            term_text(states[-1]),
-            "the same: names of bound variables, and the order of factors and sums, do not matter",
+            there, "the same, indices reduced; the order of factors and sums does not matter, nor bound names do"
         )
-    elif not made:
-        yield Line(here, "the right side: integer arithmetic on the indices makes the two the same")
     for s, before in zip(reversed(right), reversed(states[:-1]), strict=True):
         yield Line(term_text(before), f"{s.says}  [{s.rule}, read backwards]", _inner(s))
 

@@ -14,7 +14,7 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from dataclasses import replace as altered
 from functools import cached_property, lru_cache
 from typing import Any, TypeAlias
@@ -66,8 +66,8 @@ class Fun(Sealed):
 
     def __call__(self, *arguments: Any) -> Term:
         count = len(self.sorts)
-        args = tuple(as_index(a) for a in arguments[:count])
-        return Term((Summand(Integer(1), (), (Apply(self, args, tuple(arguments[count:])),), Integer(0)),))
+        applied = Apply(self, tuple(arguments[:count]), tuple(arguments[count:]))
+        return Term((Summand(Integer(1), (), (applied,), Integer(0)),))
 
 
 @dataclass(frozen=True)
@@ -89,12 +89,13 @@ class Lambda(Sealed):
 
 @dataclass(frozen=True)
 class Apply(Sealed):
-    """A function applied; ``conjugate``: the complex conjugate of its value."""
+    """A function applied; ``conjugate``: the complex conjugate of its value. ``written``: the indices before they were expanded and reduced, to print."""
 
     fun: Fun
     args: tuple[Index, ...]
     bodies: tuple[Lambda, ...] = ()
     conjugate: bool = False
+    written: tuple[Index, ...] = field(init=False, compare=False, repr=False)
 
     def __post_init__(self) -> None:
         args, bodies, name = tuple(map(as_index, self.args)), tuple(self.bodies), self.fun.name
@@ -105,6 +106,9 @@ class Apply(Sealed):
             check_index(e, sort)
         least = (
             reduced(e, s.modulus) if isinstance(s, Cyclic) else e for e, s in zip(args, self.fun.sorts, strict=True)
+        )
+        object.__setattr__(
+            self, "written", tuple(e if isinstance(e, Expr) else args[p] for p, e in enumerate(self.args))
         )
         object.__setattr__(self, "args", tuple(least))
         object.__setattr__(self, "bodies", bodies)
@@ -121,14 +125,17 @@ class Apply(Sealed):
 
 @dataclass(frozen=True)
 class Delta(Sealed):
-    """δ_N(index); N = 0 over the integers."""
+    """δ_N(index); N = 0 over the integers. ``written``: the index as it was given, to print."""
 
     index: Expr
     modulus: Expr
+    written: Expr = field(init=False, compare=False, repr=False)
 
     def __post_init__(self) -> None:
-        check_index(self.index, Cyclic(self.modulus) if self.modulus != 0 else Integers())
-        object.__setattr__(self, "index", reduced(self.index, self.modulus))
+        index, modulus = as_integer(self.index), as_integer(self.modulus)
+        check_index(index, Cyclic(modulus) if modulus != 0 else Integers())
+        for name, value in (("written", self.index), ("index", reduced(index, modulus)), ("modulus", modulus)):
+            object.__setattr__(self, name, value)
 
     @property
     def free(self) -> frozenset[Variable]:
@@ -267,7 +274,7 @@ def cardinality(sort: Sort) -> Expr:
 
 def delta(e: Any, modulus: Any = 0) -> Term:
     """δ_N(e)"""
-    return Term((Summand(Integer(1), (), (Delta(as_integer(e), as_integer(modulus)),), Integer(0)),))
+    return Term((Summand(Integer(1), (), (Delta(e, modulus),), Integer(0)),))
 
 
 def character(theta: Any) -> Term:

@@ -14,6 +14,7 @@ import pytest
 from proofs import checking
 from proofs.catalogue import find, laws
 from proofs.checking import check, check_all
+from proofs.language import assume
 from proofs.laws import Claim, Grade, Law, Solved, Tested, Twin
 from proofs.proving import Goal
 from proofs.reading import law_text, page
@@ -60,6 +61,14 @@ def test_an_unknown_name_is_refused_with_what_is_near() -> None:
     assert done.returncode == 2
     assert "did you mean convolution_theorem" in done.stderr
     assert done.stdout == ""
+
+
+def test_what_is_true_by_arithmetic_alone_says_so() -> None:
+    text = law_text(laws()["stride"], twins=False)
+    assert "x[t·o − t·q] = x[t·(o − q)]" in text  # as it was written
+    assert "the same by integer arithmetic on the indices" in text
+    assert "nothing is left to prove" not in text
+    assert "nothing is left to prove" in law_text(laws()["circulant_algebra"], twins=False)
 
 
 def test_the_page_of_the_documentation_is_what_is_proved() -> None:
@@ -114,6 +123,23 @@ def test_a_twin_that_only_breaks_the_script_fails(claim: Claim) -> None:
 
     verdict = check(law(replace(claim, goal=goal, twins=(Twin("the sides are swapped", {"swap": True}),) * 2)))
     assert "no counterexample was found: is it false?" in verdict.problems[0]
+
+
+def test_a_mistake_in_a_file_is_a_failure_with_its_place(claim: Claim) -> None:
+    """A misspelt argument, or a meaning that is no number of the field: the other laws are checked all the same."""
+    misspelt = check(law(replace(claim, twins=(Twin("a typo", {"sgn": 1}), claim.twins[0]))))
+    assert "TypeError" in misspelt.problems[0]
+    plain = check(law(replace(claim, meanings=lambda world: {"x": lambda i: 1})))
+    assert plain.problems
+    assert ".py:" in plain.problems[0]
+
+
+def test_a_hypothesis_that_nothing_satisfies_proves_nothing(claim: Claim) -> None:
+    def goal(**change: object) -> Goal:
+        made = claim.goal(**change)
+        return Goal(made.lhs, made.rhs, (assume(1, 0),))
+
+    assert "no world satisfies" in check(law(replace(claim, goal=goal))).problems[0]
 
 
 def test_one_twin_is_too_few(claim: Claim) -> None:
