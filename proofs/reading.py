@@ -29,7 +29,9 @@ def statement(claim: AnyClaim) -> list[str]:
     """What is claimed, in symbols where it is proved."""
     if isinstance(claim, Claim):
         made = claim.theorem
-        alike = ["      both sides come to this, by the definitions that the words above name: nothing is left to prove"]
+        alike = [
+            "      both sides come to this, by the definitions that the words above name: nothing is left to prove"
+        ]
         same = term_text(made.lhs) == term_text(made.rhs)
         return theorem_text(made).split("\n") + (alike if same else [])
     return [f"checked: {claim.checked}"] if isinstance(claim, Tested) else ["z3 finds no counterexample"]

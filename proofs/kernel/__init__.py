@@ -1,7 +1,8 @@
 """The kernel: the only code that a proof asks you to trust. Read ``indices``, then ``terms``, then ``rules``.
 
-It trusts in turn SymPy's ``expand`` and ``det`` on integer polynomials. Everything else in ``proofs`` (tactics, printing, evaluation) can make a proof fail,
-and cannot make a false one pass.
+It trusts in turn SymPy's ``expand`` and ``det`` on integer polynomials. Everything else in ``proofs`` (tactics, printing, evaluation)
+can make a proof fail, and cannot make a false one pass. The kernel guards against mistakes, and against objects that pretend to be
+what they are not; code that reaches into finished objects (``object.__setattr__``, ``vars(term)[…]``, a second ``__init__``) is beyond it.
 """
 
 from proofs.kernel.indices import (

@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any, TypeAlias
 
-from sympy import Add, Dummy, Expr, Integer, Symbol, expand
+from sympy import Add, Basic, Dummy, Expr, Integer, Mul, Pow, Rational, Symbol, expand, preorder_traversal
 
 
 class KernelError(Exception):
@@ -34,7 +34,7 @@ class Sealed:
 
     def __init_subclass__(cls) -> None:
         require(
-            Sealed in cls.__bases__,
+            cls.__bases__ == (Sealed,),
             f"{cls.__bases__[0].__name__} is what the kernel takes it for: it has no subclasses",
         )
 
@@ -101,6 +101,9 @@ class Group(Sealed):
 
     name: str
 
+    def __post_init__(self) -> None:
+        require(is_name(self.name), f"{self.name!r} is no name of a group")
+
     def __str__(self) -> str:
         return self.name
 
@@ -111,6 +114,9 @@ class Points(Sealed):
 
     name: str
     group: Group
+
+    def __post_init__(self) -> None:
+        require(is_name(self.name) and type(self.group) is Group, f"{self.name!r} is no set on which a group acts")
 
     def __str__(self) -> str:
         return self.name
@@ -132,12 +138,12 @@ FINITE = (Cyclic, Range, Group, Points)
 
 def is_name(name: str) -> bool:
     """True for a word, with primes perhaps, that cannot be read as an expression (Python takes the product dot for a letter)."""
-    return name.rstrip("′").isidentifier() and "·" not in name
+    return type(name) is str and name.rstrip("′").isidentifier() and "·" not in name
 
 
 def size(name: str) -> Symbol:
     """A size: a positive integer (in d dimensions, d of them)."""
-    require(name.isidentifier(), f"{name!r} is no name of a size")
+    require(type(name) is str and name.isidentifier(), f"{name!r} is no name of a size")
     return Symbol(name)
 
 
@@ -153,7 +159,7 @@ class Var(Symbol):  # type: ignore[misc]
 
     def __new__(cls, name: str, sort: Sort) -> Var:
         require(
-            isinstance(sort, (Cyclic, Range, Integers, Unit)),
+            type(sort) in (Cyclic, Range, Integers, Unit),
             f"{name} ∈ {sort}: a Var is an integer, or a class of them",
         )
         require(is_name(name), f"{name!r} is no name of a variable")
@@ -187,7 +193,7 @@ class Letter(Sealed):
     sort: Group | Points
 
     def __post_init__(self) -> None:
-        require(isinstance(self.sort, (Group, Points)), f"{self.sort} is a sort of integers: {self.name} is a Var")
+        require(type(self.sort) in (Group, Points), f"{self.sort} is a sort of integers: {self.name} is a Var")
         require(is_name(self.name), f"{self.name!r} is no name of a variable")
 
     def __mul__(self, other: Letter | Word) -> Word:
@@ -211,7 +217,7 @@ class Word(Sealed):
         reduced: list[tuple[Letter, int]] = []
         for letter, power in letters:
             require(
-                type(letter) is Letter and power in (1, -1),
+                type(letter) is Letter and type(power) is int and power in (1, -1),
                 f"{letter} to the power {power}: a word is of letters and inverses",
             )
             if reduced and reduced[-1] == (letter, -power):
@@ -239,21 +245,38 @@ Index: TypeAlias = Expr | Word
 
 
 def word(value: Letter | Word) -> Word:
-    require(isinstance(value, (Letter, Word)), f"{value} is no word")
-    return Word(((value, 1),)) if isinstance(value, Letter) else value
+    if type(value) is Letter:
+        return Word(((value, 1),))
+    if type(value) is Word:
+        return value
+    raise KernelError(f"{value} is no word")
+
+
+NODES = (
+    Add,
+    Mul,
+    Pow,
+    Symbol,
+    Var,
+    *(type(Rational(p, q)) for p, q in ((0, 1), (1, 1), (-1, 1), (2, 1), (1, 2), (2, 3))),
+)
+
+
+def plain(value: Any) -> bool:
+    """True for a Python integer, and for sums, products and powers of symbols and rational numbers."""
+    return type(value) is int or (
+        isinstance(value, Basic) and all(type(node) in NODES for node in preorder_traversal(value))
+    )
 
 
 def as_integer(value: Any) -> Expr:
-    """A polynomial, expanded. Text is refused: SymPy would run it."""
-    require(
-        isinstance(value, (int, Expr)) and not isinstance(value, bool),
-        f"{value!r} is no index: integers, variables and polynomials are",
-    )
+    """A polynomial, expanded. Text is refused, because SymPy would run it, and so are expressions of other classes, which could do as they like."""
+    require(plain(value), f"{value!r} is no index: integers, variables and polynomials are")
     return expand(value)
 
 
 def as_index(value: Any) -> Index:
-    return word(value) if isinstance(value, (Letter, Word)) else as_integer(value)
+    return word(value) if type(value) in (Letter, Word) else as_integer(value)
 
 
 def variables_of(e: Index) -> frozenset[Variable]:
@@ -416,6 +439,7 @@ __all__ = [
     "nonnegative",
     "period_of",
     "periodic",
+    "plain",
     "reduced",
     "replace",
     "require",

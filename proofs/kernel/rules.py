@@ -127,12 +127,14 @@ def transitivity(first: Theorem, second: Theorem) -> Theorem:
 
 def plus(theorem: Theorem, term: Term) -> Theorem:
     """a = b ⊢ a + t = b + t"""
-    return _theorem(theorem.lhs + term, theorem.rhs + term, theorem)
+    added = as_term(term)
+    return _theorem(theorem.lhs + added, theorem.rhs + added, theorem)
 
 
 def times(theorem: Theorem, term: Term) -> Theorem:
     """a = b ⊢ a·t = b·t"""
-    return _theorem(theorem.lhs * term, theorem.rhs * term, theorem)
+    factor = as_term(term)
+    return _theorem(theorem.lhs * factor, theorem.rhs * factor, theorem)
 
 
 def summed(theorem: Theorem, variables: Sequence[Variable]) -> Theorem:
@@ -144,7 +146,10 @@ def summed(theorem: Theorem, variables: Sequence[Variable]) -> Theorem:
 
 def inside(theorem: Theorem, atom: Apply, position: int) -> Theorem:
     """a = b for all v ⊢ F[…, λv.a, …] = F[…, λv.b, …]; v as in the body of ``atom`` at ``position``, all else as in ``atom``."""
-    require(type(atom) is Apply and position in range(len(atom.bodies)), f"there is no body {position}")
+    require(
+        type(atom) is Apply and type(position) is int and 0 <= position < len(atom.bodies),
+        f"there is no body {position}",
+    )
     variables = atom.bodies[position].variables
     _require_free(theorem, variables, "the body of a function")
 
@@ -161,13 +166,14 @@ def inside(theorem: Theorem, atom: Apply, position: int) -> Theorem:
 def assume(lhs: Term, rhs: Term, over: Iterable[Variable | Fun] = ()) -> Theorem:
     """{∀ over. lhs = rhs} ⊢ lhs = rhs"""
     quantified = frozenset(over)
-    require(all(isinstance(v, (Var, Letter, Fun)) for v in quantified), "variables and functions are quantified")
+    require(all(type(v) in (Var, Letter, Fun) for v in quantified), "variables and functions are quantified")
     return _theorem(lhs, rhs, hypotheses=frozenset({Hypothesis(lhs, rhs, quantified)}))
 
 
 def _indices(mapping: Mapping[Any, Any]) -> dict[Variable, Index]:
-    require(all(isinstance(v, (Var, Letter)) for v in mapping), "only variables are replaced")
-    return {v: as_index(e) for v, e in mapping.items()}
+    pairs = tuple(mapping.items())
+    require(all(type(v) in (Var, Letter) for v, _ in pairs), "only variables are replaced")
+    return {v: as_index(e) for v, e in pairs}
 
 
 def instance(theorem: Theorem, mapping: Mapping[Variable, Any]) -> Theorem:
@@ -181,6 +187,9 @@ def instance(theorem: Theorem, mapping: Mapping[Variable, Any]) -> Theorem:
 
 def function_instance(theorem: Theorem, fun: Fun, variables: Sequence[Variable], value: Term) -> Theorem:
     """The function f becomes λ variables. value"""
+    variables = tuple(variables)
+    known = type(fun) is Fun and type(value) is Term and all(type(v) in (Var, Letter) for v in variables)
+    require(known, "a function becomes a λ of variables and a term")
     _require_free(theorem, (fun,), "an instance")
     require(not fun.bodies, f"{fun.name} takes functions as arguments: only functions of indices can be instantiated")
     require(tuple(v.sort for v in variables) == fun.sorts, f"{fun.name} has indices of other sorts")
@@ -340,7 +349,8 @@ def period(term: Term, v: Var, around: Var) -> Theorem:
     """Σ over 0, …, N−1 = Σ over Z_N, where the body depends on the index modulo N only"""
     s = _bound(term, v)
     require(expand(extent_of(v) - period_of(around)) == 0, "a range of N and Z_N are needed")
-    require(around.name not in s.names - {v.name}, "the new variable occurs already")
+    others = {u.name for u in (*s.inner, *s.binders) if u != v}
+    require(around.name not in others, "the new variable occurs already")
     body, rest = _body(s, (v,))
     return _theorem(term, sum_over([*rest, around], substituted(body, {v: as_index(around)})))
 

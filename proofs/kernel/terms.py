@@ -32,6 +32,7 @@ from proofs.kernel.indices import (
     Range,
     Sealed,
     Sort,
+    Unit,
     Var,
     Variable,
     Word,
@@ -39,14 +40,18 @@ from proofs.kernel.indices import (
     as_integer,
     check_index,
     fraction,
+    is_name,
     is_size,
     periodic,
+    plain,
     reduced,
     replace,
     require,
     spelled,
     variables_of,
 )
+
+SORTS = (Cyclic, Range, Integers, Unit, Group, Points)
 
 
 @dataclass(frozen=True)
@@ -60,8 +65,11 @@ class Fun(Sealed):
     symmetric: bool = False
 
     def __post_init__(self) -> None:
+        require(is_name(self.name) and type(self.symmetric) is bool, f"{self.name!r} is no function")
         object.__setattr__(self, "sorts", tuple(self.sorts))
         object.__setattr__(self, "bodies", tuple(map(tuple, self.bodies)))
+        sorts = (*self.sorts, *(s for body in self.bodies for s in body))
+        require(all(type(s) in SORTS for s in sorts), f"an index of {self.name} has no sort")
         require(not self.symmetric or len(self.bodies) == 1, "a symmetric function has one body")
 
     def __call__(self, *arguments: Any) -> Term:
@@ -79,6 +87,10 @@ class Lambda(Sealed):
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "variables", tuple(self.variables))
+        require(
+            type(self.term) is Term and all(type(v) in (Var, Letter) for v in self.variables),
+            "a λ is of variables, and of a term",
+        )
         require(len({v.name for v in self.variables}) == len(self.variables), "λ binds two variables of one name")
         _require_readable(self.variables, self.term)
 
@@ -98,6 +110,7 @@ class Apply(Sealed):
     written: tuple[Index, ...] = field(init=False, compare=False, repr=False)
 
     def __post_init__(self) -> None:
+        require(type(self.fun) is Fun and type(self.conjugate) is bool, f"{self.fun} is no function")
         args, bodies, name = tuple(map(as_index, self.args)), tuple(self.bodies), self.fun.name
         counts = (len(args), len(bodies)) == (len(self.fun.sorts), len(self.fun.bodies))
         require(counts, f"{name} is applied to the wrong number of arguments")
@@ -155,15 +168,21 @@ class Summand(Sealed):
     phase: Expr
 
     def __post_init__(self) -> None:
-        binders, factors, phase = tuple(self.binders), tuple(self.factors), expand(self.phase)
+        binders, factors = tuple(self.binders), tuple(self.factors)
+        require(all(type(v) in (Var, Letter) for v in binders), "a sum is over variables")
+        require(plain(self.coefficient) and plain(self.phase), f"{self.coefficient} or {self.phase} is no polynomial")
+        phase = expand(self.phase)
         require(len({v.name for v in binders}) == len(binders), "one sum binds two variables of one name")
         require(all(isinstance(v.sort, FINITE) for v in binders), "a sum over an infinite or unknown set")
         require(all(type(f) in (Apply, Delta) for f in factors), "a factor is a function applied, or a delta")
         number = _is_polynomial(self.coefficient, _is_cardinality)
         require(number, f"{self.coefficient} is no coefficient: rational numbers and cardinalities are")
-        plain = _is_polynomial(phase, lambda b, p: is_size(b) or (isinstance(b, Var) and bool(p > 0)))
-        require(plain, f"{phase} is no phase: a polynomial divided by sizes is")
+        polynomial = _is_polynomial(phase, lambda b, p: is_size(b) or (isinstance(b, Var) and bool(p > 0)))
+        require(polynomial, f"{phase} is no phase: a polynomial divided by sizes is")
         require(periodic(phase), f"the phase {phase} depends on more than its variables' classes")
+        inner = variables_of(phase).union(*(f.free for f in factors))
+        clash = [v.name for v in inner if v not in binders and any(v.name == b.name for b in binders)]
+        require(not clash, f"{', '.join(clash)} would read like the bound variable of that name, and has another sort")
         nontrivial = tuple(f for f in factors if not (isinstance(f, Delta) and f.index == 0))
         object.__setattr__(self, "coefficient", expand(self.coefficient))
         for name, value in (("binders", binders), ("factors", nontrivial), ("phase", fraction(phase))):
@@ -247,10 +266,9 @@ class Term(Sealed):
 
 def as_term(value: Term | int | Expr) -> Term:
     """A term; a number is one without factors."""
-    if isinstance(value, Term):
+    if type(value) is Term:
         return value
-    number = isinstance(value, (int, Expr)) and not isinstance(value, bool)
-    require(number, f"{value!r} is neither a term nor a number")
+    require(plain(value), f"{value!r} is neither a term nor a number")
     return Term((Summand(expand(value), (), (), Integer(0)),))
 
 
@@ -285,7 +303,6 @@ def character(theta: Any) -> Term:
 def sum_over(variables: Variable | Sequence[Variable], term: Term) -> Term:
     """Σ over the variables, outermost first."""
     bound = (variables,) if isinstance(variables, (Var, Letter)) else tuple(variables)
-    _require_readable(bound, term)
     summands = [_renamed(s, {b.name for b in bound}) for s in term.summands]
     return Term(tuple(altered(s, binders=bound + s.binders) for s in summands))
 

@@ -195,6 +195,25 @@ def text_as_an_index(k: Any) -> object:
 
 
 @case
+def an_expression_that_does_as_it_likes(k: Any) -> object:
+    class Sly(Symbol):
+        def expand(self, **hints: object) -> Any:
+            return Integer(0)
+
+    return world(k).x(Sly("n"))
+
+
+@case
+def a_group_whose_name_is_no_text(k: Any) -> object:
+    return k.Group(Symbol("G"))
+
+
+@case
+def points_of_no_group(k: Any) -> object:
+    return k.Points("X", "G")
+
+
+@case
 def a_square_of_a_letter(k: Any) -> object:
     return k.Word(((world(k).g, 2),))
 
@@ -216,6 +235,11 @@ def the_turn_of_a_period_as_a_modulus(k: Any) -> object:
 @case
 def a_range_that_skips_its_checks(k: Any) -> object:
     return type("Empty", (k.Range,), {"__post_init__": lambda self: None})(k.size("n") * 0)
+
+
+@case
+def a_class_with_two_bases(k: Any) -> object:
+    return type("Empty", (k.Range, k.Sealed), {"__post_init__": lambda self: None})(k.size("n") * 0)
 
 
 @case
@@ -301,6 +325,47 @@ def a_cardinality_with_a_number_in_it(k: Any) -> object:
 def a_free_variable_that_reads_like_the_bound_one(k: Any) -> object:
     w = world(k)
     return k.sum_over(k.Var("i", w.zm), w.x(w.i))
+
+
+@case
+def a_function_whose_name_is_no_text(k: Any) -> object:
+    return k.Fun(Symbol("f"))
+
+
+@case
+def a_function_of_something_without_a_sort(k: Any) -> object:
+    return k.Fun("f", ("Z_n",))
+
+
+@case
+def a_lambda_of_something_else(k: Any) -> object:
+    return k.Lambda((SimpleNamespace(name="i", sort=world(k).zn),), k.as_term(1))
+
+
+@case
+def a_conjugate_that_is_neither_so_nor_not(k: Any) -> object:
+    w = world(k)
+    return k.Apply(w.x, (w.i,), (), 2)
+
+
+@case
+def a_sum_over_something_else(k: Any) -> object:
+    """Its sort could be another one tomorrow."""
+    return k.sum_over([SimpleNamespace(name="i", sort=world(k).zn)], k.as_term(1))
+
+
+@case
+def a_phase_out_of_text(k: Any) -> object:
+    return k.Summand(Integer(1), (), (), "n")
+
+
+@case
+def a_summand_whose_bound_name_is_free_too(k: Any) -> object:
+    """Σ_{v < n} g[v′] with v′ ∈ Z_n also called v: once around, the free one would be summed over."""
+    w = world(k)
+    free = k.Var("u", w.zn)
+    term = k.Term((k.Summand(Integer(1), (w.u,), (k.Apply(w.x, (free,)),), Integer(0)),))
+    return k.period(term, w.u, free)
 
 
 @case
@@ -470,6 +535,13 @@ def an_instance_out_of_range(k: Any) -> object:
 def a_parameter_function_instantiated(k: Any) -> object:
     w = world(k)
     return k.function_instance(k.assume(w.x(w.i), k.as_term(0), (w.i,)), w.x, (w.i,), k.as_term(1))
+
+
+@case
+def a_function_instantiated_by_what_is_no_term(k: Any) -> object:
+    w = world(k)
+    value = SimpleNamespace(free=frozenset(), summands=(), functions=frozenset())
+    return k.function_instance(k.reflexivity(w.x(w.i)), w.x, (w.j,), value)
 
 
 @case
