@@ -120,3 +120,21 @@ def test_the_same_statement_twice_is_one_too_many() -> None:
         if (g.lhs, g.rhs, g.assumed) == (h.lhs, h.rhs, h.assumed) and a.split(":")[0] == b.split(":")[0]
     ]
     assert same == []
+
+
+MISTAKES = [
+    ("convolution_theorem", "the exponent on the left has the other sign"),
+    ("stride", "a shift by any z moves y by z"),
+    ("zero_padding", "zero padding is equivariant: at every output that stays in the image"),
+    ("halo_and_crop", "the padding is zeros"),
+    ("shift_action", "the other convention"),
+]
+
+
+@pytest.mark.parametrize(("name", "mistake"), MISTAKES, ids=[m for _, m in MISTAKES])
+def test_a_mistake_that_people_make_is_refused(name: str, mistake: str) -> None:
+    """A wrong sign, any shift through a stride, zero padding as if it wrapped, one convention for the other."""
+    found = [(c, t) for c in laws()[name].claims if isinstance(c, Claim) for t in c.twins if mistake in t.says]
+    assert found
+    for claim, twin in found:
+        assert claim.check_twin(twin).counterexample
