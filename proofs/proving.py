@@ -276,8 +276,14 @@ def everywhere(term: Term, local: Local) -> Theorem | None:
         theorem = local(s) or _in_bodies(s, local)
         changed = changed or theorem is not None
         theorem = theorem or rules.reflexivity(alone(s))
-        total = rules.transitivity(rules.plus(total, theorem.lhs), rules.plus(theorem, total.rhs))
+        both = rules.transitivity(rules.plus(total, theorem.lhs), rules.plus(theorem, total.rhs))
+        total = _written_as(both, total.rhs + theorem.rhs)
     return total if changed else None
+
+
+def _written_as(theorem: Theorem, term: Term) -> Theorem:
+    """The same theorem, its right side in the order of an equal term: what does not change keeps its place on the page."""
+    return rules.transitivity(theorem, rules.reflexivity(term))
 
 
 def _nothing(why: str) -> Theorem:
@@ -319,7 +325,18 @@ def _in_context(
     )
     outer = [v for v in s.binders if v not in bound]
     made = rules.times(theorem, alone(frame))
-    return rules.summed(made, outer) if outer else made
+    made = rules.summed(made, outer) if outer else made
+    before = len([p for p in range(min(positions, default=0)) if p not in positions])
+    return _written_as(made, Term(tuple(_in_place(r, len(rest), before) for r in made.rhs.summands)))
+
+
+def _in_place(s: Summand, rest: int, before: int) -> Summand:
+    """Factors that stand first, and belong after the first ``before`` of the last ``rest``, put there."""
+    new = len(s.factors) - rest
+    if new <= 0:  # a factor became 1
+        return s
+    kept = s.factors[new:]
+    return Summand(s.coefficient, s.binders, (*kept[:before], *s.factors[:new], *kept[before:]), s.phase)
 
 
 def _over(v: Variable, rule: Callable[[Term], Theorem]) -> Local:
