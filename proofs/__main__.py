@@ -95,7 +95,7 @@ def _check_everything(workers: int) -> int:
         console.print(f"FAILED  {name}: {text}", markup=False, soft_wrap=True)
     for name, text in skipped:
         console.print(f"not checked  {name}: {text}", markup=False, soft_wrap=True)
-    claims = sum(v.claims for v in verdicts.values())
+    claims = sum(v.claims for v in verdicts.values()) - len(skipped)
     twins = sum(v.twins for v in verdicts.values())
     console.print(
         f"{len(everything)} theorems, {claims} claims, {twins} false twins, each refused and refuted"

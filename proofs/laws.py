@@ -116,13 +116,15 @@ class Claim:
                 for values in assignments(world, sorted(free, key=lambda v: v.name)):
                     if not all(holds(h, world, values) for h in fixed):
                         continue
-                    tried = True
+                    tried = tried or not world.sizes or any(n > 1 for v in world.sizes.values() for n in v)
                     world.used.clear()
                     left, right = world.evaluate(goal.lhs, values), world.evaluate(goal.rhs, values)
                     if left != right:
                         return _describe(world, values, left, right)
         if not tried:
-            raise ValueError(f"{self.says}: no world satisfies the hypotheses, so nothing was evaluated")
+            raise ValueError(
+                f"{self.says}: no world of more than one point satisfies the hypotheses, so nothing was evaluated"
+            )
         return None
 
     def check_twin(self, twin: Twin) -> Caught:

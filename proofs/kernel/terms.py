@@ -111,7 +111,8 @@ class Apply(Sealed):
 
     def __post_init__(self) -> None:
         require(type(self.fun) is Fun and type(self.conjugate) is bool, f"{self.fun} is no function")
-        args, bodies, name = tuple(map(as_index, self.args)), tuple(self.bodies), self.fun.name
+        given, bodies, name = tuple(self.args), tuple(self.bodies), self.fun.name
+        args = tuple(map(as_index, given))
         counts = (len(args), len(bodies)) == (len(self.fun.sorts), len(self.fun.bodies))
         require(counts, f"{name} is applied to the wrong number of arguments")
         require(all(type(b) is Lambda for b in bodies), f"a body of {name} is no λ")
@@ -120,9 +121,7 @@ class Apply(Sealed):
         least = (
             reduced(e, s.modulus) if isinstance(s, Cyclic) else e for e, s in zip(args, self.fun.sorts, strict=True)
         )
-        object.__setattr__(
-            self, "written", tuple(e if isinstance(e, Expr) else args[p] for p, e in enumerate(self.args))
-        )
+        object.__setattr__(self, "written", tuple(e if isinstance(e, Expr) else args[p] for p, e in enumerate(given)))
         object.__setattr__(self, "args", tuple(least))
         object.__setattr__(self, "bodies", bodies)
         for body, sorts in zip(self.bodies, self.fun.bodies, strict=True):

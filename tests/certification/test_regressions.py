@@ -13,8 +13,11 @@ from torch import Tensor, nn
 from equiconv.certification import Window, certify
 from equiconv.certification.refutation import draws, unexplained
 from equiconv.certification.registry import RULES, Rule
+from equiconv.certification.rules.resampling import _matrix
 from equiconv.certification.states import Signal, Still, Sum
+from equiconv.certification.step import Step
 from equiconv.graph import CaptureError, capture
+from equiconv.graph.wrapping import bind
 from tests.certification.networks import Net
 
 X = torch.randn(1, 1, 12, 8, generator=torch.Generator().manual_seed(0))
@@ -259,3 +262,23 @@ def test_a_constant_whose_zeros_differ_in_sign_is_not_alike_everywhere(combine) 
     assert certificate.strides == (1, 2)
     plain = certify(Net(lambda x: combine(x, zeros.abs())).eval(), X, refute=False)
     assert plain.strides == (1, 1)
+
+
+@pytest.mark.parametrize("mode", ["bilinear", "bicubic"])
+@pytest.mark.parametrize(("d", "size", "out"), [(0, 12, 6), (1, 8, 4)])
+def test_the_matrix_of_an_antialiased_resampling_is_the_operation_along_each_dim(
+    mode: str, d: int, size: int, out: int
+) -> None:
+    """On an image one entry wide torch gives every row the weights of the first: the probe must be wider."""
+
+    def resample(x: Tensor) -> Tensor:
+        return F.interpolate(x, size=(6, 4), mode=mode, antialias=True)
+
+    graph = capture(Net(resample).eval(), (X,), {})
+    node = next(n for n in graph.nodes if "upsample" in n.operation)
+    args, kwargs = torch.fx.node.map_arg((node.args, dict(node.kwargs)), lambda n: X)
+    found = _matrix(Step(node, bind(node.target, args, kwargs), (12, 8), False), 2, d, size, out)
+    signal = torch.arange(float(size), dtype=torch.float64) ** 2
+    wide = signal.view(-1, 1).expand(12, 8) if d == 0 else signal.view(1, -1).expand(12, 8)
+    result = resample(wide[None, None])[0, 0]
+    torch.testing.assert_close(found @ signal, result[:, 0] if d == 0 else result[0])
