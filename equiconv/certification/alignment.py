@@ -6,14 +6,18 @@ Signals agree where their dims act alike; a constant keeps the shifts that stabi
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from fractions import Fraction
 from typing import Any
 
 import numpy as np
 import torch
 from torch import Tensor
 
+from equiconv.certification.action import act
+from equiconv.certification.digits import chained, digits_of
 from equiconv.certification.states import (
     Constant,
+    Digit,
     Dim,
     Signal,
     Uniform,
@@ -31,11 +35,11 @@ def align(step: Step, operands: Sequence[Signal | Constant], shape: Sequence[int
     """The state of f(a, b, …) for any f that acts entry by entry on operands broadcast to ``shape``."""
     rank = len(shape)
     signals = [o for o in operands if isinstance(o, Signal)]
-    dims = [list(_spread(step, signal, shape)) for signal in signals]
+    dims = agree_on_digits(step, [_spread(step, signal, shape) for signal in signals])
     agreed: list[Dim] = []
     for position in range(rank):
         agreed.append(_agree(step, dims, position))
-    result = Signal(tuple(step.strides), tuple(step.canonical(dim) for dim in agreed))
+    result = step.settle(Signal(tuple(step.strides), tuple(agreed)))
     for constant in operands:
         if isinstance(constant, Constant) and isinstance(constant.value, Tensor):
             result = stabilise(step, result, constant)
@@ -62,6 +66,34 @@ def _spread(step: Step, signal: Signal, shape: Sequence[int]) -> list[Dim]:
     return dims
 
 
+def agree_on_digits(step: Step, operands: Sequence[Sequence[Dim]]) -> list[list[Dim]]:
+    """The dims of each operand, after the digits that do not lie in all operands alike are paid for.
+
+    An operand may lack the higher digits of a signal, for it is uniform along them; no two may have the same digit in different dims.
+    """
+    while True:
+        laid = [list(step.normal(dims)) for dims in operands]
+        torn = next(filter(None, (_torn(column) for column in zip(*laid, strict=True))), None)
+        if torn is None:
+            joint = [next((d for d in column if not _uniform(d)), ()) for column in zip(*laid, strict=True)]
+            torn = next((signal for signal, digits in digits_of(joint).items() if not chained(digits)), None)
+        if torn is None:
+            return laid
+        for dims in laid:
+            if torn in (signals := digits_of(dims)):
+                step.pay(signals[torn])
+
+
+def _uniform(dim: Dim) -> bool:
+    return all(isinstance(f, Uniform) for f in dim)  # () is uniform too
+
+
+def _torn(column: Sequence[Dim]) -> tuple[int, Fraction, int] | None:
+    """A signal of which one operand has a digit in this dim, where another one is of a different form."""
+    distinct = {forget(dim) for dim in column if not _uniform(dim)}
+    return next(iter(digits_of(distinct)), None) if len(distinct) > 1 else None
+
+
 def _agree(step: Step, dims: list[list[Dim]], position: int) -> Dim:
     """One dim that is true of every signal, after K has shrunk to where they coincide."""
 
@@ -69,7 +101,7 @@ def _agree(step: Step, dims: list[list[Dim]], position: int) -> Dim:
         return [forget(step.canonical(d[position])) for d in dims]
 
     for _ in range(len(step.shape) + 1):
-        candidates = [d for d in settle() if not all(isinstance(f, Uniform) for f in d)]  # () is uniform too
+        candidates = [d for d in settle() if not _uniform(d)]
         distinct = list(dict.fromkeys(candidates))
         if not distinct:
             return settle()[0] if dims else ()
@@ -100,7 +132,7 @@ def _coincide(a: Dim, b: Dim, axis: int, stride: int) -> bool:
     """True when a shift by ``stride`` along ``axis`` acts on both dims by one permutation; crops and halos must be the same."""
     if a == b:
         return True
-    if not (permutes(a) and permutes(b)):
+    if not (permutes(a) and permutes(b)) or any(isinstance(f, Digit) for f in (*a, *b)):
         return axis not in axes_of(a) | axes_of(b)
     return bool(np.array_equal(source_indices(a, axis, stride)[0], source_indices(b, axis, stride)[0]))
 
@@ -111,14 +143,14 @@ def stabilise(step: Step, signal: Signal, constant: Constant) -> Signal:
     missing = len(signal.dims) - value.ndim
     if missing < 0:
         signal = Signal(signal.strides, ((),) * -missing + signal.dims)
-        missing = 0
+    value = value[(None,) * missing] if missing > 0 else value
     dims = list(signal.dims)
-    touched = [d for d in range(value.ndim) if value.shape[d] > 1 and axes_of(signal.dims[missing + d])]
-    moving = set().union(*(axes_of(signal.dims[missing + d]) for d in touched)) if touched else set()
+    touched = [d for d in range(value.ndim) if value.shape[d] > 1 and axes_of(signal.dims[d])]
+    moving = set().union(*(axes_of(signal.dims[d]) for d in touched)) if touched else set()
     for axis in sorted(moving):
 
         def holds(s: int, axis: int = axis) -> bool:
-            return _fixed(value, signal.dims[missing:], touched, axis, s)
+            return _fixed(value, signal.dims, touched, axis, s)
 
         fixed = not constant.generic
         stride = step.smallest(axis, holds) if fixed else step.shape[axis]
@@ -127,41 +159,50 @@ def stabilise(step: Step, signal: Signal, constant: Constant) -> Signal:
             axis,
             stride,
             "constant",
-            f"combines the signal with {constant.label} of shape {tuple(value.shape)}: {values} along the "
+            f"combines the signal with {constant.label} of shape {constant.shape}: {values} along the "
             f"{axis_names([axis], step.shape)}, and they do not move with it",
             "make it the same at every position, or periodic with the stride you need",
             theorem="constant_stabiliser",
         )
     for d in range(value.ndim):
-        position = missing + d
-        size = size_of(dims[position])
+        size = size_of(dims[d])
         if value.shape[d] > 1 and size == 1:
-            if left := axes_of(step.canonical(dims[position])):
+            if left := axes_of(step.canonical(dims[d])):
                 step.give_up(
                     left, "crop", "repeats one entry of a moving signal against a constant", theorem="part_of_a_period"
                 )
-            dims[position] = still(value.shape[d])
-        elif value.shape[d] > 1 and not axes_of(dims[position]):
-            dims[position] = still(size)  # what was uniform takes the constant's values
+            dims[d] = still(value.shape[d])
+        elif value.shape[d] > 1 and not axes_of(dims[d]):
+            dims[d] = still(size)  # what was uniform takes the constant's values
         elif value.shape[d] > 1:
-            dims[position] = weaken(dims[position])
-    return Signal(tuple(step.strides), tuple(step.canonical(dim) for dim in dims))
+            dims[d] = weaken(dims[d])
+    return step.settle(Signal(tuple(step.strides), tuple(dims)))
 
 
 def _fixed(value: Tensor, dims: Sequence[Dim], touched: Sequence[int], axis: int, stride: int) -> bool:
     """True when a shift by ``stride`` along ``axis``, acting on all dims at once, leaves the constant's values as they are."""
-    moved = value
+    laid: list[Dim] = [still(size) for size in value.shape]
+    moving: list[int] = []
     for d in touched:
         if axis not in axes_of(dims[d]):
             continue
-        if not permutes(dims[d]):
-            # On a crop or halo the constant must extend to the whole signal: only a constant one surely does.
-            if not same(value, value.narrow(d, 0, 1).expand_as(value)):
-                return False
-            continue
-        source = torch.from_numpy(source_indices(dims[d], axis, stride)[0]).to(value.device)
-        moved = moved.index_select(d, source)
-    return same(moved, value)
+        if permutes(dims[d]):
+            moving.append(d)
+        # On a crop or halo the constant must extend to the whole signal: only a constant one surely does.
+        elif any(isinstance(f, Digit) for f in dims[d]) or not same(value, value.narrow(d, 0, 1).expand_as(value)):
+            return False
+    # A digit takes the carry of those below it, in whatever dims they are.
+    while more := [d for d in range(len(dims)) if d not in moving and _share(dims[d], [dims[m] for m in moving])]:
+        moving += more
+    for d in moving:
+        laid[d] = dims[d]
+    value = value.expand([size_of(dims[d]) if d in moving else size for d, size in enumerate(value.shape)])
+    return same(act(laid, value, axis, stride)[0], value)
+
+
+def _share(dim: Dim, others: Sequence[Dim]) -> bool:
+    """True when the dim has a digit of a signal of which the others have one."""
+    return not digits_of([dim]).keys().isdisjoint(digits_of(others))
 
 
 def same(a: Tensor, b: Tensor) -> bool:

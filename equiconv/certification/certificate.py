@@ -14,7 +14,7 @@ from typing import Any
 
 import torch
 
-from equiconv.certification.states import Dim, Factor, Signal, Still, Sum, Uniform, Window
+from equiconv.certification.states import Digit, Dim, Factor, Signal, Still, Sum, Uniform, Window
 from equiconv.graph import SourceLine
 from equiconv.groups import Translations, TranslationSubgroup
 
@@ -392,6 +392,8 @@ def _factor_out(f: Factor) -> dict[str, Any]:
         return {"sum": [_dim_out(p) for p in f.parts], "pad": f.pad}
     if isinstance(f, Window):
         return {"window": f.size, "axis": f.axis, "step": str(f.step), "period": f.period}
+    if isinstance(f, Digit):
+        return {"digit": f.size, "axis": f.axis, "step": str(f.step), "period": f.period, "place": f.place}
     return {"uniform" if isinstance(f, Uniform) else "still": f.size}
 
 
@@ -404,6 +406,8 @@ def _factor_in(f: Mapping[str, Any]) -> Factor:
         return Sum(tuple(_dim_in(p) for p in f["sum"]), f["pad"])
     if "window" in f:
         return Window(f["window"], f["axis"], Fraction(f["step"]), f["period"])
+    if "digit" in f:
+        return Digit(f["digit"], f["axis"], Fraction(f["step"]), f["period"], f["place"])
     return Uniform(f["uniform"]) if "uniform" in f else Still(f["still"])
 
 

@@ -12,9 +12,10 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from equiconv.certification.action import act
 from equiconv.certification.certificate import Certificate, Claim
 from equiconv.certification.refutation import shifted
-from equiconv.certification.states import Signal, axes_of, source_indices
+from equiconv.certification.states import Signal
 from equiconv.graph import Graph, Node, capture, wrapped
 from equiconv.graph.capture import largest_difference
 
@@ -142,15 +143,9 @@ def squares(
 
 def square_error(got: Tensor, base: Tensor, state: Signal, axis: int, k: int) -> float:
     """max |T(g·x) − ρ(g)·T(x)| over the entries about which the state says something."""
-    expected = base
-    for d, dim in enumerate(state.dims):
-        if axis not in axes_of(dim):
-            continue
-        source, valid = source_indices(dim, axis, k)
-        expected = expected.index_select(d, torch.from_numpy(source))
-        if not valid.all():
-            keep = torch.from_numpy(valid.nonzero()[0])
-            got, expected = got.index_select(d, keep), expected.index_select(d, keep)
+    expected, known = act(state.dims, base, axis, k)
+    if known is not None:
+        got, expected = got[known], expected[known]
     return largest_difference(got, expected)
 
 

@@ -76,6 +76,13 @@ def derive(
             values[node.name] = Constant(value, taint, f"{node.kind} {node.path}" if node.path else "a constant")
         else:
             values[node.name] = _operation(node, values, shape, circular, found)
+    for _, name in graph.outputs:
+        # What is returned rolls dim by dim: nobody can be asked to turn an odometer back.
+        if isinstance(state := values[name], Signal):
+            step = Step(graph[name], {"output": state}, shape, circular)
+            step.pay_all()
+            values[name] = step.settle(state)
+            found.losses.extend(step.losses)
     return found
 
 
@@ -110,6 +117,8 @@ def _operation(node: Node, values: Mapping[str, Any], shape: tuple[int, ...], ci
         if rule is None:
             raise UnknownOperation("no rule; one would have to say how a shift of each input moves each output")
         step.theorem = rule.theorem
+        if not rule.digits:
+            step.pay_all()
         result = rule.transfer(step)
         if step.wrapped and node.operation not in WRAPPABLE:
             raise AssertionError("its padding was taken to wrap, but nothing can run it so")

@@ -5,10 +5,11 @@ Each takes the step (to give up symmetry through it) and returns the dims of the
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import replace
 
-from equiconv.certification.states import Dim, Factor, Still, Sum, Uniform, Window, axes_of, forget, size_of
+from equiconv.certification.digits import chained, copies_of, digits_of, merged
+from equiconv.certification.states import Digit, Dim, Factor, Still, Sum, Uniform, Window, axes_of, forget, size_of
 from equiconv.certification.step import Step, axis_names, still
 
 WRAP = "make the padding circular (equiconv.symmetrize does it for the whole model)"
@@ -219,9 +220,30 @@ def reduce(step: Step, dim: Dim, what: str) -> None:
                 reduce(step, part, what)
 
 
-def regroup(step: Step, dims: Sequence[Dim], shape: Sequence[int]) -> list[Dim]:
-    """Reshape: read all factors as one mixed-radix number and cut it at the new boundaries."""
+def reduce_dims(step: Step, dims: Sequence[Dim], gone: Iterable[int], what: str) -> list[Dim]:
+    """Aggregate over the dims ``gone`` of a whole tensor, and return all its dims: a caller may keep those that were aggregated.
+
+    Digits whose higher ones are summed over move as they did, and the shift permutes what is summed; those without their lower ones do not.
+    """
+    gone = set(gone)
+    signals = digits_of(dims)
+    left = digits_of(dim for d, dim in enumerate(dims) if d not in gone)
+    for signal in digits_of(dims[d] for d in sorted(gone)):
+        if not chained(left.get(signal, [])):
+            step.pay(signals[signal])
+    found = list(step.normal(dims))
+    for d in sorted(gone):
+        reduce(step, found[d], what)
+    return list(step.normal(found))
+
+
+def regroup(step: Step, dims: Sequence[Dim], shape: Sequence[int], digits: bool = False) -> list[Dim]:
+    """Reshape: read all factors as one mixed-radix number and cut it at the new boundaries.
+
+    digits: a rolling dim that is cut becomes digits, which cost nothing yet; the caller must understand them.
+    """
     pending: list[Factor] = [factor for dim in dims for factor in step.canonical(dim)]
+    copies = copies_of([pending])
     out: list[Dim] = []
     for size in shape:
         need, taken = size, list[Factor]()
@@ -231,13 +253,16 @@ def regroup(step: Step, dims: Sequence[Dim], shape: Sequence[int]) -> list[Dim]:
                 taken.append(factor)
                 need //= factor.size
             elif factor.size % need == 0 and factor.size > need:
-                outer, inner = split(step, factor, need)
+                outer, inner = split(step, factor, need, digits)
                 taken.extend(outer)
                 pending[:0] = inner
                 need = 1
             else:
                 # The boundary falls inside two factors at once: neither keeps its action.
                 other = pending.pop(0)
+                if len(one := step.canonical(merged((factor, other), copies))) == 1:
+                    pending.insert(0, one[0])
+                    continue
                 step.give_up(
                     axes_of((factor, other)),
                     "reshape",
@@ -261,9 +286,12 @@ def regroup(step: Step, dims: Sequence[Dim], shape: Sequence[int]) -> list[Dim]:
     return [step.canonical(dim) for dim in out]
 
 
-def split(step: Step, factor: Factor, outer: int) -> tuple[Dim, Dim]:
-    """Cut one factor in two digits. A window keeps the shifts that leave the inner digit alone: K ∩ (step·b)·Z for b inner entries."""
+def split(step: Step, factor: Factor, outer: int, digits: bool = False) -> tuple[Dim, Dim]:
+    """Cut one factor in two. A window becomes two ``digits``, or keeps the shifts that leave the inner one alone: K ∩ (step·b)·Z for b inner entries."""
     b = factor.size // outer
+    if isinstance(factor, Digit):
+        place = factor.place * b
+        return (replace(factor, size=outer, place=place, node=step.node.name),), (replace(factor, size=b),)
     if isinstance(factor, Still):
         return (Still(outer),), (Still(b),)
     if isinstance(factor, Uniform):
@@ -273,6 +301,9 @@ def split(step: Step, factor: Factor, outer: int) -> tuple[Dim, Dim]:
             return (Uniform(outer),), (replace(factor, size=b, origin=None, offset=0),)
         n = step.shape[factor.axis]
         new = factor.step * b
+        if digits and factor.rolls and (step.strides[factor.axis] / new).denominator != 1:
+            high = Digit(outer, factor.axis, factor.step, factor.period, b, step.node.name)
+            return (high,), (replace(high, size=b, place=1, node=None),)
         step.shrink_to_step(
             factor.axis,
             new,
@@ -314,4 +345,4 @@ def join(step: Step, parts: Sequence[Dim], pad: str | None = None) -> Dim:
     return (Sum(tuple(p or (Still(1),) for p in joined), pad),)
 
 
-__all__ = ["join", "narrow", "pad_moving", "reduce", "regroup", "slide", "split", "strided"]
+__all__ = ["join", "narrow", "pad_moving", "reduce", "reduce_dims", "regroup", "slide", "split", "strided"]

@@ -67,7 +67,11 @@ def _collect(
         operand = next((s for n in node.inputs if isinstance(s := derivation.states.get(n), Signal)), None)
         before = list(operand.strides) if operand else [1] * len(shape)
         after = list(before)
+        said: set[tuple[int, str]] = set()
         for loss in losses:
+            if (loss.axis, loss.message) in said:
+                continue  # a reshape is paid for wherever its digits are taken apart, and is to blame once
+            said.add((loss.axis, loss.message))
             before[loss.axis] = loss.before
             after[loss.axis] = loss.after
         found[key] = Obstacle(

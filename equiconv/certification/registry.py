@@ -22,21 +22,24 @@ class Rule:
     """How an operation transforms what is known of its operands.
 
     target: the overload's name, such as ``aten.conv2d.default``. family: its row in the documentation. theorem: the law it rests on.
+    digits: the transfer understands :class:`~equiconv.certification.states.Digit` factors; any other never sees one.
     """
 
     target: str
     family: str
     theorem: str
     transfer: Transfer
+    digits: bool = False
 
 
 RULES: dict[str, Rule] = {}
 
 
-def rule(*targets: str, family: str, theorem: str) -> Callable[[Transfer], Transfer]:
+def rule(*targets: str, family: str, theorem: str, digits: bool = False) -> Callable[[Transfer], Transfer]:
     """Register a transfer function for operations named in full (``aten.relu.default``); a second rule for one name is refused.
 
-    The function receives a :class:`~equiconv.certification.step.Step` and returns a Signal (or a tuple of them, one an output).
+    The function receives a :class:`~equiconv.certification.step.Step` and returns a Signal (or a tuple of them, one an output). Unless it says
+    ``digits=True``, the digits of its operands are paid for before it runs: each stays put or rolls by itself.
     """
 
     def register(transfer: Transfer) -> Transfer:
@@ -45,7 +48,7 @@ def rule(*targets: str, family: str, theorem: str) -> Callable[[Transfer], Trans
                 raise ValueError(
                     f"rule: {target} has a rule already, in {RULES[target].transfer.__module__}; remove one of the two"
                 )
-            RULES[target] = Rule(target, family, theorem, transfer)
+            RULES[target] = Rule(target, family, theorem, transfer, digits)
         return transfer
 
     return register

@@ -7,16 +7,18 @@ is an ordered tuple of factors (mixed radix, outermost first, as in a reshape):
 - :class:`Uniform`: the values do not depend on the index, so that any action on it is true.
 - :class:`Window`: ``size`` consecutive entries of an underlying signal U of ``period`` entries, on which a shift by k along ``axis`` acts as
   U[u] ↦ U[u − k/step]. Of size = period it *rolls*; longer it is a halo, shorter a crop.
-- :class:`Sum`: a concatenation of blocks, each with factors of its own.
+- :class:`Digit`: one digit of the index u of a rolling signal, which a reshape has split; the digits of u move together and carry.
+- :class:`Sum`: a concatenation of blocks, each with factors of its own; no digit lies inside one.
 
-Invariants, asserted: |step|·period = n of the axis (a shift by n is the identity), and s/step is an integer for s the stride of K.
+Invariants, asserted: |step|·period = n of the axis (a shift by n is the identity), and s/step is an integer for s the stride of K. The digits of one
+signal in a tensor form a chain (:func:`~equiconv.certification.digits.chained`).
 """
 
 from __future__ import annotations
 
 import math
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from fractions import Fraction
 from typing import Any, TypeAlias
 
@@ -73,6 +75,29 @@ class Window:
 
 
 @dataclass(frozen=True)
+class Digit:
+    """The digit (u // place) mod size of the index u of a rolling signal U with ``period`` entries: u ↦ u − k/step moves it, with the carry from below.
+
+    ``node`` names the reshape that cut the digit off from those below it: it is to blame if the digit is ever touched alone.
+    """
+
+    size: int
+    axis: int
+    step: Fraction
+    period: int
+    place: int
+    node: str | None = field(default=None, compare=False)
+
+    @property
+    def signal(self) -> tuple[int, Fraction, int]:
+        """What the digit is a digit of: digits of one signal move together."""
+        return (self.axis, self.step, self.period)
+
+    def __str__(self) -> str:
+        return f"digit({self.size}, axis {self.axis}, step {self.step}, place {self.place} of {self.period})"
+
+
+@dataclass(frozen=True)
 class Sum:
     """A concatenation; ``pad`` names the node whose padding made it."""
 
@@ -87,7 +112,7 @@ class Sum:
         return " ++ ".join(describe(part) for part in self.parts)
 
 
-Factor: TypeAlias = Still | Uniform | Window | Sum
+Factor: TypeAlias = Still | Uniform | Window | Digit | Sum
 Dim: TypeAlias = tuple[Factor, ...]
 
 
@@ -132,7 +157,7 @@ def axes_of(dim: Sequence[Factor]) -> set[int]:
     """Group axes that move something in the dim."""
     found: set[int] = set()
     for factor in dim:
-        if isinstance(factor, Window):
+        if isinstance(factor, (Window, Digit)):
             found.add(factor.axis)
         elif isinstance(factor, Sum):
             for part in factor.parts:
@@ -200,10 +225,10 @@ def canonical(dim: Sequence[Factor], strides: Sequence[int], shape: Sequence[int
                     _append(out, inner)
                 continue
             current = Sum(tuple(parts), factor.pad)
-        elif isinstance(factor, Window):
+        elif isinstance(factor, (Window, Digit)):
             n, s = shape[factor.axis], strides[factor.axis]
             if abs(factor.step) * factor.period != n or (s / factor.step).denominator != 1:
-                raise AssertionError(f"broken window {factor} under the stride {s} of Z_{n}")
+                raise AssertionError(f"broken factor {factor} under the stride {s} of Z_{n}")
             if s == n:
                 current = Still(factor.size)  # only the zero shift is left
         _append(out, current)
@@ -244,6 +269,8 @@ def source_indices(dim: Sequence[Factor], axis: int, shift: int) -> tuple[Indice
 
 
 def _factor_sources(factor: Factor, axis: int, shift: int) -> tuple[Indices, NDArray[np.bool_]]:
+    if isinstance(factor, Digit) and factor.axis == axis:
+        raise AssertionError(f"{factor} does not move by itself")
     index: Indices = np.arange(factor.size, dtype=np.int64)
     everywhere = np.ones(factor.size, dtype=bool)
     if isinstance(factor, Window) and factor.axis == axis:

@@ -11,8 +11,12 @@ from dataclasses import dataclass, field
 from fractions import Fraction
 from typing import Any
 
+from torch.utils import _pytree as pytree
+
+from equiconv.certification.digits import digits_of, faulty, normal, place_paid
 from equiconv.certification.states import (
     Constant,
+    Digit,
     Dim,
     Signal,
     Still,
@@ -79,7 +83,7 @@ class Step:
 
     def settle(self, operand: Signal) -> Signal:
         """The operand's claim restricted to the current, smaller K."""
-        return Signal(tuple(self.strides), tuple(canonical(dim, self.strides, self.shape) for dim in operand.dims))
+        return Signal(tuple(self.strides), self.normal(operand.dims))
 
     @property
     def wrapped_axes(self) -> tuple[int, ...]:
@@ -125,12 +129,60 @@ class Step:
             )
 
     def shrink_to_step(
-        self, axis: int, step: Fraction, cause: str, message: str, remedy: str | None = None, theorem: str = ""
+        self,
+        axis: int,
+        step: Fraction,
+        cause: str,
+        message: str,
+        remedy: str | None = None,
+        theorem: str = "",
+        node: str | None = None,
     ) -> None:
         """K becomes K ∩ step·Z for a rational step: a shift must move the new signal by whole entries."""
         common = fraction_lcm(self.strides[axis], step)
         self.shrink(
-            axis, int(common) if common.denominator == 1 else self.shape[axis], cause, message, remedy, theorem=theorem
+            axis,
+            int(common) if common.denominator == 1 else self.shape[axis],
+            cause,
+            message,
+            remedy,
+            theorem=theorem,
+            node=node,
+        )
+
+    def pay(self, digits: Sequence[Digit]) -> None:
+        """Give up the carry between digits of one signal: K shrinks to where each of them stays put or rolls by itself."""
+        place = place_paid(digits)
+        top = max(digits, key=lambda digit: digit.place)
+        new = top.step * place
+        self.shrink_to_step(
+            top.axis,
+            new,
+            "reshape",
+            f"a reshape splits the {axis_names([top.axis], self.shape)} into blocks of {place}: only shifts by multiples of "
+            f"{abs(new)} keep the blocks",
+            theorem="split_and_merge",
+            node=top.node,
+        )
+
+    def pay_for(self, name: str, positions: Iterable[int]) -> Signal:
+        """The named operand, whose dims ``positions`` hold no digit any more."""
+        operand = self.signal(name)
+        signals = digits_of(operand.dims)
+        for signal in digits_of(operand.dims[d] for d in positions):
+            self.pay(signals[signal])
+        self.arguments[name] = self.settle(operand)
+        return self.signal(name)
+
+    def pay_all(self) -> None:
+        """Pay for every digit of every operand."""
+        for operand in signals_in(self.arguments):
+            for digits in digits_of(operand.dims).values():
+                self.pay(digits)
+        self.arguments = pytree.tree_map(
+            lambda v: self.settle(v) if isinstance(v, Signal) else v,
+            self.arguments,
+            is_leaf=lambda v: isinstance(v, (Signal, Constant)),
         )
 
     def give_up(
@@ -157,6 +209,10 @@ class Step:
     def canonical(self, dim: Sequence[Any]) -> Dim:
         return canonical(tuple(dim), self.strides, self.shape)
 
+    def normal(self, dims: Sequence[Sequence[Any]]) -> tuple[Dim, ...]:
+        """The dims of one whole tensor in canonical form."""
+        return normal(dims, self.strides, self.shape)
+
     def result(
         self, dims: Sequence[Sequence[Any]], shape: Sequence[int] | None = None, keep: int | None = None
     ) -> Signal:
@@ -164,7 +220,10 @@ class Step:
 
         Cuts forget which signal they came from, but for the dim ``keep``: two cuts may be joined only if no other dim was changed in between.
         """
-        found = [self.canonical(dim) for dim in dims]
+        found = self.normal(dims)
+        while digits := faulty(found):
+            self.pay(digits)
+            found = self.normal(found)
         signal = Signal(tuple(self.strides), tuple(d if i == keep else forget(d) for i, d in enumerate(found)))
         expected = tuple(shape) if shape is not None else self.out_shape
         if signal.shape != expected:

@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from equiconv.certification.alignment import align
-from equiconv.certification.moves import reduce
+from equiconv.certification.moves import reduce_dims
 from equiconv.certification.registry import rule
 from equiconv.certification.states import Constant, Dim, Signal, weaken
 from equiconv.certification.step import Step, UnknownOperation
@@ -26,11 +26,9 @@ def contract(step: Step, operands: Sequence[Operand], out: Sequence[str], what: 
     union = list(sizes)
     laid = [_lay_out(operand, labels, union) for operand, labels in operands]
     joint = align(step, laid, [sizes[label] for label in union])
-    for label, dim in zip(union, joint.dims, strict=True):
-        if label not in out:
-            reduce(step, dim, what)
-    found = dict(zip(union, joint.dims, strict=True))
-    return [step.canonical(found[label]) for label in out]
+    summed = [i for i, label in enumerate(union) if label not in out]
+    found = dict(zip(union, reduce_dims(step, joint.dims, summed, what), strict=True))
+    return [found[label] for label in out]
 
 
 def _sizes(operand: Signal | Constant) -> Sequence[int]:
@@ -63,7 +61,7 @@ def _batch(rank: int) -> list[str]:
     return [f"b{rank - i}" for i in range(rank)]  # aligned from the right, as broadcasting does
 
 
-@rule("aten.linear.default", family="contraction", theorem=THEOREM)
+@rule("aten.linear.default", family="contraction", theorem=THEOREM, digits=True)
 def linear(step: Step) -> Signal:
     """x·Wᵀ + b: the contracted dim must be still, or the weights alike wherever it moves."""
     x, weight, bias = _tensor(step, "input"), _tensor(step, "weight"), step["bias"]
@@ -75,7 +73,7 @@ def linear(step: Step) -> Signal:
 
 
 def _add(step: Step, dims: Sequence[Dim], bias: object) -> Signal:
-    result = Signal(tuple(step.strides), tuple(step.canonical(d) for d in dims))
+    result = Signal(tuple(step.strides), tuple(dims))
     if isinstance(bias, (Signal, Constant)):
         return step.result(align(step, [result, bias], step.out_shape).dims)
     return step.result(result.dims)
@@ -89,6 +87,7 @@ def _add(step: Step, dims: Sequence[Dim], bias: object) -> Signal:
     "aten.dot.default",
     family="contraction",
     theorem=THEOREM,
+    digits=True,
 )
 def matmul(step: Step) -> Signal:
     """Matrix products with NumPy's rules for vectors and batches."""
@@ -102,7 +101,7 @@ def matmul(step: Step) -> Signal:
     return step.result(contract(step, [(a, left), (b, right)], out, "a matrix product"))
 
 
-@rule("aten.addmm.default", "aten.baddbmm.default", family="contraction", theorem=THEOREM)
+@rule("aten.addmm.default", "aten.baddbmm.default", family="contraction", theorem=THEOREM, digits=True)
 def add_product(step: Step) -> Signal:
     names = list(step.arguments)
     a, b = _tensor(step, names[1]), _tensor(step, names[2])
@@ -111,7 +110,7 @@ def add_product(step: Step) -> Signal:
     return _add(step, dims, step[names[0]])
 
 
-@rule("aten.einsum.default", family="contraction", theorem=THEOREM)
+@rule("aten.einsum.default", family="contraction", theorem=THEOREM, digits=True)
 def einsum(step: Step) -> Signal:
     """Any Einstein sum without repeated labels in one operand."""
     equation = str(step["equation"]).replace(" ", "")
@@ -137,7 +136,7 @@ def _labels(term: str, hidden: int) -> list[str]:
     return [*before, *(_batch(hidden) if dots else []), *after]
 
 
-@rule("aten.scaled_dot_product_attention.default", family="contraction", theorem="attention")
+@rule("aten.scaled_dot_product_attention.default", family="contraction", theorem="attention", digits=True)
 def attention(step: Step) -> Signal:
     """softmax(q·kᵀ + mask)·v: two contractions with a softmax over the keys between them. A causal mask is a constant."""
     q, k, v = (_tensor(step, name) for name in ("query", "key", "value"))
@@ -166,8 +165,8 @@ def attention(step: Step) -> Signal:
         weights = step.settle(
             Signal(weights.strides, (*weights.dims[:-2], *(weaken(dim) for dim in weights.dims[-2:])))
         )
-    reduce(step, weights.dims[-1], "softmax")
-    weights = step.settle(weights)
+    dims = reduce_dims(step, weights.dims, [len(weights.dims) - 1], "softmax")
+    weights = Signal(tuple(step.strides), tuple(dims))
     return step.result(
         contract(step, [(weights, [*batch, "m", "n"]), (v, label(v, "n", "e"))], [*batch, "m", "e"], "attention")
     )

@@ -23,10 +23,10 @@ def _operand(step: Step) -> str | None:
     return getattr(first, "name", None)
 
 
-@rule("aten.slice.Tensor", "aten.slice_copy.Tensor", family="slice, select, index", theorem=THEOREM)
+@rule("aten.slice.Tensor", "aten.slice_copy.Tensor", family="slice, select, index", theorem=THEOREM, digits=True)
 def slice_(step: Step) -> Signal:
-    x = step.signal("self")
-    d = int(step["dim"]) % len(x.dims)
+    d = int(step["dim"]) % len(step["self"].dims)
+    x = step.pay_for("self", [d])
     size = size_of(x.dims[d])
     start, stop, stride = slice(step["start"], step["end"], step["step"]).indices(size)
     length = max(0, -(-(stop - start) // stride))
@@ -42,10 +42,10 @@ def _recall(step: Step, d: int) -> Dim:
     return step.canonical(step["self"].dims[d])
 
 
-@rule("aten.narrow.default", "aten.narrow_copy.default", family="slice, select, index", theorem=THEOREM)
+@rule("aten.narrow.default", "aten.narrow_copy.default", family="slice, select, index", theorem=THEOREM, digits=True)
 def narrow_(step: Step) -> Signal:
-    x = step.signal("self")
-    d = int(step["dim"]) % len(x.dims)
+    d = int(step["dim"]) % len(step["self"].dims)
+    x = step.pay_for("self", [d])
     dims = list(x.dims)
     dims[d] = narrow(
         step, _recall(step, d), int(step["start"]) % size_of(x.dims[d]), int(step["length"]), 1, _operand(step)
@@ -63,10 +63,12 @@ def narrow_(step: Step) -> Signal:
     "aten.split_with_sizes_copy.default",
     family="slice, select, index",
     theorem=THEOREM,
+    digits=True,
 )
 def split(step: Step) -> list[Signal]:
     """Consecutive cuts; each keeps its own K."""
     d = int(step["dim"]) % len(step["self"].dims)
+    step.pay_for("self", [d])
     results, start = [], 0
     for value in step.node.value:
         part = Step(step.node, step.arguments, step.shape, step.circular, step.theorem)
@@ -80,11 +82,11 @@ def split(step: Step) -> list[Signal]:
     return results
 
 
-@rule("aten.select.int", "aten.select_copy.int", family="slice, select, index", theorem=THEOREM)
+@rule("aten.select.int", "aten.select_copy.int", family="slice, select, index", theorem=THEOREM, digits=True)
 def select(step: Step) -> Signal:
     """One entry of a dim, which goes away: an obstacle where the entry moves."""
-    x = step.signal("self")
-    d = int(step["dim"]) % len(x.dims)
+    d = int(step["dim"]) % len(step["self"].dims)
+    x = step.pay_for("self", [d])
     dims = list(x.dims)
     dropped = _entry(step, x.dims[d], int(step["index"]) % size_of(x.dims[d]))
     del dims[d]
@@ -106,9 +108,10 @@ def _entry(step: Step, dim: Dim, index: int) -> Dim:
     return step.canonical(left)
 
 
-@rule("aten.unbind.int", "aten.unbind_copy.int", family="slice, select, index", theorem=THEOREM)
+@rule("aten.unbind.int", "aten.unbind_copy.int", family="slice, select, index", theorem=THEOREM, digits=True)
 def unbind(step: Step) -> list[Signal]:
     d = int(step["dim"]) % len(step["self"].dims)
+    step.pay_for("self", [d])
     results = []
     for index, value in enumerate(step.node.value):
         part = Step(step.node, step.arguments, step.shape, step.circular, step.theorem)

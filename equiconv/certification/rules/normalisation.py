@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from torch import Tensor
 
 from equiconv.certification.alignment import align
-from equiconv.certification.moves import reduce, regroup
+from equiconv.certification.moves import reduce, reduce_dims, regroup
 from equiconv.certification.registry import rule
 from equiconv.certification.rules.sliding import unmoved
 from equiconv.certification.states import Constant, Signal, size_of
@@ -45,6 +45,7 @@ def _results(step: Step, x: Signal) -> Signal | tuple[Signal, ...]:
     "aten._batch_norm_no_update.default",
     family="normalisation",
     theorem=THEOREM,
+    digits=True,
 )
 def batch_norm(step: Step) -> Signal | tuple[Signal, ...]:
     """With stored statistics, an affine map of each channel."""
@@ -61,24 +62,25 @@ def batch_norm(step: Step) -> Signal | tuple[Signal, ...]:
     "aten.rms_norm.default",
     family="normalisation",
     theorem=THEOREM,
+    digits=True,
 )
 def layer_norm(step: Step) -> Signal | tuple[Signal, ...]:
     """Statistics over the last dims, then an affine map with one constant an entry of them."""
     x = step.signal("input")
     shape = [int(s) for s in step["normalized_shape"]]
-    for dim in x.dims[len(x.dims) - len(shape) :]:
-        reduce(step, dim, "layer norm")
+    rank = len(x.dims)
+    x = Signal(x.strides, tuple(reduce_dims(step, x.dims, range(rank - len(shape), rank), "layer norm")))
     return _results(step, affine(step, x, ("weight", "bias"), shape))
 
 
-@rule("aten.group_norm.default", "aten.native_group_norm.default", family="normalisation", theorem=THEOREM)
+@rule("aten.group_norm.default", "aten.native_group_norm.default", family="normalisation", theorem=THEOREM, digits=True)
 def group_norm(step: Step) -> Signal | tuple[Signal, ...]:
     """Statistics over groups of channels and all positions, then an affine map of each channel."""
-    x = step.signal("input")
+    x = step.pay_for("input", [1])
     groups = int(step["num_groups" if "num_groups" in step.arguments else "group"])
-    _, inner = regroup(step, [x.dims[1]], (groups, size_of(x.dims[1]) // groups))
-    for dim in (inner, *x.dims[2:]):
-        reduce(step, dim, "group norm")
+    outer, inner = regroup(step, [x.dims[1]], (groups, size_of(x.dims[1]) // groups))
+    laid = (x.dims[0], outer, inner, *x.dims[2:])
+    reduce_dims(step, laid, range(2, len(laid)), "group norm")
     return _results(step, affine(step, x, ("weight", "bias"), [1, -1] + [1] * (len(x.dims) - 2)))
 
 

@@ -12,7 +12,7 @@ from equiconv.certification.step import Step, UnknownOperation, constants_in, si
 THEOREM = "pointwise"
 
 
-@rule("pointwise", family="pointwise", theorem=THEOREM)
+@rule("pointwise", family="pointwise", theorem=THEOREM, digits=True)
 @rule(
     *(
         f"aten.{name}"
@@ -50,13 +50,14 @@ THEOREM = "pointwise"
     ),
     family="pointwise",
     theorem=THEOREM,
+    digits=True,
 )
 def pointwise(step: Step) -> Signal | list[Signal]:
     """f(a, b, …) entry by entry, operands broadcast."""
     return step.result(align(step, [*signals_in(step.arguments), *constants_in(step.arguments)], step.out_shape).dims)
 
 
-@rule("aten.type_as.default", "aten.to.other", family="pointwise", theorem=THEOREM)
+@rule("aten.type_as.default", "aten.to.other", family="pointwise", theorem=THEOREM, digits=True)
 def cast_like(step: Step) -> Signal | Constant:
     """A cast to the dtype of another tensor, whose values and shape do not matter."""
     operand, like = step["self"], step.node.value
@@ -65,7 +66,7 @@ def cast_like(step: Step) -> Signal | Constant:
     return step.result(step.signal("self").dims)
 
 
-@rule("aten.prelu.default", family="pointwise", theorem=THEOREM)
+@rule("aten.prelu.default", family="pointwise", theorem=THEOREM, digits=True)
 def prelu(step: Step) -> Signal:
     """One slope, or one a channel: the slopes lie along dim 1."""
     x, weight = step.signal("self"), step["weight"]
@@ -77,7 +78,7 @@ def prelu(step: Step) -> Signal:
     return step.result(align(step, [x, Constant(value, weight.generic, weight.label)], step.out_shape).dims)
 
 
-@rule("aten.fill.Scalar", "aten.fill.Tensor", family="pointwise", theorem=THEOREM)
+@rule("aten.fill.Scalar", "aten.fill.Tensor", family="pointwise", theorem=THEOREM, digits=True)
 def fill(step: Step) -> Constant:
     """Overwrites every entry: what was there does not matter."""
     value = step["value"]
@@ -104,6 +105,7 @@ def fill(step: Step) -> Constant:
     ),
     family="pointwise",
     theorem="constant_stabiliser",
+    digits=True,
 )
 def made_like(step: Step) -> Constant:
     """A constant tensor of a signal's shape: its values do not depend on the input."""
@@ -114,13 +116,13 @@ def made_like(step: Step) -> Constant:
     return Constant(torch.full(step.out_shape, number, dtype=like.dtype, device=like.device), False, "a filled tensor")
 
 
-@rule("getitem", family="pointwise", theorem=THEOREM)
+@rule("getitem", family="pointwise", theorem=THEOREM, digits=True)
 def getitem(step: Step) -> object:
     """One of several results."""
     return step["0"][step["1"]]
 
 
-@rule("aten.copy.default", family="pointwise", theorem=THEOREM)
+@rule("aten.copy.default", family="pointwise", theorem=THEOREM, digits=True)
 def copy(step: Step) -> Signal | Constant:
     """Overwrites the destination with the source, broadcast to it."""
     source = step["src"]

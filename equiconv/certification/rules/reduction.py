@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from equiconv.certification.moves import reduce
+from equiconv.certification.moves import reduce, reduce_dims
 from equiconv.certification.registry import rule
 from equiconv.certification.rules.sliding import unmoved
 from equiconv.certification.states import Dim, Signal, axes_of, size_of
@@ -24,10 +24,9 @@ def positions(dim: Any, rank: int) -> list[int]:
 
 def reduced(step: Step, x: Signal, dims: Sequence[int], keepdim: bool, what: str) -> list[Dim]:
     """Dims that are left when ``dims`` are aggregated."""
-    for d in dims:
-        reduce(step, x.dims[d], what)
     gone = set(dims)
-    return [() if i in gone else dim for i, dim in enumerate(x.dims) if keepdim or i not in gone]
+    left = reduce_dims(step, x.dims, gone, what)
+    return [() if i in gone else dim for i, dim in enumerate(left) if keepdim or i not in gone]
 
 
 @rule(
@@ -65,6 +64,7 @@ def reduced(step: Step, x: Signal, dims: Sequence[int], keepdim: bool, what: str
     ),
     family="reduction",
     theorem=THEOREM,
+    digits=True,
 )
 def aggregate(step: Step) -> Signal:
     """A symmetric function of the entries along some dims."""
@@ -74,7 +74,7 @@ def aggregate(step: Step) -> Signal:
     return step.result(reduced(step, x, dims, bool(step.arguments.get("keepdim", False)), name))
 
 
-@rule("aten.var_mean.correction", "aten.std_mean.correction", family="reduction", theorem=THEOREM)
+@rule("aten.var_mean.correction", "aten.std_mean.correction", family="reduction", theorem=THEOREM, digits=True)
 def aggregate_twice(step: Step) -> tuple[Signal, Signal]:
     x = step.signal("self")
     left = reduced(step, x, positions(step["dim"], len(x.dims)), bool(step["keepdim"]), "variance")
@@ -118,12 +118,12 @@ def index_of_extreme(step: Step) -> Signal:
     "aten._safe_softmax.default",
     family="normalisation",
     theorem="normalisation",
+    digits=True,
 )
 def softmax(step: Step) -> Signal:
     """A reduction along the dim, then a pointwise map of the input and it."""
     x = step.signal("self")
-    reduce(step, x.dims[int(step["dim"]) % len(x.dims)], "softmax")
-    return step.result(x.dims)
+    return step.result(reduce_dims(step, x.dims, [int(step["dim"]) % len(x.dims)], "softmax"))
 
 
 @rule("aten.cumsum.default", "aten.cumprod.default", "aten.logcumsumexp.default", family="reduction", theorem=THEOREM)

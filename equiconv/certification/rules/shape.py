@@ -36,10 +36,11 @@ THEOREM = "split_and_merge"
     "aten.ravel.default",
     family="shape",
     theorem=THEOREM,
+    digits=True,
 )
 def reshape(step: Step) -> Signal:
     """Read the index as one mixed-radix number and cut it anew."""
-    return step.result(regroup(step, step.signal("self").dims, step.out_shape))
+    return step.result(regroup(step, step.signal("self").dims, step.out_shape, digits=True))
 
 
 @rule(
@@ -51,19 +52,20 @@ def reshape(step: Step) -> Signal:
     "aten.unsqueeze_copy.default",
     family="shape",
     theorem="permuted_dims",
+    digits=True,
 )
 def squeeze(step: Step) -> Signal:
     """Dims of one entry come and go; a crop of one entry that moves stays with its neighbour."""
-    return step.result(regroup(step, step.signal("self").dims, step.out_shape))
+    return step.result(regroup(step, step.signal("self").dims, step.out_shape, digits=True))
 
 
-@rule("aten.sym_size.int", family="shape", theorem=THEOREM)
+@rule("aten.sym_size.int", family="shape", theorem=THEOREM, digits=True)
 def size(step: Step) -> int:
     """A size is a number: where it depended on the input, the operation that made the tensor has no rule."""
     return step.signal("self").shape[int(step["dim"])]
 
 
-@rule("aten.permute.default", "aten.permute_copy.default", family="shape", theorem="permuted_dims")
+@rule("aten.permute.default", "aten.permute_copy.default", family="shape", theorem="permuted_dims", digits=True)
 def permute(step: Step) -> Signal:
     x = step.signal("self")
     return step.result([x.dims[int(d) % len(x.dims)] for d in step["dims"]])
@@ -76,6 +78,7 @@ def permute(step: Step) -> Signal:
     "aten.mT.default",
     family="shape",
     theorem="permuted_dims",
+    digits=True,
 )
 def transpose(step: Step) -> Signal:
     x = step.signal("self")
@@ -91,7 +94,7 @@ def transpose(step: Step) -> Signal:
     return step.result(dims)
 
 
-@rule("aten.movedim.int", "aten.movedim.intlist", family="shape", theorem="permuted_dims")
+@rule("aten.movedim.int", "aten.movedim.intlist", family="shape", theorem="permuted_dims", digits=True)
 def movedim(step: Step) -> Signal:
     x = step.signal("self")
     rank = len(x.dims)
@@ -114,6 +117,7 @@ def movedim(step: Step) -> Signal:
     "aten.expand_copy.default",
     family="shape",
     theorem="uniform",
+    digits=True,
 )
 def expand(step: Step) -> Signal:
     """Repeats an entry: the new index does not matter."""
@@ -257,30 +261,30 @@ def _rolled(step: Step, dim: Dim, shift: int) -> Dim:
     return (Uniform(size_of(dim)),) if dim and all(isinstance(f, Uniform) for f in dim) else still(size_of(dim))
 
 
-@rule("aten.pixel_shuffle.default", family="shape", theorem="pixel_shuffle")
+@rule("aten.pixel_shuffle.default", family="shape", theorem="pixel_shuffle", digits=True)
 def pixel_shuffle(step: Step) -> Signal:
     """(…, c·r·r, h, w) → (…, c, h·r, w·r): channels become the inner digits of the image axes."""
     x = step.signal("self")
     r = int(step["upscale_factor"])
     *lead, channels, h, w = x.dims
-    c, r1, r2 = regroup(step, [channels], (size_of(channels) // r**2, r, r))
+    c, r1, r2 = regroup(step, [channels], (size_of(channels) // r**2, r, r), digits=True)
     return step.result([*lead, c, (*h, *r1), (*w, *r2)])
 
 
-@rule("aten.pixel_unshuffle.default", family="shape", theorem="pixel_shuffle")
+@rule("aten.pixel_unshuffle.default", family="shape", theorem="pixel_shuffle", digits=True)
 def pixel_unshuffle(step: Step) -> Signal:
     """(…, c, h·r, w·r) → (…, c·r·r, h, w): the inner digits of the image axes become channels."""
     x = step.signal("self")
     r = int(step["downscale_factor"])
     *lead, c, h, w = x.dims
-    h1, r1 = regroup(step, [h], (size_of(h) // r, r))
-    w1, r2 = regroup(step, [w], (size_of(w) // r, r))
+    h1, r1 = regroup(step, [h], (size_of(h) // r, r), digits=True)
+    w1, r2 = regroup(step, [w], (size_of(w) // r, r), digits=True)
     return step.result([*lead, (*c, *r1, *r2), h1, w1])
 
 
-@rule("aten.channel_shuffle.default", family="shape", theorem=THEOREM)
+@rule("aten.channel_shuffle.default", family="shape", theorem=THEOREM, digits=True)
 def channel_shuffle(step: Step) -> Signal:
     x = step.signal("self")
     groups = int(step["groups"])
-    a, b = regroup(step, [x.dims[1]], (groups, size_of(x.dims[1]) // groups))
+    a, b = regroup(step, [x.dims[1]], (groups, size_of(x.dims[1]) // groups), digits=True)
     return step.result([x.dims[0], (*b, *a), *x.dims[2:]])

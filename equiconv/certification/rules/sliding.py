@@ -41,8 +41,10 @@ def _convolve(step: Step, before: Sequence[int], after: Sequence[int], wraps: bo
     rank = len(kernel)
     x = step.signal("input")
     lead = len(x.dims) - rank  # 2, or 1 without a batch
-    _channels(step, x.dims[lead - 1], "convolution")
     stride, dilation = per_dim(step["stride"], rank, 1), per_dim(step["dilation"], rank, 1)
+    slides = [d for d in range(rank) if kernel[d] > 1 or stride[d] > 1 or before[d] or after[d]]
+    x = step.pay_for("input", [lead - 1, *(lead + d for d in slides)])
+    _channels(step, x.dims[lead - 1], "convolution")
     dims = [*x.dims[: lead - 1], still(step.out_shape[lead - 1])]
     for d in range(rank):
         dims.append(
@@ -67,6 +69,7 @@ def _convolve(step: Step, before: Sequence[int], after: Sequence[int], wraps: bo
     *(f"aten.conv{d}d.{o}" for d in (1, 2, 3) for o in ("default", "padding")),
     family="sliding window",
     theorem=THEOREM,
+    digits=True,
 )
 def convolution(step: Step) -> Signal:
     """torch's convolution, with zero padding."""
@@ -75,7 +78,7 @@ def convolution(step: Step) -> Signal:
     return _convolve(step, before, after, wraps=False)
 
 
-@rule("equiconv.circular_conv.default", family="sliding window", theorem=THEOREM)
+@rule("equiconv.circular_conv.default", family="sliding window", theorem=THEOREM, digits=True)
 def circular_convolution(step: Step) -> Signal:
     """This library's circular convolution: its padding wraps."""
     padding = [int(p) for p in step["padding"]]
