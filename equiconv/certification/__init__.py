@@ -4,7 +4,7 @@ from equiconv.certification.certificate import Certificate, Claim, Obstacle, Out
 from equiconv.certification.certify import certify
 from equiconv.certification.checker import CheckReport, Violation, check
 from equiconv.certification.registry import RULES, Rule, rule
-from equiconv.certification.states import Constant, Signal, Still, Sum, Uniform, Window
+from equiconv.certification.states import Constant, Digit, Signal, Still, Sum, Uniform, Window
 from equiconv.certification.step import Step, UnknownOperation
 
 __all__ = [
@@ -13,6 +13,7 @@ __all__ = [
     "CheckReport",
     "Claim",
     "Constant",
+    "Digit",
     "Obstacle",
     "Output",
     "Refutation",

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import random
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 import torch
 import torch.nn.functional as F
@@ -11,11 +11,54 @@ from torch import Tensor, nn
 
 Operation = tuple[str, Callable[[Tensor], Tensor]]
 
+KINDS = [
+    "conv",
+    "conv",
+    "conv",
+    "pool",
+    "pool",
+    "pad",
+    "constant",
+    "look back",
+    "reduce",
+    "slice",
+    "reshape",
+    "permute",
+    "flip",
+    "roll",
+    "cat",
+    "resample",
+    "softmax",
+    "act",
+    "matmul",
+    "index",
+    "repeat",
+    "norm",
+    "stack",
+    "cumulative",
+    "write",
+]
+# Operations that take dims apart and put them together again, and those that can be told to mind the digits.
+DIGITS = [
+    *["reshape", "permute", "digits"] * 3,
+    "constant",
+    "look back",
+    "reduce",
+    "softmax",
+    "act",
+    "matmul",
+    "attend",
+    "shuffle",
+    "pointwise conv",
+    "norm",
+    "slice",
+]
+
 
 class Program(nn.Module):
     """A chain of operations, some of which look back at an earlier tensor of the same shape; ``text`` prints it."""
 
-    def __init__(self, seed: int, shape: tuple[int, int], length: int = 5) -> None:
+    def __init__(self, seed: int, shape: tuple[int, int], length: int = 5, kinds: Sequence[str] = KINDS) -> None:
         super().__init__()
         self.text: list[str] = []
         self.steps: list[Callable[[Tensor, list[Tensor]], Tensor]] = []
@@ -26,7 +69,7 @@ class Program(nn.Module):
         tries = 0
         while len(self.steps) < length and tries < 200:
             tries += 1
-            text, step = _draw(rng, generator, history)
+            text, step = _draw(rng, generator, history, kinds)
             try:
                 y = step(history[-1], history)
             except (RuntimeError, NotImplementedError, IndexError, ValueError):
@@ -45,7 +88,7 @@ class Program(nn.Module):
 
 
 def _draw(
-    rng: random.Random, generator: torch.Generator, history: list[Tensor]
+    rng: random.Random, generator: torch.Generator, history: list[Tensor], kinds: Sequence[str]
 ) -> tuple[str, Callable[[Tensor, list[Tensor]], Tensor]]:
     x = history[-1]
     rank = x.ndim
@@ -54,35 +97,7 @@ def _draw(
     def cast(t: Tensor, like: Tensor) -> Tensor:
         return t.to(like.dtype)
 
-    kind = rng.choice(
-        [
-            "conv",
-            "conv",
-            "conv",
-            "pool",
-            "pool",
-            "pad",
-            "constant",
-            "look back",
-            "reduce",
-            "slice",
-            "reshape",
-            "permute",
-            "flip",
-            "roll",
-            "cat",
-            "resample",
-            "softmax",
-            "act",
-            "matmul",
-            "index",
-            "repeat",
-            "norm",
-            "stack",
-            "cumulative",
-            "write",
-        ]
-    )
+    kind = rng.choice(kinds)
     if kind == "conv" and rank == 4:
         k, s, d = (
             (rng.choice([1, 2, 3]), rng.choice([1, 2, 3])),
@@ -185,6 +200,23 @@ def _draw(
             c = rand(*(1 if i == d else s for i, s in enumerate(x.shape)))
             return f"cat(constant, x, {d})", lambda t, h: torch.cat([cast(c, t), t], d)
         return f"cat(x, relu(x), {d})", lambda t, h: torch.cat([t, t.relu()], d)
+    if kind == "digits":
+        # Back to an earlier tensor's shape, or every dim in two at once.
+        target = rng.choice([h.shape for h in history if h.numel() == x.numel()])
+        if rng.random() < 0.5 or rank > 3:
+            return f"reshape({tuple(target)})", lambda t, h: t.reshape(target)
+        cut = [rng.choice([f for f in range(1, s + 1) if s % f == 0]) for s in x.shape]
+        split = [n for s, f in zip(x.shape, cut, strict=True) for n in (s // f, f)]
+        return f"reshape({split})", lambda t, h: t.reshape(split)
+    if kind == "attend" and rank >= 3:
+        return "attention", lambda t, h: F.scaled_dot_product_attention(t, t.tanh(), t)
+    if kind == "shuffle" and rank == 4:
+        r = rng.choice([2, 3, 4])
+        f = rng.choice([F.pixel_shuffle, F.pixel_unshuffle])
+        return f"{f.__name__}({r})", lambda t, h: f(t, r)
+    if kind == "pointwise conv" and rank == 4:
+        w = rand(2, x.shape[1], 1, 1)
+        return "conv 1 × 1", lambda t, h: F.conv2d(t, cast(w, t))
     if kind == "resample" and rank == 4:
         mode, scale = rng.choice(["nearest", "bilinear", "bicubic"]), rng.choice([0.5, 2, 1.5, 3])
         return f"interpolate({scale},{mode})", lambda t, h: F.interpolate(t, scale_factor=scale, mode=mode)

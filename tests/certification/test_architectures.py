@@ -84,6 +84,9 @@ CASES = [
     ("efficientnet_b0", 64, (64, 64), (32, 32), "invariant"),
     ("convnext_atto", 64, (64, 64), (32, 32), "invariant"),
     ("vovnet39a", 64, (64, 64), (64, 64), "none"),
+    # They cut their maps in patches of 2 × 2 and attend over the patches: an odometer that nobody takes apart.
+    ("mobilevit_xxs", 64, (64, 64), (32, 32), "invariant"),
+    ("mobilevitv2_050", 64, (64, 64), (32, 32), "invariant"),
 ]
 
 
