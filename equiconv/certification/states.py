@@ -228,7 +228,7 @@ def canonical(dim: Sequence[Factor], strides: Sequence[int], shape: Sequence[int
         elif isinstance(factor, (Window, Digit)):
             n, s = shape[factor.axis], strides[factor.axis]
             if abs(factor.step) * factor.period != n or (s / factor.step).denominator != 1:
-                raise AssertionError(f"broken factor {factor} under the stride {s} of Z_{n}")
+                raise AssertionError(f"broken {type(factor).__name__.lower()} {factor} under the stride {s} of Z_{n}")
             if s == n:
                 current = Still(factor.size)  # only the zero shift is left
         _append(out, current)

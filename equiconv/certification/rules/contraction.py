@@ -5,11 +5,12 @@ Every contraction is a pointwise product over the union of the labels followed b
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 from equiconv.certification.alignment import align
 from equiconv.certification.moves import reduce_dims
 from equiconv.certification.registry import rule
+from equiconv.certification.rolling import best, candidates
 from equiconv.certification.states import Constant, Dim, Signal, weaken
 from equiconv.certification.step import Step, UnknownOperation
 
@@ -17,14 +18,23 @@ THEOREM = "contraction"
 Operand = tuple[Signal | Constant, Sequence[str]]
 
 
-def contract(step: Step, operands: Sequence[Operand], out: Sequence[str], what: str = "a product") -> list[Dim]:
-    """Dims, in the order ``out``, of Σ over the labels not in ``out`` of the product of the operands."""
+def contract(
+    step: Step,
+    operands: Sequence[Operand],
+    out: Sequence[str],
+    what: str = "a product",
+    free: Mapping[str, Dim] | None = None,
+) -> list[Dim]:
+    """Dims, in the order ``out``, of Σ over the labels not in ``out`` of the product of the operands.
+
+    free: an action for labels that no signal has, which are uniform in every signal; the constants must then move with it.
+    """
     sizes: dict[str, int] = {}
     for operand, labels in operands:
         for label, size in zip(labels, _sizes(operand), strict=True):
             sizes[label] = max(size, sizes.get(label, 1))
     union = list(sizes)
-    laid = [_lay_out(operand, labels, union) for operand, labels in operands]
+    laid = [_lay_out(operand, labels, union, free or {}) for operand, labels in operands]
     joint = align(step, laid, [sizes[label] for label in union])
     summed = [i for i, label in enumerate(union) if label not in out]
     found = dict(zip(union, reduce_dims(step, joint.dims, summed, what), strict=True))
@@ -35,11 +45,25 @@ def _sizes(operand: Signal | Constant) -> Sequence[int]:
     return operand.shape
 
 
-def _lay_out(operand: Signal | Constant, labels: Sequence[str], union: Sequence[str]) -> Signal | Constant:
-    """The operand with one dim for every label of the union, in its order; labels it lacks have one entry."""
+def product(step: Step, operands: Sequence[Operand], out: Sequence[str], what: str, bias: object = None) -> Signal:
+    """The contraction plus a bias, with the action on a free label that keeps most: a circulant constant rolls."""
+
+    def compute(trial: Step, free: Mapping[str, Dim]) -> Signal:
+        return _add(trial, contract(trial, operands, out, what, free), bias)
+
+    return best(step, compute, candidates(step, operands, out))
+
+
+def _lay_out(
+    operand: Signal | Constant, labels: Sequence[str], union: Sequence[str], free: Mapping[str, Dim]
+) -> Signal | Constant:
+    """The operand with one dim for every label of the union, in its order; labels it lacks have one entry, or move as ``free`` says."""
     order = {label: position for position, label in enumerate(labels)}
     if isinstance(operand, Signal):
-        return Signal(operand.strides, tuple(operand.dims[order[label]] if label in order else () for label in union))
+        return Signal(
+            operand.strides,
+            tuple(operand.dims[order[label]] if label in order else free.get(label, ()) for label in union),
+        )
     present = [order[label] for label in union if label in order]
     value = operand.value.permute(present)
     for position, label in enumerate(union):
@@ -63,13 +87,12 @@ def _batch(rank: int) -> list[str]:
 
 @rule("aten.linear.default", family="contraction", theorem=THEOREM, digits=True)
 def linear(step: Step) -> Signal:
-    """x·Wᵀ + b: the contracted dim must be still, or the weights alike wherever it moves."""
+    """x·Wᵀ + b: the contracted dim must be still, or the weights alike wherever it moves, or roll with it."""
     x, weight, bias = _tensor(step, "input"), _tensor(step, "weight"), step["bias"]
     batch = _batch(len(x.shape) - 1)
     labels = ["o", "i"] if len(weight.shape) == 2 else ["i"]
     out = [*batch, *labels[:-1]]
-    dims = contract(step, [(x, [*batch, "i"]), (weight, labels)], out, "a linear layer")
-    return _add(step, dims, bias)
+    return product(step, [(x, [*batch, "i"]), (weight, labels)], out, "a linear layer", bias)
 
 
 def _add(step: Step, dims: Sequence[Dim], bias: object) -> Signal:
@@ -98,7 +121,7 @@ def matmul(step: Step) -> Signal:
     right = ["k"] if rb == 1 else [*_batch(rb - 2), "k", "n"]
     batch = _batch(max(ra, rb, 2) - 2)
     out = [*batch, *(["m"] if ra > 1 else []), *(["n"] if rb > 1 else [])]
-    return step.result(contract(step, [(a, left), (b, right)], out, "a matrix product"))
+    return product(step, [(a, left), (b, right)], out, "a matrix product")
 
 
 @rule("aten.addmm.default", "aten.baddbmm.default", family="contraction", theorem=THEOREM, digits=True)
@@ -106,8 +129,8 @@ def add_product(step: Step) -> Signal:
     names = list(step.arguments)
     a, b = _tensor(step, names[1]), _tensor(step, names[2])
     batch = _batch(len(a.shape) - 2)
-    dims = contract(step, [(a, [*batch, "m", "k"]), (b, [*batch, "k", "n"])], [*batch, "m", "n"], "a matrix product")
-    return _add(step, dims, step[names[0]])
+    operands: list[Operand] = [(a, [*batch, "m", "k"]), (b, [*batch, "k", "n"])]
+    return product(step, operands, [*batch, "m", "n"], "a matrix product", step[names[0]])
 
 
 @rule("aten.einsum.default", family="contraction", theorem=THEOREM, digits=True)
@@ -128,7 +151,7 @@ def einsum(step: Step) -> Signal:
         if len(set(labels)) != len(labels):
             raise UnknownOperation(f"it takes a diagonal ({equation})")
         operands.append((step.settle(operand) if isinstance(operand, Signal) else operand, labels))
-    return step.result(contract(step, operands, _labels(output, widest), "an einsum"))
+    return product(step, operands, _labels(output, widest), "an einsum")
 
 
 def _labels(term: str, hidden: int) -> list[str]:
