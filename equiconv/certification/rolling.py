@@ -39,15 +39,16 @@ def candidates(
 def _actions(step: Step, dim: Dim, size: int) -> list[Dim]:
     """Dims of ``size`` entries that move as the moving factors of ``dim`` do, beside one that does not move."""
     moving = _moving(step, dim)
-    if not moving or size % size_of(moving):
-        return []
-    rest: Dim = (Still(size // size_of(moving)),)
     found: list[Dim] = []
-    axes = sorted(axes_of(dim))
+    axes = sorted(axes_of(moving))
     for count in range(len(axes), 0, -1):
-        for chosen in itertools.combinations(axes, count):
-            kept = [f if axes_of((f,)) <= set(chosen) else Still(f.size) for f in moving]
-            found.extend(step.canonical(laid) for laid in ((*rest, *kept), (*kept, *rest)))
+        for chosen in map(set, itertools.combinations(axes, count)):
+            rolls = tuple(f for f in moving if axes_of((f,)) & chosen)
+            beside = tuple(f if axes_of((f,)) <= chosen else Still(f.size) for f in moving)
+            for kept in (beside, rolls):
+                if size % size_of(kept) == 0:
+                    rest = Still(size // size_of(kept))
+                    found.extend(step.canonical(laid) for laid in ((rest, *kept), (*kept, rest)))
     return list(dict.fromkeys(found))
 
 
