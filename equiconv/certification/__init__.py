@@ -1,6 +1,6 @@
 """certify: push the group of shifts through a network's graph, and record where symmetry is lost and why."""
 
-from equiconv.certification.certificate import Certificate, Claim, Obstacle, Output, Refutation, Unknown
+from equiconv.certification.certificate import Certificate, Claim, Measured, Obstacle, Output, Refutation, Unknown
 from equiconv.certification.certify import certify
 from equiconv.certification.checker import CheckReport, Violation, check
 from equiconv.certification.registry import RULES, Rule, rule
@@ -14,6 +14,7 @@ __all__ = [
     "Claim",
     "Constant",
     "Digit",
+    "Measured",
     "Obstacle",
     "Output",
     "Refutation",

@@ -116,6 +116,23 @@ class Refutation:
 
 
 @dataclass(frozen=True)
+class Measured:
+    """The largest subgroup that running the network did not refute: measured, not proved.
+
+    strides: along each axis, the shortest shift in it. generators: where it is more than the product of those (a checkerboard), what else spans it.
+    """
+
+    strides: tuple[int, ...]
+    generators: tuple[tuple[int, ...], ...] = ()
+
+    def describe(self, shape: Sequence[int] | None = None) -> str:
+        """In words: ``Z × 2Z``, or ``2Z × 2Z with (1, 1)``."""
+        return strides_text(self.strides, shape) + (
+            f" with {', '.join(map(str, self.generators))}" if self.generators else ""
+        )
+
+
+@dataclass(frozen=True)
 class Certificate:
     """What a network provably respects among the circular shifts of its input.
 
@@ -128,6 +145,7 @@ class Certificate:
     potential: the strides that would hold were every padding circular.
     obstacles: what costs symmetry, in the order of the graph. unknown: operations without a rule.
     outputs: the same per output. claims: what is claimed of every tensor. refutations: the tries behind ``exact``.
+    measured: where some larger subgroup was tried and not refuted, the largest such one, which is not proved; else None.
     """
 
     model: str
@@ -145,6 +163,7 @@ class Certificate:
     refutations: tuple[Refutation, ...] | None = field(repr=False, default=None)
     padding: str = "as-is"
     weights: str = "these"
+    measured: Measured | None = None
     notes: tuple[str, ...] = ()
     input_shapes: tuple[tuple[int, ...], ...] = ()
     wrapped: tuple[tuple[str, tuple[int, ...]], ...] = field(repr=False, default=())
@@ -194,8 +213,9 @@ class Certificate:
         elif self.exact:
             tail = "; exact: every larger subgroup is refuted by running the network"
         else:
-            open_ = [r.shift for r in self.refutations if not r.refuted]
-            tail = f"; a lower bound: running the network did not refute the shifts {', '.join(map(str, open_[:4]))}"
+            open_ = ", ".join(str(r.shift) for r in self.refutations[:4] if not r.refuted)
+            larger = self.measured.describe(self.shape) if self.measured else f"the shifts {open_}"
+            tail = f"; a lower bound: derived {held}; measured: running the network did not refute {larger} either (not proved)"
         if self.potential != self.strides:
             tail += f". Were every padding circular, {strides_text(self.potential, self.shape)} would hold" + (
                 "" if self.potential_kind in ("none", "undecided") else f" ({self.potential_kind})"
@@ -244,6 +264,7 @@ class Certificate:
         data["unknown"] = [asdict(u) for u in self.unknown]
         data["outputs"] = [asdict(o) | {"actions": [[a, d, str(s)] for a, d, s in o.actions]} for o in self.outputs]
         data["refutations"] = None if self.refutations is None else [asdict(r) for r in self.refutations]
+        data["measured"] = None if self.measured is None else asdict(self.measured)
         data["wrapped"] = [[name, list(dims)] for name, dims in self.wrapped]
         data["versions"] = dict(self.versions)
         data["claims"] = [
@@ -336,6 +357,7 @@ class Certificate:
             refutations=None
             if refutations is None
             else tuple(Refutation(**{**r, "shift": tuple(r["shift"])}) for r in refutations),
+            measured=_measured_in(data.get("measured")),
             padding=data["padding"],
             weights=data["weights"],
             notes=tuple(data["notes"]),
@@ -381,6 +403,12 @@ def _plain(value: Any) -> Any:
     if isinstance(value, Fraction):
         return str(value)
     raise TypeError(f"{type(value).__name__} cannot be saved")
+
+
+def _measured_in(data: Mapping[str, Any] | None) -> Measured | None:
+    if data is None:
+        return None
+    return Measured(tuple(data["strides"]), tuple(tuple(g) for g in data["generators"]))
 
 
 def _dim_out(dim: Dim) -> list[Any]:

@@ -104,15 +104,24 @@ def certify(
         Unknown(u.node, u.operation, graph[u.node].module, graph[u.node].source, u.reason) for u in as_is.unknown
     )
     override = {n: wrapped(graph[n], w.dims) for n, w in wrapping.wrapped.items()} if padding == "circular" else None
-    refutations = None
+    refutations, measured = None, None
     on_meta = any(isinstance(v, Tensor) and v.device.type == "meta" for v in [*leaves, *graph.state.values()])
     if refute and held.kind != "undecided" and not on_meta:
         say("refuting larger subgroups")
+        from equiconv.certification.measurement import climb
         from equiconv.certification.refutation import refute as run
+        from equiconv.certification.refutation import try_shifts
 
-        refutations, alive = run(
-            graph, leaves, moved, shape, held.strides, layouts(graph, as_is, wrapping), override, seed=seed
-        )
+        rolls = layouts(graph, as_is, wrapping)
+        refutations, alive = run(graph, leaves, moved, shape, held.strides, rolls, override, seed=seed)
+        if not all(r.refuted for r in refutations):
+            say("measuring what was not refuted")
+            measured = climb(
+                shape,
+                held.strides,
+                refutations,
+                lambda shifts: try_shifts(graph, leaves, moved, shifts, rolls, override, seed=seed)[0],
+            )
         if not alive:
             notes = (
                 *notes,
@@ -132,6 +141,7 @@ def certify(
         outputs=held.outputs,
         claims=tuple(claims_of(graph, as_is)),
         refutations=refutations,
+        measured=measured,
         padding=padding,
         weights=weights,
         notes=notes,

@@ -81,9 +81,24 @@ def refute(
     layouts: for each output, a state that says of which digits its dims are made, or None where nothing is known.
     Returns the tries, and whether the outputs depended on the input at all.
     """
-    pending = {
-        element.shifts: prime for prime, element in Translations(shape).subgroup(tuple(strides)).minimal_overgroups()
-    }
+    larger = Translations(shape).subgroup(tuple(strides)).minimal_overgroups()
+    shifts = {element.shifts: prime for prime, element in larger}
+    return try_shifts(graph, inputs, moved, shifts, layouts, override, tries, seed, progress)
+
+
+def try_shifts(
+    graph: Graph,
+    inputs: Sequence[Any],
+    moved: Mapping[str, tuple[int, ...]],
+    shifts: Mapping[tuple[int, ...], int],
+    layouts: Sequence[Signal | None],
+    override: Mapping[str, Callable[..., Any]] | None = None,
+    tries: int = 4,
+    seed: int = 0,
+    progress: Callable[[int, int], None] | None = None,
+) -> tuple[tuple[Refutation, ...], bool]:
+    """Try each of the shifts, given with the prime index of K in the subgroup that it makes of K; as :func:`refute`, whose results it returns."""
+    pending = dict(shifts)
     total = len(pending)
     best: dict[tuple[int, ...], Refutation] = {g: Refutation(g, p, 0.0, 0.0, False) for g, p in pending.items()}
     first: list[Tensor] | None = None
