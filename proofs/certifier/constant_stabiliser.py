@@ -215,8 +215,8 @@ LAW = Law(
     name="constant_stabiliser",
     title="A constant keeps the shifts that leave its values where they are",
     families=("pointwise", "contraction", "sliding window"),
-    note="A matrix that rolls, as in the third claim, would carry the shift. The rules do not look for one today: they take a linear layer for a product and "
-    "a sum, and ask for weights that repeat along the contracted label (contraction, claim 4; the last claim here says that they must).",
+    note="A matrix that rolls, as in the third claim, carries the shift. The rules look for one among the weights at hand where weights that repeat along the "
+    "contracted label alone (contraction, claim 4; the last claim here says that they must) would keep less.",
     claims=(
         Claim(
             says="If c[i + s] = c[i] along every axis, φ(S_k x, c) = S_k φ(x, c) for every multiple k = s·q of s",
