@@ -21,7 +21,7 @@ from equiconv.certification.certificate import (
 )
 from equiconv.certification.derivation import Derivation, derive
 from equiconv.certification.obstacles import obstacles_of
-from equiconv.certification.registry import find
+from equiconv.certification.registry import find, of_invariants, without_rule
 from equiconv.certification.states import Constant, Signal, Window, axes_of, describe, permutes
 from equiconv.graph import Graph, capture, wrapped
 
@@ -80,7 +80,7 @@ def certify(
     args, kwargs = call_of(example)
     _check_leaves(args, kwargs)
     say("capturing the graph")
-    graph = capture(model, args, kwargs)
+    graph = capture(model, args, kwargs, opens=without_rule)
     leaves = graph.flatten(args, kwargs)
     _check_numbers(graph, leaves, generic=weights == "generic")
     if not graph.outputs:
@@ -103,6 +103,9 @@ def certify(
     unknown = tuple(
         Unknown(u.node, u.operation, graph[u.node].module, graph[u.node].source, u.reason) for u in as_is.unknown
     )
+    if wrapping.unknown and not unknown:
+        first = wrapping.unknown[0]
+        notes = (*notes, f"with circular padding it is undecided: {first.operation} at {first.node}: {first.reason}")
     override = {n: wrapped(graph[n], w.dims) for n, w in wrapping.wrapped.items()} if padding == "circular" else None
     refutations = None
     on_meta = any(isinstance(v, Tensor) and v.device.type == "meta" for v in [*leaves, *graph.state.values()])
@@ -341,10 +344,12 @@ def layouts(graph: Graph, as_is: Derivation, wrapping: Derivation) -> list[Signa
 def claims_of(graph: Graph, derivation: Derivation) -> list[Claim]:
     """Every signal of a derivation as a claim, with the law that its operation's rule rests on."""
     claims = []
-    without_rule = {u.node for u in derivation.unknown}
+    unknown = {u.node for u in derivation.unknown}
     for node in graph.nodes:
         state = derivation.states[node.name]
-        rule = find(node.target) if node.kind == "operation" and node.name not in without_rule else None
+        rule = None
+        if node.kind == "operation" and node.name not in unknown:
+            rule = find(node.target) or of_invariants(node.target)
         theorem = rule.theorem if rule else ""
         if isinstance(state, Signal):
             claims.append(Claim(node.name, node.operation, node.module, None, state, theorem))

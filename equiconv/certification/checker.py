@@ -14,6 +14,7 @@ from torch import Tensor
 
 from equiconv.certification.certificate import Certificate, Claim
 from equiconv.certification.refutation import shifted
+from equiconv.certification.registry import without_rule
 from equiconv.certification.states import Signal, axes_of, source_indices
 from equiconv.graph import Graph, Node, capture, wrapped
 from equiconv.graph.capture import largest_difference
@@ -76,7 +77,7 @@ def check(certificate: Certificate, model: torch.nn.Module, x: Any) -> CheckRepo
     from equiconv.certification.certify import call_of
 
     args, kwargs = call_of(x)
-    graph = capture(model, args, kwargs)
+    graph = capture(model, args, kwargs, opens=without_rule)
     leaves = graph.flatten(args, kwargs)
     _same_network(certificate, graph, leaves)
     moved = {name: certificate.axes_of_input(leaves[graph.inputs.index(name)].ndim) for name in certificate.moved}

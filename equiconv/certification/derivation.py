@@ -12,7 +12,7 @@ from torch import Tensor, fx
 from torch.utils import _pytree as pytree
 
 import equiconv.certification.rules  # noqa: F401  (fills the registry)
-from equiconv.certification.registry import find, is_random
+from equiconv.certification.registry import find, is_random, of_invariants
 from equiconv.certification.states import Constant, Dim, Signal, Window
 from equiconv.certification.step import Loss, Step, UnknownOperation, constants_in, signals_in, still
 from equiconv.graph import Graph, Node
@@ -42,13 +42,14 @@ class Derivation:
     """What one pass over the graph found.
 
     states: claim of every node (Signal, Constant, or a list of them for several results). losses: every shrink, in order.
-    wrapped: nodes whose padding was taken to wrap. unknown: operations without a rule.
+    wrapped: nodes whose padding was taken to wrap. unknown: operations without a rule. behind: nodes that such an operation reaches.
     """
 
     states: dict[str, Any] = field(default_factory=dict)
     losses: list[Loss] = field(default_factory=list)
     wrapped: dict[str, Wrap] = field(default_factory=dict)
     unknown: list[Unknown] = field(default_factory=list)
+    behind: set[str] = field(default_factory=set)
 
 
 def derive(
@@ -76,6 +77,8 @@ def derive(
             values[node.name] = Constant(value, taint, f"{node.kind} {node.path}" if node.path else "a constant")
         else:
             values[node.name] = _operation(node, values, shape, circular, found)
+            if (found.unknown and found.unknown[-1].node == node.name) or not found.behind.isdisjoint(node.inputs):
+                found.behind.add(node.name)
     return found
 
 
@@ -99,14 +102,20 @@ def _operation(node: Node, values: Mapping[str, Any], shape: tuple[int, ...], ci
     else:
         arguments = {str(i): a for i, a in enumerate(args)} | dict(kwargs)
     step = Step(node, arguments, shape, circular)
+    # Behind an operation without a rule nothing seems to move: there every operation needs a rule, so that all that lack one are named.
+    known = found.behind.isdisjoint(node.inputs)
     try:
         if random:
             raise UnknownOperation("it draws random numbers, so the output is no function of the input")
         if is_overload and node.target._schema.is_mutable:
             raise UnknownOperation("it writes to its argument, and export should have removed that")
+        if known and _is_empty(node):
+            return Constant(torch.empty(node.value.shape, dtype=node.value.dtype), False, "an empty tensor")
         if not signals_in((args, kwargs)) and not _has_none_subgraph(node, values):
             return _constant(node, args, kwargs)
         rule = find(node.target)
+        if rule is None and known and not any(step.moving_axes(signal.dims) for signal in signals_in(arguments)):
+            rule = of_invariants(node.target)
         if rule is None:
             raise UnknownOperation("no rule; one would have to say how a shift of each input moves each output")
         step.theorem = rule.theorem
@@ -154,6 +163,12 @@ def _dropout_off(node: Node, kwargs: Mapping[str, Any], args: Sequence[Any]) -> 
     if name in ("aten.rrelu.default", "aten.rrelu_with_noise.default"):
         return not bind(node.target, args, kwargs)["training"]
     return False
+
+
+def _is_empty(node: Node) -> bool:
+    """True for a tensor that never has an entry, and so nothing that could depend on the input (sizes that depend on it are not fixed)."""
+    fixed = isinstance(node.target, torch._ops.OpOverload) and torch.Tag.dynamic_output_shape not in node.target.tags
+    return fixed and isinstance(node.value, Tensor) and 0 in node.value.shape
 
 
 def _has_none_subgraph(node: Node, values: Mapping[str, Any]) -> bool:

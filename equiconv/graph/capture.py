@@ -25,6 +25,8 @@ _LOW = {torch.float16, torch.bfloat16, torch.float32}
 _LOW_COMPLEX = {torch.complex32, torch.complex64}
 # What a model may write to so that its next call sees it; not every torch has a kind for parameters.
 _STATEFUL = [kind for kind in OutputKind if kind.name in ("BUFFER_MUTATION", "PARAMETER_MUTATION")]
+# Levels of decompositions that are opened: what an operation is made of may have to be opened in its turn.
+_DEPTH = 4
 # Checks that export leaves in the graph; they compute nothing.
 _ASSERTIONS = ("aten._assert", "aten.sym_constrain", "aten._assert_tensor_metadata")
 
@@ -268,13 +270,19 @@ def _labels(spec: Any, prefix: str) -> list[str]:
     return labels
 
 
-def capture(model: torch.nn.Module, args: tuple[Any, ...], kwargs: Mapping[str, Any] | None = None) -> Graph:
+def capture(
+    model: torch.nn.Module,
+    args: tuple[Any, ...],
+    kwargs: Mapping[str, Any] | None = None,
+    opens: Callable[[Any], bool] | None = None,
+) -> Graph:
     """Capture ``model`` as it runs on ``args`` and ``kwargs``, checked to compute what the model computes.
 
     Parameters
     ----------
     model: an :class:`torch.nn.Module` in evaluation mode, or a loaded :class:`torch.export.ExportedProgram`.
     args, kwargs: example inputs; the graph holds for their shapes and dtypes.
+    opens: True for an operation that is to be replaced by what torch says it is made of, where torch does say so.
 
     Raises
     ------
@@ -303,6 +311,8 @@ def capture(model: torch.nn.Module, args: tuple[Any, ...], kwargs: Mapping[str, 
                 raise CaptureError(explain(error)) from error
         try:
             program = program.run_decompositions({})
+            if opens is not None:
+                program = _opened(program, opens)
         except Exception as error:
             raise CaptureError(explain(error)) from error
     _strip_assertions(program.graph_module)
@@ -312,6 +322,24 @@ def capture(model: torch.nn.Module, args: tuple[Any, ...], kwargs: Mapping[str, 
     graph = _concrete(graph, leaves)
     _agree(graph, expected, leaves)
     return graph
+
+
+def _opened(program: torch.export.ExportedProgram, opens: Callable[[Any], bool]) -> torch.export.ExportedProgram:
+    """The program with the operations that ``opens`` names replaced by their decompositions, level by level."""
+    known: Any = None
+    for _ in range(_DEPTH):
+        closed = {n.target for n in program.graph.nodes if isinstance(n.target, torch._ops.OpOverload)}
+        closed = {target for target in closed if opens(target)}
+        if closed and known is None:
+            known = torch.export.default_decompositions()
+        table = {target: known[target] for target in closed if target in known}
+        if not table:
+            break
+        opened = program.run_decompositions(table)
+        if any(spec.kind is InputKind.TOKEN for spec in opened.graph_signature.input_specs):
+            break  # what it is made of has effects (a check that may raise), which no graph of tensors can hold
+        program = opened
+    return program
 
 
 def _concrete(graph: Graph, leaves: Sequence[Any]) -> Graph:

@@ -48,7 +48,6 @@ def reduced(step: Step, x: Signal, dims: Sequence[int], keepdim: bool, what: str
             "std.correction",
             "std.dim",
             "std.default",
-            "logsumexp.default",
             "linalg_vector_norm.default",
             "norm.ScalarOpt_dim",
             "norm.Scalar",
@@ -61,6 +60,12 @@ def reduced(step: Step, x: Signal, dims: Sequence[int], keepdim: bool, what: str
             "all.dim",
             "all.dims",
             "nanmean.default",
+            "nansum.default",
+            "median.default",
+            "nanmedian.default",
+            "count_nonzero.default",
+            "count_nonzero.dim_IntList",
+            "logsumexp.default",
         )
     ),
     family="reduction",
@@ -82,7 +87,16 @@ def aggregate_twice(step: Step) -> tuple[Signal, Signal]:
     return step.result(left, shape), step.result(left, shape)
 
 
-@rule("aten.max.dim", "aten.min.dim", "aten.median.dim", "aten.mode.default", family="reduction", theorem=THEOREM)
+@rule(
+    "aten.max.dim",
+    "aten.min.dim",
+    "aten.median.dim",
+    "aten.nanmedian.dim",
+    "aten.mode.default",
+    "aten.kthvalue.default",
+    family="reduction",
+    theorem=THEOREM,
+)
 def extreme(step: Step) -> tuple[Signal, Signal]:
     """The value is symmetric in the entries; its index is a position, which a shift renumbers."""
     x = step.signal("self")
@@ -135,7 +149,14 @@ def cumulative(step: Step) -> Signal:
     return step.result([still(size_of(dim)) if i == d else dim for i, dim in enumerate(x.dims)])
 
 
-@rule("aten.sort.default", "aten.topk.default", family="reduction", theorem=THEOREM)
+@rule("aten.cummax.default", "aten.cummin.default", family="reduction", theorem=THEOREM)
+def cumulative_extreme(step: Step) -> tuple[Signal, Signal]:
+    """The largest entry so far, and its position."""
+    claim = cumulative(step)
+    return claim, claim
+
+
+@rule("aten.sort.default", "aten.sort.stable", "aten.topk.default", family="reduction", theorem=THEOREM)
 def ordered(step: Step) -> tuple[Signal, Signal]:
     """Sorted values are symmetric functions of the entries (whole periods only); their indices are positions."""
     x = step.signal("self")

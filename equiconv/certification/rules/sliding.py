@@ -9,14 +9,14 @@ from typing import Any
 
 from equiconv.certification.moves import reduce, slide
 from equiconv.certification.registry import rule
-from equiconv.certification.states import Constant, Dim, Signal, axes_of, size_of
-from equiconv.certification.step import Step, UnknownOperation, axis_names, still
+from equiconv.certification.states import Dim, Signal, axes_of, size_of
+from equiconv.certification.step import Step, axis_names, still
 from equiconv.graph.wrapping import paddings, per_dim
 
 THEOREM = "sliding_window"
 
 
-def _channels(step: Step, dim: Dim, what: str) -> None:
+def channels_mixed(step: Step, dim: Dim, what: str) -> None:
     """A convolution mixes channels with different weights, so the group must not move them."""
     if moving := axes_of(step.canonical(dim)):
         step.give_up(
@@ -28,20 +28,28 @@ def _channels(step: Step, dim: Dim, what: str) -> None:
         )
 
 
-def _weights(step: Step) -> list[int]:
-    """Kernel sizes; weights that depend on the input are another operation."""
-    weight, bias = step["weight"], step["bias"]
-    if not isinstance(weight, Constant) or isinstance(bias, Signal):
-        raise UnknownOperation("its weight depends on the input; a rule would have to say how the weight moves")
+def kernel_of(step: Step) -> list[int]:
+    """Kernel sizes. Weights that depend on the input are any other weights where the group leaves them alone."""
+    weight = step["weight"]
+    for operand in (weight, step["bias"]):
+        moving = step.moving_axes(operand.dims) if isinstance(operand, Signal) else set()
+        if moving:
+            step.give_up(
+                moving,
+                "mismatch",
+                f"convolves with weights that move along the {axis_names(moving, step.shape)} with the image",
+                "compute the weights from an aggregate of the whole axis",
+                theorem="pointwise",
+            )
     return list(weight.shape[2:])
 
 
 def _convolve(step: Step, before: Sequence[int], after: Sequence[int], wraps: bool) -> Signal:
-    kernel = _weights(step)
+    kernel = kernel_of(step)
     rank = len(kernel)
     x = step.signal("input")
     lead = len(x.dims) - rank  # 2, or 1 without a batch
-    _channels(step, x.dims[lead - 1], "convolution")
+    channels_mixed(step, x.dims[lead - 1], "convolution")
     stride, dilation = per_dim(step["stride"], rank, 1), per_dim(step["dilation"], rank, 1)
     dims = [*x.dims[: lead - 1], still(step.out_shape[lead - 1])]
     for d in range(rank):
@@ -70,7 +78,7 @@ def _convolve(step: Step, before: Sequence[int], after: Sequence[int], wraps: bo
 )
 def convolution(step: Step) -> Signal:
     """torch's convolution, with zero padding."""
-    kernel = _weights(step)
+    kernel = kernel_of(step)
     before, after = paddings(step["padding"], kernel, per_dim(step["dilation"], len(kernel), 1))
     return _convolve(step, before, after, wraps=False)
 
@@ -216,4 +224,4 @@ def unmoved(step: Step, shape: Sequence[int]) -> Signal:
     return Signal(tuple(step.shape), tuple(still(int(d)) for d in shape))
 
 
-__all__ = ["circular_convolution", "convolution", "unmoved"]
+__all__ = ["channels_mixed", "circular_convolution", "convolution", "kernel_of", "unmoved"]
