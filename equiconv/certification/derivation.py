@@ -12,6 +12,7 @@ from torch import Tensor, fx
 from torch.utils import _pytree as pytree
 
 import equiconv.certification.rules  # noqa: F401  (fills the registry)
+from equiconv.certification.advice import wanted
 from equiconv.certification.registry import find, is_random, of_invariants
 from equiconv.certification.states import Constant, Dim, Signal, Window
 from equiconv.certification.step import Loss, Step, UnknownOperation, constants_in, signals_in, still
@@ -117,7 +118,7 @@ def _operation(node: Node, values: Mapping[str, Any], shape: tuple[int, ...], ci
         if rule is None and known and not any(step.moving_axes(signal.dims) for signal in signals_in(arguments)):
             rule = of_invariants(node.target)
         if rule is None:
-            raise UnknownOperation("no rule; one would have to say how a shift of each input moves each output")
+            raise UnknownOperation(wanted(step, known))
         step.theorem = rule.theorem
         result = rule.transfer(step)
         if step.wrapped and node.operation not in WRAPPABLE:
