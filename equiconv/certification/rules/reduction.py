@@ -7,7 +7,7 @@ from typing import Any
 
 from equiconv.certification.moves import reduce
 from equiconv.certification.registry import rule
-from equiconv.certification.rules.sliding import unmoved
+from equiconv.certification.rules.sliding import renumbered
 from equiconv.certification.states import Dim, Signal, axes_of, size_of
 from equiconv.certification.step import Step, axis_names, still
 
@@ -105,7 +105,7 @@ def extreme(step: Step) -> tuple[Signal, Signal]:
     left = reduced(step, x, dim, bool(step["keepdim"]), "maximum")
     shape = [int(d) for d in step.node.value[0].shape]
     values = step.result(left, shape)
-    return values, unmoved(step, shape) if moving else values
+    return values, renumbered(step, moving, values)
 
 
 @rule("aten.argmax.default", "aten.argmin.default", family="reduction", theorem=THEOREM)
@@ -152,7 +152,11 @@ def cumulative(step: Step) -> Signal:
 @rule("aten.cummax.default", "aten.cummin.default", family="reduction", theorem=THEOREM)
 def cumulative_extreme(step: Step) -> tuple[Signal, Signal]:
     """The largest entry so far, and its position."""
-    claim = cumulative(step)
+    x = step.signal("self")
+    d = int(step["dim"]) % max(len(x.dims), 1)
+    _ordered(step, x, d, "looks for the largest so far")
+    shape = [int(s) for s in step.node.value[0].shape]
+    claim = step.result([still(size_of(dim)) if i == d else dim for i, dim in enumerate(x.dims)], shape)
     return claim, claim
 
 
@@ -165,7 +169,7 @@ def ordered(step: Step) -> tuple[Signal, Signal]:
     reduce(step, x.dims[d], "sorting")
     shape = [int(s) for s in step.node.value[0].shape]
     values = step.result([still(shape[d]) if i == d else dim for i, dim in enumerate(x.dims)], shape)
-    return values, unmoved(step, shape) if moving else values
+    return values, renumbered(step, moving, values)
 
 
 def _ordered(step: Step, x: Signal, dim: int, what: str) -> None:

@@ -4,12 +4,12 @@ wrap keeps none, because windows at the border see values that do not move with 
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 from equiconv.certification.moves import reduce, slide
 from equiconv.certification.registry import rule
-from equiconv.certification.states import Dim, Signal, axes_of, size_of
+from equiconv.certification.states import Dim, Signal, axes_of, canonical, size_of
 from equiconv.certification.step import Step, axis_names, still
 from equiconv.graph.wrapping import paddings, per_dim
 
@@ -136,14 +136,14 @@ for _rank in (1, 2, 3):
 
     @rule(f"aten.max_pool{_rank}d_with_indices.default", family="sliding window", theorem=THEOREM)
     def max_pool_with_indices(step: Step, rank: int = _rank) -> tuple[Signal, Signal]:
-        """Values as in max pooling; the indices are positions, which a shift renumbers, so nothing is claimed of them."""
+        """Values as in max pooling; the indices are positions, which a shift renumbers."""
         values = _pool(step, rank, "max pool")
-        return values, unmoved(step, values.shape)
+        return values, renumbered(step, step.moving_axes(step.signal("self").dims[-rank:]), values)
 
     @rule(f"aten.adaptive_max_pool{_rank}d.default", family="sliding window", theorem="adaptive_windows")
     def adaptive_max_pool(step: Step, rank: int = _rank) -> tuple[Signal, Signal]:
         values = _adaptive(step, rank, "adaptive max pool")
-        return values, unmoved(step, values.shape)
+        return values, renumbered(step, step.moving_axes(step.signal("self").dims[-rank:]), values)
 
     @rule(
         f"aten.adaptive_avg_pool{_rank}d.default",
@@ -219,9 +219,18 @@ def im2col(step: Step) -> Signal:
     return step.result([*lead, (*channels, *still(kh * kw)), (*dims[0], *dims[1])])
 
 
+def renumbered(step: Step, moving: Iterable[int], values: Signal) -> Signal:
+    """The claim of the positions where the values were found: along the axes that move there only the zero shift, along others as the values.
+
+    No loss is recorded here: a position costs nothing until it is read (see the rule getitem).
+    """
+    strides = tuple(n if a in moving else s for a, (s, n) in enumerate(zip(values.strides, step.shape, strict=True)))
+    return Signal(strides, tuple(canonical(dim, strides, step.shape) for dim in values.dims))
+
+
 def unmoved(step: Step, shape: Sequence[int]) -> Signal:
     """The claim that holds of anything: only the zero shift."""
     return Signal(tuple(step.shape), tuple(still(int(d)) for d in shape))
 
 
-__all__ = ["channels_mixed", "circular_convolution", "convolution", "kernel_of", "unmoved"]
+__all__ = ["channels_mixed", "circular_convolution", "convolution", "kernel_of", "renumbered", "unmoved"]
