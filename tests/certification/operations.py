@@ -114,6 +114,7 @@ def cases() -> dict[str, Case]:
     grid = torch.rand(1, 5, 4, 2) * 2 - 1
     toroidal, plain = _toroidal(12, 8), torch.randn(96, 96)
     factor = torch.randn(2, 2)
+    embedding = torch.randn(1, 1, 4, 4).repeat(1, 1, 3, 2).flatten(2).mT
     reverse = torch.arange(7, -1, -1).expand(1, 1, 12, 8)
     ramp = torch.arange(12.0)
     up = lambda **o: nn.ConvTranspose2d(2, 2, **o)  # noqa: E731
@@ -422,6 +423,15 @@ def cases() -> dict[str, Case]:
         ),
         "patch merging": (Net(_merge, nn.Linear(4, 3)), (2, 2), "equivariant"),
         # positions
+        "a transformer with a position embedding of period 4": (
+            Net(
+                lambda x, p, m: m(p(x).flatten(2).mT + embedding.to(x)).relu(),
+                nn.Conv2d(1, 4, 1),
+                nn.TransformerEncoderLayer(4, 2, 8, batch_first=True),
+            ),
+            (4, 4),
+            "equivariant",
+        ),
         "coordinates beside the image": (
             Net(
                 lambda x, c: c(

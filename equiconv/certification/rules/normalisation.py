@@ -51,7 +51,7 @@ def batch_norm(step: Step) -> Signal | tuple[Signal, ...]:
     if step.arguments.get("training"):
         if step.arguments.get("running_mean") is not None:
             raise UnknownOperation("it uses the statistics of the batch and updates buffers (training mode)")
-        return batch_statistics(step)
+        return _of_the_batch(step)
     x = step.signal("input" if "input" in step.arguments else "self")
     names = ("weight", "bias", "running_mean", "running_var")
     return _results(step, affine(step, x, names, [1, -1] + [1] * (len(x.dims) - 2)))
@@ -60,6 +60,10 @@ def batch_norm(step: Step) -> Signal | tuple[Signal, ...]:
 @rule("aten._native_batch_norm_legit.no_stats", family="normalisation", theorem=THEOREM)
 def batch_statistics(step: Step) -> Signal | tuple[Signal, ...]:
     """Statistics of each channel over the batch and all positions (track_running_stats=False), then an affine map of it."""
+    return _of_the_batch(step)
+
+
+def _of_the_batch(step: Step) -> Signal | tuple[Signal, ...]:
     x = step.signal("input")
     for dim in (x.dims[0], *x.dims[2:]):
         reduce(step, dim, "batch norm")
