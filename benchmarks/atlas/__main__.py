@@ -100,13 +100,19 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--all", action="store_true", help="every architecture, not one of each family")
     parser.add_argument("--models", nargs="*", default=[], metavar="NAME", help="these architectures only")
     parser.add_argument("--retry", action="store_true", help="do again what failed or is undecided")
-    parser.add_argument("--confirm", action="store_true", help="run the fast models: refute larger subgroups, check every claim")
-    parser.add_argument("--slowest", type=float, default=0.2, metavar="S", help="confirm models that run in at most S seconds")
+    parser.add_argument(
+        "--confirm", action="store_true", help="run the fast models: refute larger subgroups, check every claim"
+    )
+    parser.add_argument(
+        "--slowest", type=float, default=0.2, metavar="S", help="confirm models that run in at most S seconds"
+    )
     parser.add_argument("--jobs", type=int, default=os.cpu_count() or 1, help="worker processes (default: one a core)")
     parser.add_argument("--seconds", type=float, default=300.0, help="time limit of one model")
     parser.add_argument("--memory", type=float, default=8.0, metavar="GB", help="memory limit of a worker; 0, none")
     parser.add_argument("--write-only", action="store_true", help="write the table and the page from what is known")
-    parser.add_argument("--source", default="benchmarks.atlas.timm_models", help="module with catalogue, build and version")
+    parser.add_argument(
+        "--source", default="benchmarks.atlas.timm_models", help="module with catalogue, build and version"
+    )
     parser.add_argument("--work", default="build/atlas", help="folder of the rows as they come")
     parser.add_argument("--out", default="docs/atlas", help="folder of the table, the page and the findings")
     return parser

@@ -25,7 +25,9 @@ class Limits:
     memory_gb: float
 
 
-def run(source: str, jobs: Iterable[dict[str, Any]], limits: Limits, done: Callable[[dict[str, Any], dict[str, Any]], None]) -> None:
+def run(
+    source: str, jobs: Iterable[dict[str, Any]], limits: Limits, done: Callable[[dict[str, Any], dict[str, Any]], None]
+) -> None:
     """Give every job to a worker and call ``done(job, answer)`` as answers come, one call at a time.
 
     An answer to a job that ran over its time, or whose worker died, is ``{"error": …}``.
@@ -101,7 +103,12 @@ class _Worker:
         environment = os.environ | {"OMP_NUM_THREADS": "1"}  # a worker a core
         command = [sys.executable, "-m", "benchmarks.atlas.worker", self.source, str(self.limits.memory_gb)]
         return subprocess.Popen(
-            command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True, env=environment
+            command,
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.DEVNULL,
+            text=True,
+            env=environment,
         )
 
     def stop(self) -> None:

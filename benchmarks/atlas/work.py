@@ -44,7 +44,9 @@ def _certified(source: Source, name: str, values: bool) -> dict[str, Any]:
         model, x = source.build(name, values)
         row |= {"input": list(x.shape), "parameters": sum(p.numel() for p in model.parameters())}
         clock = _Clock()
-        certificate = equiconv.certify(model, x, weights=row["weights"].replace("random", "these"), refute=False, progress=clock)
+        certificate = equiconv.certify(
+            model, x, weights=row["weights"].replace("random", "these"), refute=False, progress=clock
+        )
     except (CaptureError, RuntimeError, ValueError, TypeError, AssertionError, AttributeError) as error:
         return row | {"error": f"{type(error).__name__}: {error}"[:600]}
     row |= {"export_seconds": round(clock.lap("deriving"), 3), "derive_seconds": round(clock.lap(""), 3)}
@@ -151,7 +153,9 @@ def confirm(source: Source, name: str, slowest: float) -> dict[str, Any]:
                 "exact": c.exact,
                 "not_refuted": open_,
                 "claims": report.claims,
-                "contradictions": [f"{v.node} {v.operation} {v.shift}: {v.error:.3g} > {v.floor:.3g}" for v in report.violations],
+                "contradictions": [
+                    f"{v.node} {v.operation} {v.shift}: {v.error:.3g} > {v.floor:.3g}" for v in report.violations
+                ],
             }
     except (CaptureError, RuntimeError, ValueError, TypeError, AssertionError, AttributeError) as error:
         return {"error": f"{type(error).__name__}: {error}"[:600]}

@@ -91,7 +91,8 @@ def certify(
     shape, moved, notes = carriers(graph, leaves, axes)
     if missing := [v for v in (*leaves, *graph.state.values()) if not has_values(v)]:
         notes = (*notes, *_without_values(graph, weights))
-        weights = "generic"
+        if any(graph[name].kind == "parameter" and not has_values(v) for name, v in graph.state.items()):
+            weights = "generic"
     generic = weights == "generic"
     say("deriving")
     wrapping = derive(graph, shape, moved, circular=True, generic=generic)
