@@ -72,9 +72,12 @@ def catalogue(source: str, folder: Path) -> list[Entry]:
 
 
 def smallest(entries: list[Entry]) -> list[Entry]:
-    """Of each family the architecture with the fewest parameters; of several, the first by name."""
+    """Of each family the architecture with the fewest parameters; of several, the first by name.
+
+    timm's own test networks (``test_…``) stand for a family only where it has no other.
+    """
     best: dict[str, Entry] = {}
-    for entry in sorted(entries, key=lambda e: (e.parameters, e.model)):
+    for entry in sorted(entries, key=lambda e: (e.model.startswith("test_"), e.parameters, e.model)):
         best.setdefault(entry.family, entry)
     return [best[family] for family in sorted(best)]
 
