@@ -16,7 +16,7 @@ from equiconv.certification.certificate import Certificate, Claim
 from equiconv.certification.refutation import shifted
 from equiconv.certification.registry import without_rule
 from equiconv.certification.states import Signal, axes_of, source_indices
-from equiconv.graph import Graph, Node, capture, wrapped
+from equiconv.graph import Graph, Node, capture, has_values, wrapped
 from equiconv.graph.capture import largest_difference
 
 #: A claim fails when the difference exceeds this many times the node's rounding floor.
@@ -80,6 +80,10 @@ def check(certificate: Certificate, model: torch.nn.Module, x: Any) -> CheckRepo
     graph = capture(model, args, kwargs, opens=without_rule)
     leaves = graph.flatten(args, kwargs)
     _same_network(certificate, graph, leaves)
+    if not all(map(has_values, [*leaves, *graph.state.values()])):
+        raise ValueError(
+            "model, x: tensors on the meta device have no values to run; load the weights, and pass an input with values"
+        )
     moved = {name: certificate.axes_of_input(leaves[graph.inputs.index(name)].ndim) for name in certificate.moved}
     override = (
         {name: wrapped(graph[name], dims) for name, dims in certificate.wrapped}

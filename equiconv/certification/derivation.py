@@ -16,7 +16,7 @@ from equiconv.certification.advice import wanted
 from equiconv.certification.registry import find, is_random, of_invariants
 from equiconv.certification.states import Constant, Dim, Signal, Window
 from equiconv.certification.step import Loss, Step, UnknownOperation, constants_in, signals_in, still
-from equiconv.graph import Graph, Node
+from equiconv.graph import Graph, Node, without_values
 from equiconv.graph.wrapping import WRAPPABLE, bind
 
 
@@ -74,8 +74,9 @@ def derive(
             values[node.name] = None
         elif node.kind != "operation":
             value = graph.state[node.name]
-            taint = (generic and node.kind == "parameter") or (isinstance(value, Tensor) and value.is_meta)
-            values[node.name] = Constant(value, taint, f"{node.kind} {node.path}" if node.path else "a constant")
+            if generic and node.kind == "parameter":
+                value = without_values(value)
+            values[node.name] = Constant(value, label=f"{node.kind} {node.path}" if node.path else "a constant")
         else:
             values[node.name] = _operation(node, values, shape, circular, found)
             if (found.unknown and found.unknown[-1].node == node.name) or not found.behind.isdisjoint(node.inputs):
@@ -179,20 +180,25 @@ def _has_none_subgraph(node: Node, values: Mapping[str, Any]) -> bool:
 def _constant(node: Node, args: Any, kwargs: Any) -> Any:
     """Evaluate an operation whose operands do not depend on the input."""
     constants = constants_in((args, kwargs))
+    names = list(dict.fromkeys(c.label for c in constants if c.label != "a constant"))
+    label = names[0] if len(names) == 1 else "a constant"
+    # Of weights that must not be used and of uninitialised memory only the shape is known, and so of what is made from them.
+    if any(c.generic for c in constants) or "empty" in node.operation:
+        if not isinstance(node.value, (Tensor, list, tuple)) and "sym_" not in node.operation:
+            raise UnknownOperation("it reads a number off weights that are not to be used")
+        return pytree.tree_map(
+            lambda v: Constant(without_values(v), label=label) if isinstance(v, Tensor) else v, node.value
+        )
     plain_args, plain_kwargs = pytree.tree_map(
-        lambda v: v.value if isinstance(v, Constant) else v, (args, kwargs), is_leaf=lambda v: isinstance(v, Constant)
+        lambda v: v.value if isinstance(v, Constant) else torch.device("cpu") if v == torch.device("meta") else v,
+        (args, kwargs),
+        is_leaf=lambda v: isinstance(v, Constant),
     )
     with torch.no_grad():
         value = node.target(*plain_args, **plain_kwargs)
-    # Uninitialised memory and tensors on the meta device have no values to rely on.
-    generic = (
-        any(c.generic for c in constants) or "empty" in node.operation or (isinstance(value, Tensor) and value.is_meta)
-    )
-    names = list(dict.fromkeys(c.label for c in constants if c.label != "a constant"))
-    label = names[0] if len(names) == 1 else "a constant"
     if isinstance(value, (list, tuple)):
-        return [Constant(v, generic, label) if isinstance(v, Tensor) else v for v in value]
-    return Constant(value, generic, label) if isinstance(value, Tensor) else value
+        return [Constant(v, label=label) if isinstance(v, Tensor) else v for v in value]
+    return Constant(value, label=label) if isinstance(value, Tensor) else value
 
 
 def _nothing_known(node: Node, shape: tuple[int, ...]) -> Any:

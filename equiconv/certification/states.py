@@ -24,6 +24,8 @@ import numpy as np
 from numpy.typing import NDArray
 from torch import Tensor
 
+from equiconv.graph import has_values
+
 Indices: TypeAlias = NDArray[np.int64]
 
 
@@ -108,11 +110,18 @@ class Signal:
 
 @dataclass(frozen=True, eq=False)
 class Constant:
-    """A tensor that does not depend on the input. ``generic`` marks one made from weights whose values must not be used."""
+    """A tensor that does not depend on the input. ``generic`` marks one made from weights whose values must not be used.
+
+    A tensor on the meta device has no values: it is generic, whoever made it.
+    """
 
     value: Any
     generic: bool = False
     label: str = "a constant"
+
+    def __post_init__(self) -> None:
+        if not has_values(self.value):
+            object.__setattr__(self, "generic", True)
 
     @property
     def shape(self) -> tuple[int, ...]:
