@@ -21,9 +21,10 @@ from equiconv.certification.certificate import (
 )
 from equiconv.certification.derivation import Derivation, derive
 from equiconv.certification.obstacles import obstacles_of
-from equiconv.certification.registry import find, of_invariants, without_rule
+from equiconv.certification.opening import captured
+from equiconv.certification.registry import find, of_invariants
 from equiconv.certification.states import Constant, Signal, Window, axes_of, describe, permutes
-from equiconv.graph import Graph, capture, has_values, wrapped
+from equiconv.graph import Graph, has_values, wrapped
 
 
 def call_of(example: Any) -> tuple[tuple[Any, ...], dict[str, Any]]:
@@ -81,7 +82,7 @@ def certify(
     args, kwargs = call_of(example)
     _check_leaves(args, kwargs)
     say("capturing the graph")
-    graph = capture(model, args, kwargs, opens=without_rule)
+    graph = captured(model, args, kwargs)
     leaves = graph.flatten(args, kwargs)
     _check_numbers(graph, leaves, generic=weights == "generic")
     if not graph.outputs:

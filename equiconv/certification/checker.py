@@ -13,10 +13,10 @@ import torch
 from torch import Tensor
 
 from equiconv.certification.certificate import Certificate, Claim
+from equiconv.certification.opening import captured
 from equiconv.certification.refutation import shifted
-from equiconv.certification.registry import without_rule
 from equiconv.certification.states import Signal, axes_of, source_indices
-from equiconv.graph import Graph, Node, capture, has_values, wrapped
+from equiconv.graph import Graph, Node, has_values, wrapped
 from equiconv.graph.capture import largest_difference
 
 #: A claim fails when the difference exceeds this many times the node's rounding floor.
@@ -77,7 +77,7 @@ def check(certificate: Certificate, model: torch.nn.Module, x: Any) -> CheckRepo
     from equiconv.certification.certify import call_of
 
     args, kwargs = call_of(x)
-    graph = capture(model, args, kwargs, opens=without_rule)
+    graph = captured(model, args, kwargs)
     leaves = graph.flatten(args, kwargs)
     _same_network(certificate, graph, leaves)
     if not all(map(has_values, [*leaves, *graph.state.values()])):

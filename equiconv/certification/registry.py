@@ -70,11 +70,6 @@ def find(target: Any) -> Rule | None:
     return None
 
 
-def without_rule(target: Any) -> bool:
-    """True for an operation that no rule covers: capture replaces it by what it is made of, where torch says so."""
-    return find(target) is None
-
-
 def of_invariants(target: Any) -> Rule | None:
     """The rule for an operation without one of its own whose operands the group leaves alone: then it leaves the result alone.
 

@@ -117,10 +117,11 @@ def decide(net: nn.Module, size: int, strides: tuple[int, int], potential: tuple
 
 # (name, size, strides with circular padding, what costs the rest). Sizes are the smallest that show it.
 HELD_OUT = [
-    ("selecsls42", 64, (64, 64), "ceil_mode"),
+    ("vovnet39a", 96, (96, 96), "ceil_mode"),
+    ("selecsls42", 128, (64, 64), "stride"),
     ("convmixer_768_32", 56, (7, 7), "stride"),
     ("pvt_v2_b0", 64, (32, 32), "stride"),
-    ("swin_tiny_patch4_window7_224", 224, (224, 224), "crop"),
+    ("swin_tiny_patch4_window7_224", 224, (224, 224), "constant"),
     ("sequencer2d_s", 224, (224, 224), "order"),
     ("volo_d1_224", 224, (224, 224), "fold"),
 ]

@@ -131,6 +131,23 @@ def add_matrix_vector(step: Step) -> Signal:
     return _add(step, dims, step["self"])
 
 
+@rule("aten.addbmm.default", family="contraction", theorem=THEOREM)
+def add_products(step: Step) -> Signal:
+    """The products of all pairs of matrices of a batch, added up."""
+    operands = [(_tensor(step, "batch1"), ["b", "m", "k"]), (_tensor(step, "batch2"), ["b", "k", "n"])]
+    return _add(step, contract(step, operands, ["m", "n"], "a matrix product"), step["self"])
+
+
+@rule("aten.dist.default", family="contraction", theorem=THEOREM)
+def distance(step: Step) -> Signal:
+    """One number: a norm of the difference."""
+    a, b = _tensor(step, "self"), _tensor(step, "other")
+    rank = max(len(a.shape), len(b.shape))
+    labels = _batch(rank)
+    operands = [(t, labels[rank - len(t.shape) :]) for t in (a, b)]
+    return step.result(contract(step, operands, [], "a distance"))
+
+
 @rule("aten._trilinear.default", family="contraction", theorem=THEOREM)
 def trilinear(step: Step) -> Signal:
     """Σ i1·i2·i3 over some dims, each operand spread along the dims that it lacks: a bilinear layer."""

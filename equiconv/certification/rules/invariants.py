@@ -44,4 +44,21 @@ def obstruct(step: Step, cause: str, message: str, remedy: str | None = None, th
     return whole(step)
 
 
+@rule(
+    "aten.as_strided.default",
+    "aten.as_strided_copy.default",
+    "aten.as_strided_scatter.default",
+    family="slice, select, index",
+    theorem="part_of_a_period",
+)
+def by_memory(step: Step) -> Any:
+    """Entries by their place in memory: which ones those are is not said in terms of the dims."""
+    return obstruct(
+        step,
+        "layout",
+        "reads entries by their place in memory (as_strided), which does not move with the image",
+        "use unfold, slices or reshape, which name the dims that they cut",
+    )
+
+
 __all__ = ["obstruct", "whole"]

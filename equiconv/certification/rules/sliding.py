@@ -44,7 +44,7 @@ def kernel_of(step: Step) -> list[int]:
     return list(weight.shape[2:])
 
 
-def _convolve(step: Step, before: Sequence[int], after: Sequence[int], wraps: bool) -> Signal:
+def convolve(step: Step, before: Sequence[int], after: Sequence[int], wraps: bool) -> Signal:
     kernel = kernel_of(step)
     rank = len(kernel)
     x = step.signal("input")
@@ -80,14 +80,14 @@ def convolution(step: Step) -> Signal:
     """torch's convolution, with zero padding."""
     kernel = kernel_of(step)
     before, after = paddings(step["padding"], kernel, per_dim(step["dilation"], len(kernel), 1))
-    return _convolve(step, before, after, wraps=False)
+    return convolve(step, before, after, wraps=False)
 
 
 @rule("equiconv.circular_conv.default", family="sliding window", theorem=THEOREM)
 def circular_convolution(step: Step) -> Signal:
     """This library's circular convolution: its padding wraps."""
     padding = [int(p) for p in step["padding"]]
-    return _convolve(step, padding[0::2], padding[1::2], wraps=True)
+    return convolve(step, padding[0::2], padding[1::2], wraps=True)
 
 
 def _pool(step: Step, rank: int, what: str) -> Signal:
@@ -233,4 +233,4 @@ def unmoved(step: Step, shape: Sequence[int]) -> Signal:
     return Signal(tuple(step.shape), tuple(still(int(d)) for d in shape))
 
 
-__all__ = ["channels_mixed", "circular_convolution", "convolution", "kernel_of", "renumbered", "unmoved"]
+__all__ = ["channels_mixed", "circular_convolution", "convolution", "convolve", "kernel_of", "renumbered", "unmoved"]

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from equiconv.certification.moves import regroup
 from equiconv.certification.registry import rule
-from equiconv.certification.rules.sliding import channels_mixed, kernel_of
+from equiconv.certification.rules.sliding import channels_mixed, convolve, kernel_of
 from equiconv.certification.states import Dim, Signal, Window, axes_of, size_of
 from equiconv.certification.step import Step, axis_names, still
 from equiconv.graph.wrapping import per_dim
@@ -79,6 +79,15 @@ def transposed_convolution(step: Step) -> Signal:
         out = step.out_shape[lead + d]
         dims.append(lay_out(step, x.dims[lead + d], out, kernel[d], stride[d], padding[d], dilation[d]))
     return step.result(dims)
+
+
+@rule("aten.convolution.default", family="sliding window", theorem="sliding_window")
+def either_convolution(step: Step) -> Signal:
+    """The one convolution of core ATen, as a program that was decomposed to it has it."""
+    if step["transposed"]:
+        return transposed_convolution(step)  # type: ignore[no-any-return]
+    before = [int(p) for p in step["padding"]]
+    return convolve(step, before, before, wraps=False)
 
 
 @rule("aten.col2im.default", family="sliding window", theorem=THEOREM)
