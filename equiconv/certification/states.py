@@ -108,6 +108,11 @@ class Signal:
         return "[" + ", ".join(describe(dim) for dim in self.dims) + "]"
 
 
+@dataclass(frozen=True)
+class Positions(Signal):
+    """The places at which an operation found its values: one of its results, which costs nothing until it is read."""
+
+
 @dataclass(frozen=True, eq=False)
 class Constant:
     """A tensor that does not depend on the input. ``generic`` marks one made from weights whose values must not be used.

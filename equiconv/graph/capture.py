@@ -332,19 +332,31 @@ def capture(
 def _opened(program: torch.export.ExportedProgram, opens: Callable[[Any], bool]) -> torch.export.ExportedProgram:
     """The program with the operations that ``opens`` names replaced by their decompositions, level by level."""
     known: Any = None
+    refused: set[Any] = set()
     for _ in range(_DEPTH):
-        closed = {n.target for n in program.graph.nodes if isinstance(n.target, torch._ops.OpOverload)}
-        closed = {target for target in closed if opens(target)}
+        targets = {n.target for n in program.graph.nodes if isinstance(n.target, torch._ops.OpOverload)}
+        closed = [target for target in targets - refused if opens(target)]
         if closed and known is None:
             known = torch.export.default_decompositions()
-        table = {target: known[target] for target in closed if target in known}
+        table = {target: known[target] for target in sorted(closed, key=str) if target in known}
         if not table:
             break
         opened = program.run_decompositions(table)
-        if any(spec.kind is InputKind.TOKEN for spec in opened.graph_signature.input_specs):
-            break  # what it is made of has effects (a check that may raise), which no graph of tensors can hold
-        program = opened
+        if not _has_effects(opened):
+            program = opened
+            continue
+        for target, made_of in table.items():  # one by one, to leave only those closed that cannot be opened
+            alone = program.run_decompositions({target: made_of})
+            if _has_effects(alone):
+                refused.add(target)
+            else:
+                program = alone
     return program
+
+
+def _has_effects(program: torch.export.ExportedProgram) -> bool:
+    """True where something has effects (a check that may raise), which no graph of tensors can hold."""
+    return any(spec.kind is InputKind.TOKEN for spec in program.graph_signature.input_specs)
 
 
 def _concrete(graph: Graph, leaves: Sequence[Any]) -> Graph:

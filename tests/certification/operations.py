@@ -131,6 +131,23 @@ def cases() -> dict[str, Case]:
             (1, 1),
             "equivariant",
         ),
+        "transposed of a halo, then valid": (
+            Net(
+                lambda x, a, c: c(a(F.pad(x, (1, 1, 1, 1), mode="circular")))[:, :, 1:-1, 1:-1].relu(),
+                nn.ConvTranspose2d(1, 2, 2, 2),
+                nn.Conv2d(2, 1, 3),
+            ),
+            (1, 1),
+            "equivariant",
+        ),
+        "transposed, a concatenation": (
+            Net(
+                lambda x, a: a(torch.cat([x, torch.ones(1, 1, 3, 8).to(x)], 2)).relu().sum((2, 3)),
+                nn.ConvTranspose2d(1, 2, 2, 2),
+            ),
+            (1, 1),
+            "invariant",
+        ),
         "transposed, a gap short": (Net(lambda x, c: c(x).relu(), nn.ConvTranspose2d(1, 2, 1, 2)), (12, 8), "none"),
         "transposed, overlapping": (Net(lambda x, c: c(x).relu(), nn.ConvTranspose2d(1, 2, 4, 2, 1)), (12, 8), "none"),
         "transposed, overlapping, pooled": (

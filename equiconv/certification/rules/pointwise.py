@@ -6,7 +6,7 @@ import torch
 
 from equiconv.certification.alignment import align
 from equiconv.certification.registry import rule
-from equiconv.certification.states import Constant, Signal
+from equiconv.certification.states import Constant, Positions, Signal
 from equiconv.certification.step import Step, UnknownOperation, axis_names, constants_in, signals_in
 
 THEOREM = "pointwise"
@@ -117,19 +117,19 @@ def made_like(step: Step) -> Constant:
 @rule("getitem", family="pointwise", theorem=THEOREM)
 def getitem(step: Step) -> object:
     """One of several results. Of positions nothing is claimed where they may move: then whoever reads them keeps no shift."""
-    results, chosen = step["0"], step["0"][step["1"]]
-    first = results[0]
-    if isinstance(first, Signal) and isinstance(chosen, Signal):
-        step.strides = list(first.strides)
-        lost = [a for a, n in enumerate(step.shape) if chosen.strides[a] == n > first.strides[a]]
-        step.give_up(
-            lost,
-            "index",
-            f"reads positions along the {axis_names(lost, step.shape)}, which a shift renumbers",
-            "use the values, not their positions",
-            theorem="positions_renumbered",
-        )
-    return chosen
+    first, chosen = step["0"][0], step["0"][step["1"]]
+    if not isinstance(chosen, Positions):
+        return chosen
+    step.strides = list(first.strides)
+    lost = [a for a, (s, n) in enumerate(zip(first.strides, step.shape, strict=True)) if chosen.strides[a] == n > s]
+    step.give_up(
+        lost,
+        "index",
+        f"reads positions along the {axis_names(lost, step.shape)}, which a shift renumbers",
+        "use the values, not their positions",
+        theorem="positions_renumbered",
+    )
+    return step.settle(chosen)
 
 
 @rule("aten.copy.default", family="pointwise", theorem=THEOREM)

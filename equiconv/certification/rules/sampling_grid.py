@@ -13,7 +13,6 @@ from equiconv.certification.step import Step, still
     "aten.grid_sampler.default",
     "aten.grid_sampler_2d.default",
     "aten.grid_sampler_3d.default",
-    "aten.cudnn_grid_sampler.default",
     family="resampling",
     theorem="pointwise",
 )

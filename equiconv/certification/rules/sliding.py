@@ -9,7 +9,7 @@ from typing import Any
 
 from equiconv.certification.moves import reduce, slide
 from equiconv.certification.registry import rule
-from equiconv.certification.states import Dim, Signal, axes_of, canonical, size_of
+from equiconv.certification.states import Dim, Positions, Signal, axes_of, canonical, size_of
 from equiconv.certification.step import Step, axis_names, still
 from equiconv.graph.wrapping import paddings, per_dim
 
@@ -219,13 +219,13 @@ def im2col(step: Step) -> Signal:
     return step.result([*lead, (*channels, *still(kh * kw)), (*dims[0], *dims[1])])
 
 
-def renumbered(step: Step, moving: Iterable[int], values: Signal) -> Signal:
+def renumbered(step: Step, moving: Iterable[int], values: Signal) -> Positions:
     """The claim of the positions where the values were found: along the axes that move there only the zero shift, along others as the values.
 
-    No loss is recorded here: a position costs nothing until it is read (see the rule getitem).
+    No loss is recorded here, but where they are read (see the rule getitem).
     """
     strides = tuple(n if a in moving else s for a, (s, n) in enumerate(zip(values.strides, step.shape, strict=True)))
-    return Signal(strides, tuple(canonical(dim, strides, step.shape) for dim in values.dims))
+    return Positions(strides, tuple(canonical(dim, strides, step.shape) for dim in values.dims))
 
 
 def unmoved(step: Step, shape: Sequence[int]) -> Signal:

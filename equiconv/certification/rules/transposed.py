@@ -34,8 +34,6 @@ def lay_out(
     dim = step.canonical(dim)
     inner = still(kernel) if inner is None else step.canonical(inner)
     span = (kernel - 1) * dilation + 1
-    if kernel == stride and dilation == 1 and not padding and out == size_of(dim) * stride:
-        return step.canonical((*dim, *inner))  # windows side by side: the place inside one is an inner digit
     moving = axes_of(dim) | axes_of(inner)
     if not moving:
         return still(out)
@@ -46,6 +44,8 @@ def lay_out(
         if stride == 1:
             return (Window(out, window.axis, window.step, window.period),)
         return (Window(out, window.axis, window.step / stride, window.period * stride),)
+    if kernel == stride and dilation == 1 and not padding and out == size_of(dim) * stride:
+        return step.canonical((*dim, *inner))  # windows side by side: the place inside one is an inner digit
     more = -(-(span - stride) // stride)
     step.give_up(
         moving,
