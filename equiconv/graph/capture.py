@@ -322,7 +322,8 @@ def capture(
                 with full_stacks(), quiet():
                     program = torch.export.export(model, given, named, strict=False)
             except Exception as error:
-                call(model, given, named)  # a model that does not run on the example says so itself
+                if given is args:
+                    call(model, args, kwargs)  # a model that does not run on the example says so itself
                 raise CaptureError(explain(error)) from error
         try:
             program = program.run_decompositions({})
