@@ -336,7 +336,15 @@ def capture(
     leaves = graph.flatten(args, kwargs)
     valued = all(map(has_values, [*leaves, *graph.state.values()]))
     expected = call(callee, args, kwargs) if valued else []
-    graph = _concrete(graph, leaves)
+    try:
+        graph = _concrete(graph, leaves)
+    except Exception as error:
+        if valued:
+            raise
+        raise CaptureError(
+            f"model: a size or a number in it depends on values, and tensors on the meta device have none ({type(error).__name__}: "
+            f"{str(error)[:200]}); load the weights and pass an input with values"
+        ) from error
     if valued:
         _agree(graph, expected, leaves)
     return graph

@@ -152,13 +152,17 @@ def test_a_number_read_off_generic_weights_is_not_used() -> None:
             self.by = nn.Parameter(torch.zeros(()), requires_grad=False)
 
         def middle(self, x: Tensor) -> Tensor:
-            return x * float(self.by.item())
+            return x * self.by.item()
 
     x = torch.randn(1, 1, 12, 8)
     assert certify(Rolled().eval(), x).kind == "invariant"
     generic = certify(Rolled().eval(), x, weights="generic")
     assert generic.kind == "undecided"
     assert any("weights that are not to be used" in u.reason for u in generic.unknown)
+    with parameters_on_meta():
+        bare = Rolled().eval()
+    with pytest.raises(CaptureError, match="depends on values"):
+        certify(bare, x)
 
 
 def test_a_model_that_cannot_be_captured_says_why_and_not_that_it_does_not_run() -> None:
