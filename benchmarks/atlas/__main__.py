@@ -44,6 +44,7 @@ def main(arguments: list[str] | None = None) -> int:
     confirmed = Record(folder / "confirmed.jsonl")
     if options.confirm and not options.write_only:
         names = [e.model for e in chosen if _settled(rows.rows.get(e.model))]
+        names.sort(key=lambda name: rows.rows[name]["export_seconds"])  # cheap ones first: a run may be stopped
         todo = confirmed.missing(names, options.retry)
         jobs = [{"task": "confirm", "model": m, "slowest": options.slowest} for m in todo]
         _run(console, "confirming", options.source, jobs, limits, add(confirmed))

@@ -41,9 +41,9 @@ def run(
         waiting.put(job)
     lock = threading.Lock()
     failures: list[BaseException] = []
+    workers = [_Worker(source, limits) for _ in range(limits.jobs)]
 
-    def serve() -> None:
-        worker = _Worker(source, limits)
+    def serve(worker: _Worker) -> None:
         try:
             while not failures:
                 job = waiting.get_nowait()
@@ -57,11 +57,17 @@ def run(
         finally:
             worker.stop()
 
-    threads = [threading.Thread(target=serve) for _ in range(limits.jobs)]
+    threads = [threading.Thread(target=serve, args=(worker,)) for worker in workers]
     for thread in threads:
         thread.start()
-    for thread in threads:
-        thread.join()
+    try:
+        for thread in threads:
+            thread.join()
+    except BaseException as error:  # the user's Ctrl-C: what is known is on disk, and what runs is worth nothing
+        failures.append(error)
+        for worker in workers:
+            worker.stop()
+        raise
     if failures:
         raise failures[0]
 
