@@ -44,11 +44,12 @@ def main(arguments: list[str] | None = None) -> int:
     confirmed = Record(folder / "confirmed.jsonl")
     if options.confirm and not options.write_only:
         names = [e.model for e in chosen if _settled(rows.rows.get(e.model))]
+        names.sort(key=lambda name: rows.rows[name]["export_seconds"])  # cheap ones first: a run may be stopped
         todo = confirmed.missing(names, options.retry)
         jobs = [{"task": "confirm", "model": m, "slowest": options.slowest} for m in todo]
         _run(console, "confirming", options.source, jobs, limits, add(confirmed))
     source = importlib.import_module(options.source)
-    known = [rows.rows[e.model] for e in entries if e.model in rows.rows]
+    known = [rows.rows[e.model] for e in chosen if e.model in rows.rows]
     findings = write(known, confirmed.rows, len(entries), source.version(), Path(options.out))
     print(findings)
     wrong = [m for m, c in confirmed.rows.items() for k in ("as_is", "circular") if c.get(k, {}).get("contradictions")]

@@ -10,15 +10,19 @@ import sys
 import threading
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 #: Jobs after which a worker is replaced, so that what torch caches for one model is not held through all of them.
 _JOBS_A_WORKER = 25
+#: Seconds that a worker may take to import torch, on a machine that does other things too.
+_START = 300.0
+_ROOT = str(Path(__file__).resolve().parents[2])
 
 
 @dataclass(frozen=True)
 class Limits:
-    """jobs: workers at a time. seconds: for one job, the start of a worker included. memory_gb: private memory of a worker; 0, none."""
+    """jobs: workers at a time. seconds: for one job, once its worker has started. memory_gb: private memory of a worker; 0, none."""
 
     jobs: int
     seconds: float
@@ -37,9 +41,9 @@ def run(
         waiting.put(job)
     lock = threading.Lock()
     failures: list[BaseException] = []
+    workers = [_Worker(source, limits) for _ in range(limits.jobs)]
 
-    def serve() -> None:
-        worker = _Worker(source, limits)
+    def serve(worker: _Worker) -> None:
         try:
             while not failures:
                 job = waiting.get_nowait()
@@ -53,11 +57,17 @@ def run(
         finally:
             worker.stop()
 
-    threads = [threading.Thread(target=serve) for _ in range(limits.jobs)]
+    threads = [threading.Thread(target=serve, args=(worker,)) for worker in workers]
     for thread in threads:
         thread.start()
-    for thread in threads:
-        thread.join()
+    try:
+        for thread in threads:
+            thread.join()
+    except BaseException as error:  # the user's Ctrl-C: what is known is on disk, and what runs is worth nothing
+        failures.append(error)
+        for worker in workers:
+            worker.stop()
+        raise
     if failures:
         raise failures[0]
 
@@ -72,37 +82,43 @@ class _Worker:
         if self.process is None or self.served >= _JOBS_A_WORKER:
             self.stop()
             self.process, self.served = self._start(), 0
-        process = self.process
         self.served += 1
+        assert self.process.stdin is not None
+        try:
+            self.process.stdin.write(json.dumps(job) + "\n")
+            self.process.stdin.flush()
+            line, late = self._answer(self.process, self.limits.seconds)
+        except BrokenPipeError:
+            line, late = "", False
+        if line:
+            return dict(json.loads(line))
+        status = self.stop()
+        if late:
+            return {"error": f"Timeout: no answer within {self.limits.seconds:g} s"}
+        return {"error": f"Died: the worker ended with status {status} (out of memory, most often)"}
+
+    @staticmethod
+    def _answer(process: subprocess.Popen[str], seconds: float) -> tuple[str, bool]:
+        """The next line that the worker says, empty where it says none; and whether that was for want of time, when it is killed."""
         late = threading.Event()
 
         def give_up() -> None:
             late.set()
             process.kill()
 
-        timer = threading.Timer(self.limits.seconds, give_up)
+        timer = threading.Timer(seconds, give_up)
         timer.start()
-        assert process.stdin is not None
         assert process.stdout is not None
         try:
-            process.stdin.write(json.dumps(job) + "\n")
-            process.stdin.flush()
-            line = process.stdout.readline()
-        except BrokenPipeError:
-            line = ""
+            return process.stdout.readline(), late.is_set()
         finally:
             timer.cancel()
-        if line:
-            return dict(json.loads(line))
-        self.stop()
-        if late.is_set():
-            return {"error": f"Timeout: no answer within {self.limits.seconds:g} s"}
-        return {"error": f"Died: the worker ended with status {process.returncode} (out of memory, most often)"}
 
     def _start(self) -> subprocess.Popen[str]:
-        environment = os.environ | {"OMP_NUM_THREADS": "1"}  # a worker a core
+        path = os.pathsep.join(filter(None, [_ROOT, os.environ.get("PYTHONPATH", "")]))
+        environment = os.environ | {"OMP_NUM_THREADS": "1", "PYTHONPATH": path}  # a worker a core
         command = [sys.executable, "-m", "benchmarks.atlas.worker", self.source, str(self.limits.memory_gb)]
-        return subprocess.Popen(
+        process = subprocess.Popen(
             command,
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
@@ -110,12 +126,22 @@ class _Worker:
             text=True,
             env=environment,
         )
+        if not self._answer(process, _START)[0]:
+            process.kill()
+            raise RuntimeError(f"a worker does not start: run {' '.join(command)} to see why")
+        return process
 
-    def stop(self) -> None:
-        if self.process is not None:
-            self.process.kill()
-            self.process.wait()
-            for pipe in (self.process.stdin, self.process.stdout):
-                if pipe is not None:
-                    pipe.close()
-            self.process = None
+    def stop(self) -> int | None:
+        """End the worker; the status that it ended with by itself, or by being killed."""
+        if self.process is None:
+            return None
+        process, self.process = self.process, None
+        try:
+            status = process.wait(timeout=0.2)  # one that died has a status of its own
+        except subprocess.TimeoutExpired:
+            process.kill()
+            status = process.wait()
+        for pipe in (process.stdin, process.stdout):
+            if pipe is not None:
+                pipe.close()
+        return status

@@ -23,6 +23,8 @@ def main(source_name: str, memory_gb: float) -> None:
     answers = os.fdopen(os.dup(1), "w")  # what a model prints must not pass for an answer
     os.dup2(2, 1)
     source = importlib.import_module(source_name)
+    answers.write("ready\n")
+    answers.flush()
     for line in sys.stdin:
         job = json.loads(line)
         try:

@@ -102,6 +102,7 @@ def squares(
     override: Mapping[str, Callable[..., Any]] | None = None,
 ) -> CheckReport:
     """Check claims on one input, for the distinct strides that occur at any node: early tensors keep more than the output."""
+    graph = graph.cast(torch.float64)
     by_node: dict[str, list[Claim]] = {}
     for claim in claims:
         by_node.setdefault(claim.node, []).append(claim)

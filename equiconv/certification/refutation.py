@@ -85,6 +85,7 @@ def refute(
         element.shifts: prime for prime, element in Translations(shape).subgroup(tuple(strides)).minimal_overgroups()
     }
     total = len(pending)
+    graph = graph.cast(torch.float64)
     best: dict[tuple[int, ...], Refutation] = {g: Refutation(g, p, 0.0, 0.0, False) for g, p in pending.items()}
     first: list[Tensor] | None = None
     alive = not graph.outputs
@@ -92,7 +93,8 @@ def refute(
         if not pending and alive:
             break
         base = graph.run(drawn, dtype=torch.float64, override=override)
-        floors = graph.rounding(drawn, torch.float64, override, seed=seed)
+        known = {name: value for (_, name), value in zip(graph.outputs, base, strict=True)}
+        floors = graph.rounding(drawn, torch.float64, override, seed=seed, exact=known)
         limits = [floors.get(name, 0.0) for _, name in graph.outputs]
         if first is None:
             first = base

@@ -149,6 +149,10 @@ class Graph:
                     values.pop(name, None)
         return [values[name] for _, name in self.outputs]
 
+    def cast(self, dtype: torch.dtype) -> Graph:
+        """The graph with its weights in another precision, so that a run in it converts none."""
+        return replace(self, state={name: _cast(value, dtype) for name, value in self.state.items()})
+
     def _last_use(self) -> dict[int, list[str]]:
         keep = {name for _, name in self.outputs}
         last: dict[str, int] = {}
@@ -169,6 +173,7 @@ class Graph:
         override: Mapping[str, Callable[..., Any]] | None = None,
         samples: int = 2,
         seed: int = 0,
+        exact: Mapping[str, Any] | None = None,
     ) -> dict[str, float]:
         """The rounding floor of every node: the largest change seen when each node's result is perturbed by about one unit roundoff.
 
@@ -177,13 +182,18 @@ class Graph:
         What no input reaches is left alone: it has the same bits in every run, and where a constant is cut in pieces (arange % 4) a change of one
         unit would pass for a whole period.
         Integers and truth values that rounding can flip have a floor of 1, the difference that :func:`largest_difference` gives them.
+
+        exact: the unperturbed values of some nodes, where they are known already; then the floors of those nodes only are found, and no other value is kept.
         """
-        exact: dict[str, Any] = {}
+        if exact is None:
+            everything: dict[str, Any] = {}
 
-        def keep(node: Node, value: Any) -> None:
-            exact[node.name] = value
+            def keep(node: Node, value: Any) -> None:
+                everything[node.name] = value
 
-        self.run(inputs, keep, dtype, override)
+            self.run(inputs, keep, dtype, override)
+            exact = everything
+        known = exact
         reached = set(self.inputs)
         for node in self.nodes:
             if not reached.isdisjoint(node.inputs):
@@ -194,7 +204,9 @@ class Graph:
 
             def perturb(node: Node, value: Any, generator: torch.Generator = generator) -> Any:
                 shaken = pytree.tree_map(lambda v: _shake(v, generator), value) if node.name in reached else value
-                for after, before in zip(pytree.tree_leaves(shaken), pytree.tree_leaves(exact[node.name]), strict=True):
+                if node.name not in known:
+                    return shaken
+                for after, before in zip(pytree.tree_leaves(shaken), pytree.tree_leaves(known[node.name]), strict=True):
                     if isinstance(after, Tensor) and after.numel():
                         change = largest_difference(after, before)
                         floors[node.name] = max(floors.get(node.name, 0.0), change)
@@ -310,7 +322,8 @@ def capture(
                 with full_stacks(), quiet():
                     program = torch.export.export(model, given, named, strict=False)
             except Exception as error:
-                call(model, given, named)  # a model that does not run on the example says so itself
+                if given is args:
+                    call(model, args, kwargs)  # a model that does not run on the example says so itself
                 raise CaptureError(explain(error)) from error
         try:
             program = program.run_decompositions({})
@@ -323,7 +336,15 @@ def capture(
     leaves = graph.flatten(args, kwargs)
     valued = all(map(has_values, [*leaves, *graph.state.values()]))
     expected = call(callee, args, kwargs) if valued else []
-    graph = _concrete(graph, leaves)
+    try:
+        graph = _concrete(graph, leaves)
+    except Exception as error:
+        if valued:
+            raise
+        raise CaptureError(
+            f"model: a size or a number in it depends on values, and tensors on the meta device have none ({type(error).__name__}: "
+            f"{str(error)[:200]}); load the weights and pass an input with values"
+        ) from error
     if valued:
         _agree(graph, expected, leaves)
     return graph

@@ -13,6 +13,7 @@ from torch import Tensor, nn
 from equiconv.certification import certify
 from equiconv.certification.states import Constant
 from equiconv.cli.weights import parameters_on_meta
+from equiconv.graph import CaptureError
 
 
 class Head(nn.Module):
@@ -135,7 +136,7 @@ def test_a_buffer_without_values_is_never_read() -> None:
         net = Table().eval()
     lost = certify(net, torch.empty(1, 1, 12, 8, device="meta"), weights="generic")
     assert lost.kind == "undecided"
-    assert any(note.startswith("3 buffers are on the meta device") for note in lost.notes)
+    assert any(note.startswith("4 buffers are on the meta device") for note in lost.notes)
 
 
 def test_a_constant_on_meta_is_generic_whoever_makes_it() -> None:
@@ -151,13 +152,30 @@ def test_a_number_read_off_generic_weights_is_not_used() -> None:
             self.by = nn.Parameter(torch.zeros(()), requires_grad=False)
 
         def middle(self, x: Tensor) -> Tensor:
-            return x * float(self.by.item())
+            return x * self.by.item()
 
     x = torch.randn(1, 1, 12, 8)
     assert certify(Rolled().eval(), x).kind == "invariant"
     generic = certify(Rolled().eval(), x, weights="generic")
     assert generic.kind == "undecided"
     assert any("weights that are not to be used" in u.reason for u in generic.unknown)
+    with parameters_on_meta():
+        bare = Rolled().eval()
+    with pytest.raises(CaptureError, match="depends on values"):
+        certify(bare, x)
+
+
+def test_a_model_that_cannot_be_captured_says_why_and_not_that_it_does_not_run() -> None:
+    class Branches(Head):
+        def middle(self, x: Tensor) -> Tensor:
+            return x if x.sum() > 0 else -x
+
+    for net, x in (
+        (Branches().eval(), torch.empty(1, 1, 12, 8, device="meta")),
+        (Branches().eval(), torch.ones(1, 1, 12, 8)),
+    ):
+        with pytest.raises(CaptureError, match="control flow depends on the data"):
+            certify(net, x)
 
 
 def test_the_model_is_left_as_it_was() -> None:
