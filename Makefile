@@ -5,6 +5,8 @@
 #   make test                       install what the tests need, and run them
 #   make lint                       ruff, mypy, and the floors of docs/architecture.md
 #   make proofs                     check every theorem, and print the table (ARGS=NAME: print one proof)
+#   make atlas                      certify one architecture of each family of timm, and write docs/atlas (ALL=1: all of them, in hours; goes on
+#                                   where it stopped; CONFIRM=1: also by brute force; RETRY=1: again what failed)
 #
 # PYTHON=python3.12         the interpreter to make .venv with
 # TORCH='torch==2.13.0'     the torch requirement (default: the one in pyproject.toml)
@@ -16,6 +18,9 @@ TORCH ?=
 TEST_EXTRAS ?= test,models
 WORKERS ?= 2
 ARGS ?=
+ALL ?=
+CONFIRM ?=
+RETRY ?=
 
 VENV := .venv
 BIN := $(VENV)/bin
@@ -25,7 +30,7 @@ STAMPS := $(VENV)/stamps
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
 .NOTPARALLEL:
-.PHONY: help audit test lint proofs models clean FORCE
+.PHONY: help audit test lint proofs atlas models clean FORCE
 
 help:  ## print this list
 	@sed -n 's/^\([a-z]*\):.*## \(.*\)/  make \1\t\2/p' Makefile
@@ -45,6 +50,9 @@ lint: $(STAMPS)/lint  ## ruff, mypy --strict, import-linter
 
 proofs: $(STAMPS)/proofs  ## check every theorem for all n, or print one (ARGS=NAME)
 	$(BIN)/python -m proofs $(ARGS)
+
+atlas: $(STAMPS)/models  ## which shifts the architectures of timm respect, as a table and a page in docs/atlas
+	$(BIN)/python -m benchmarks.atlas $(if $(ALL),--all) $(if $(CONFIRM),--confirm) $(if $(RETRY),--retry) $(ARGS)
 
 models: $(STAMPS)/models  ## install timm, torchvision and transformers beside equiconv
 

@@ -72,7 +72,7 @@ def test_continuous_integration_runs_the_two_commands() -> None:
 
 
 @needs_make
-@pytest.mark.parametrize("target", ["audit", "test", "lint", "proofs", "models"])
+@pytest.mark.parametrize("target", ["audit", "test", "lint", "proofs", "atlas", "models"])
 def test_a_target_makes_its_environment_and_installs_into_it(copy: Path, target: str) -> None:
     """Dry: what would be run, in order, where there is no environment."""
     planned = make("--dry-run", target, cwd=copy).stdout

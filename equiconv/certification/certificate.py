@@ -14,6 +14,7 @@ from typing import Any
 
 import torch
 
+from equiconv.certification.advice import how_to_decide
 from equiconv.certification.states import Digit, Dim, Factor, Signal, Still, Sum, Uniform, Window
 from equiconv.graph import SourceLine
 from equiconv.groups import Translations, TranslationSubgroup
@@ -201,7 +202,8 @@ class Certificate:
         """The verdict in a sentence."""
         if self.kind == "undecided":
             names = ", ".join(dict.fromkeys(u.operation for u in self.unknown))
-            return f"undecided: no rule for {names}, so nothing is claimed"
+            why = f"no rule for {names}" if names else "; ".join(self.notes) or "its output is no function of the input"
+            return f"undecided: {why}, so nothing is claimed"
         held = strides_text(self.strides, self.shape)
         if self.kind == "none":
             base = "no circular shift of the input is provably respected, except by 0"
@@ -244,6 +246,8 @@ class Certificate:
         if self.unknown:
             lines.append("unknown operations:")
             lines.extend(f"  {u.operation} at {u.module or 'model'} ({u.source}): {u.reason}" for u in self.unknown)
+            if without := [u.operation for u in self.unknown if u.reason.startswith("no rule")]:
+                lines.extend(how_to_decide(without))
         if self.obstacles:
             lines.append(f"obstacles ({len(self.obstacles)}):")
             lines.extend(f"  {i}. {o.describe(self.shape)}" for i, o in enumerate(self.obstacles, 1))

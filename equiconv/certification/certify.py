@@ -21,9 +21,10 @@ from equiconv.certification.certificate import (
 )
 from equiconv.certification.derivation import Derivation, derive
 from equiconv.certification.obstacles import obstacles_of
-from equiconv.certification.registry import find
+from equiconv.certification.opening import captured
+from equiconv.certification.registry import find, of_invariants
 from equiconv.certification.states import Constant, Signal, Window, axes_of, describe, permutes
-from equiconv.graph import Graph, capture, wrapped
+from equiconv.graph import Graph, has_values, wrapped
 
 
 def call_of(example: Any) -> tuple[tuple[Any, ...], dict[str, Any]]:
@@ -53,7 +54,8 @@ def certify(
     example: a tensor, a tuple of arguments, or a dict of keyword arguments; the certificate holds for their shapes and dtypes.
     axes: dims of the inputs that carry the group, (-2, -1) for images.
     padding: ``"circular"`` certifies as though every padding were circular.
-    weights: ``"generic"`` uses no value of a parameter, so that the certificate holds for the architecture, whatever its weights.
+    weights: ``"generic"`` uses no value of a parameter, so that the certificate holds for the architecture, whatever its weights. A model on the meta
+        device has no others: nothing is run, and a billion parameters cost the memory of their graph.
     refute: also run the network to refute every larger subgroup, which makes the certificate ``exact``.
     seed: of the random inputs that refute. progress: called with a line of text as the work goes on.
 
@@ -80,7 +82,7 @@ def certify(
     args, kwargs = call_of(example)
     _check_leaves(args, kwargs)
     say("capturing the graph")
-    graph = capture(model, args, kwargs)
+    graph = captured(model, args, kwargs)
     leaves = graph.flatten(args, kwargs)
     _check_numbers(graph, leaves, generic=weights == "generic")
     if not graph.outputs:
@@ -88,6 +90,10 @@ def certify(
             "model: has no tensor in its output, so there is nothing to certify; wrap it in a module that returns tensors"
         )
     shape, moved, notes = carriers(graph, leaves, axes)
+    if missing := [v for v in (*leaves, *graph.state.values()) if not has_values(v)]:
+        notes = (*notes, *_without_values(graph, weights))
+        if any(graph[name].kind == "parameter" and not has_values(v) for name, v in graph.state.items()):
+            weights = "generic"
     generic = weights == "generic"
     say("deriving")
     wrapping = derive(graph, shape, moved, circular=True, generic=generic)
@@ -103,10 +109,12 @@ def certify(
     unknown = tuple(
         Unknown(u.node, u.operation, graph[u.node].module, graph[u.node].source, u.reason) for u in as_is.unknown
     )
+    if wrapping.unknown and not unknown:
+        first = wrapping.unknown[0]
+        notes = (*notes, f"with circular padding it is undecided: {first.operation} at {first.node}: {first.reason}")
     override = {n: wrapped(graph[n], w.dims) for n, w in wrapping.wrapped.items()} if padding == "circular" else None
     refutations, measured = None, None
-    on_meta = any(isinstance(v, Tensor) and v.device.type == "meta" for v in [*leaves, *graph.state.values()])
-    if refute and held.kind != "undecided" and not on_meta:
+    if refute and held.kind != "undecided" and not missing:
         say("refuting larger subgroups")
         from equiconv.certification.measurement import climb
         from equiconv.certification.refutation import refute as run
@@ -210,16 +218,33 @@ def _check_numbers(graph: Graph, leaves: Sequence[Any], generic: bool) -> None:
         if isinstance(v, Tensor) and graph[name].kind == "parameter"
     ]
     for label, value in [*([] if generic else named), *zip(graph.input_labels, leaves, strict=True)]:
-        if (
-            isinstance(value, Tensor)
-            and value.device.type != "meta"
-            and (value.is_floating_point() or value.is_complex())
-        ):
+        if isinstance(value, Tensor) and has_values(value) and (value.is_floating_point() or value.is_complex()):
             bad = int((~torch.isfinite(value)).sum())
             if bad:
                 raise ValueError(
                     f"{label}: holds {bad} NaN or infinite values of {value.numel()}; load sound weights and inputs"
                 )
+
+
+def _without_values(graph: Graph, weights: str) -> list[str]:
+    """Notes on what cannot be known where tensors lie on the meta device."""
+    held = [(graph[name], v) for name, v in graph.state.items() if not has_values(v)]
+    parameters = sum(v.numel() for node, v in held if node.kind == "parameter")
+    others = [node.path for node, _ in held if node.kind != "parameter"]
+    notes = []
+    if parameters and weights == "these":
+        notes.append(
+            f"{parameters:,} weights are on the meta device and have no values: this holds whatever they are (weights='generic')"
+        )
+    if others:
+        notes.append(
+            f"{len(others)} buffers are on the meta device and have no values, {others[0]} the first: each counts as unknown; "
+            "build the model with its buffers on the CPU to use what they hold"
+        )
+    notes.append(
+        "nothing was run, for want of values: the graph was not compared with the model, nor larger subgroups refuted"
+    )
+    return notes
 
 
 def carriers(
@@ -351,10 +376,12 @@ def layouts(graph: Graph, as_is: Derivation, wrapping: Derivation) -> list[Signa
 def claims_of(graph: Graph, derivation: Derivation) -> list[Claim]:
     """Every signal of a derivation as a claim, with the law that its operation's rule rests on."""
     claims = []
-    without_rule = {u.node for u in derivation.unknown}
+    unknown = {u.node for u in derivation.unknown}
     for node in graph.nodes:
         state = derivation.states[node.name]
-        rule = find(node.target) if node.kind == "operation" and node.name not in without_rule else None
+        rule = None
+        if node.kind == "operation" and node.name not in unknown:
+            rule = find(node.target) or of_invariants(node.target)
         theorem = rule.theorem if rule else ""
         if isinstance(state, Signal):
             claims.append(Claim(node.name, node.operation, node.module, None, state, theorem))

@@ -14,9 +14,10 @@ from torch import Tensor
 
 from equiconv.certification.action import act
 from equiconv.certification.certificate import Certificate, Claim
+from equiconv.certification.opening import captured
 from equiconv.certification.refutation import shifted
 from equiconv.certification.states import Signal
-from equiconv.graph import Graph, Node, capture, wrapped
+from equiconv.graph import Graph, Node, has_values, wrapped
 from equiconv.graph.capture import largest_difference
 
 #: A claim fails when the difference exceeds this many times the node's rounding floor.
@@ -77,9 +78,13 @@ def check(certificate: Certificate, model: torch.nn.Module, x: Any) -> CheckRepo
     from equiconv.certification.certify import call_of
 
     args, kwargs = call_of(x)
-    graph = capture(model, args, kwargs)
+    graph = captured(model, args, kwargs)
     leaves = graph.flatten(args, kwargs)
     _same_network(certificate, graph, leaves)
+    if not all(map(has_values, [*leaves, *graph.state.values()])):
+        raise ValueError(
+            "model, x: tensors on the meta device have no values to run; load the weights, and pass an input with values"
+        )
     moved = {name: certificate.axes_of_input(leaves[graph.inputs.index(name)].ndim) for name in certificate.moved}
     override = (
         {name: wrapped(graph[name], dims) for name, dims in certificate.wrapped}
@@ -98,6 +103,7 @@ def squares(
     override: Mapping[str, Callable[..., Any]] | None = None,
 ) -> CheckReport:
     """Check claims on one input, for the distinct strides that occur at any node: early tensors keep more than the output."""
+    graph = graph.cast(torch.float64)
     by_node: dict[str, list[Claim]] = {}
     for claim in claims:
         by_node.setdefault(claim.node, []).append(claim)

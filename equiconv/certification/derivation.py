@@ -12,10 +12,11 @@ from torch import Tensor, fx
 from torch.utils import _pytree as pytree
 
 import equiconv.certification.rules  # noqa: F401  (fills the registry)
-from equiconv.certification.registry import find, is_random
+from equiconv.certification.advice import wanted
+from equiconv.certification.registry import find, is_random, of_invariants
 from equiconv.certification.states import Constant, Dim, Signal, Window
 from equiconv.certification.step import Loss, Step, UnknownOperation, constants_in, signals_in, still
-from equiconv.graph import Graph, Node
+from equiconv.graph import Graph, Node, without_values
 from equiconv.graph.wrapping import WRAPPABLE, bind
 
 
@@ -42,13 +43,14 @@ class Derivation:
     """What one pass over the graph found.
 
     states: claim of every node (Signal, Constant, or a list of them for several results). losses: every shrink, in order.
-    wrapped: nodes whose padding was taken to wrap. unknown: operations without a rule.
+    wrapped: nodes whose padding was taken to wrap. unknown: operations without a rule. behind: nodes that such an operation reaches.
     """
 
     states: dict[str, Any] = field(default_factory=dict)
     losses: list[Loss] = field(default_factory=list)
     wrapped: dict[str, Wrap] = field(default_factory=dict)
     unknown: list[Unknown] = field(default_factory=list)
+    behind: set[str] = field(default_factory=set)
 
 
 def derive(
@@ -72,10 +74,13 @@ def derive(
             values[node.name] = None
         elif node.kind != "operation":
             value = graph.state[node.name]
-            taint = (generic and node.kind == "parameter") or (isinstance(value, Tensor) and value.is_meta)
-            values[node.name] = Constant(value, taint, f"{node.kind} {node.path}" if node.path else "a constant")
+            if generic and node.kind == "parameter":
+                value = without_values(value)
+            values[node.name] = Constant(value, label=f"{node.kind} {node.path}" if node.path else "a constant")
         else:
             values[node.name] = _operation(node, values, shape, circular, found)
+            if (found.unknown and found.unknown[-1].node == node.name) or not found.behind.isdisjoint(node.inputs):
+                found.behind.add(node.name)
     for _, name in graph.outputs:
         # What is returned rolls dim by dim: nobody can be asked to turn an odometer back.
         if isinstance(state := values[name], Signal):
@@ -106,16 +111,22 @@ def _operation(node: Node, values: Mapping[str, Any], shape: tuple[int, ...], ci
     else:
         arguments = {str(i): a for i, a in enumerate(args)} | dict(kwargs)
     step = Step(node, arguments, shape, circular)
+    # Behind an operation without a rule nothing seems to move: there every operation needs a rule, so that all that lack one are named.
+    known = found.behind.isdisjoint(node.inputs)
     try:
         if random:
             raise UnknownOperation("it draws random numbers, so the output is no function of the input")
         if is_overload and node.target._schema.is_mutable:
             raise UnknownOperation("it writes to its argument, and export should have removed that")
+        if known and _is_empty(node):
+            return Constant(torch.empty(node.value.shape, dtype=node.value.dtype), False, "an empty tensor")
         if not signals_in((args, kwargs)) and not _has_none_subgraph(node, values):
             return _constant(node, args, kwargs)
         rule = find(node.target)
+        if rule is None and known and not any(step.moving_axes(signal.dims) for signal in signals_in(arguments)):
+            rule = of_invariants(node.target)
         if rule is None:
-            raise UnknownOperation("no rule; one would have to say how a shift of each input moves each output")
+            raise UnknownOperation(wanted(step, known))
         step.theorem = rule.theorem
         if not rule.digits:
             step.pay_all()
@@ -165,6 +176,12 @@ def _dropout_off(node: Node, kwargs: Mapping[str, Any], args: Sequence[Any]) -> 
     return False
 
 
+def _is_empty(node: Node) -> bool:
+    """True for a tensor that never has an entry, and so nothing that could depend on the input (sizes that depend on it are not fixed)."""
+    fixed = isinstance(node.target, torch._ops.OpOverload) and torch.Tag.dynamic_output_shape not in node.target.tags
+    return fixed and isinstance(node.value, Tensor) and 0 in node.value.shape
+
+
 def _has_none_subgraph(node: Node, values: Mapping[str, Any]) -> bool:
     return any(name in values and values[name] is None for name in node.inputs)
 
@@ -172,20 +189,25 @@ def _has_none_subgraph(node: Node, values: Mapping[str, Any]) -> bool:
 def _constant(node: Node, args: Any, kwargs: Any) -> Any:
     """Evaluate an operation whose operands do not depend on the input."""
     constants = constants_in((args, kwargs))
+    names = list(dict.fromkeys(c.label for c in constants if c.label != "a constant"))
+    label = names[0] if len(names) == 1 else "a constant"
+    # Of weights that must not be used and of uninitialised memory only the shape is known, and so of what is made from them.
+    if any(c.generic for c in constants) or "empty" in node.operation:
+        if not isinstance(node.value, (Tensor, list, tuple)) and "sym_" not in node.operation:
+            raise UnknownOperation("it reads a number off weights that are not to be used")
+        return pytree.tree_map(
+            lambda v: Constant(without_values(v), label=label) if isinstance(v, Tensor) else v, node.value
+        )
     plain_args, plain_kwargs = pytree.tree_map(
-        lambda v: v.value if isinstance(v, Constant) else v, (args, kwargs), is_leaf=lambda v: isinstance(v, Constant)
+        lambda v: v.value if isinstance(v, Constant) else torch.device("cpu") if v == torch.device("meta") else v,
+        (args, kwargs),
+        is_leaf=lambda v: isinstance(v, Constant),
     )
     with torch.no_grad():
         value = node.target(*plain_args, **plain_kwargs)
-    # Uninitialised memory and tensors on the meta device have no values to rely on.
-    generic = (
-        any(c.generic for c in constants) or "empty" in node.operation or (isinstance(value, Tensor) and value.is_meta)
-    )
-    names = list(dict.fromkeys(c.label for c in constants if c.label != "a constant"))
-    label = names[0] if len(names) == 1 else "a constant"
     if isinstance(value, (list, tuple)):
-        return [Constant(v, generic, label) if isinstance(v, Tensor) else v for v in value]
-    return Constant(value, generic, label) if isinstance(value, Tensor) else value
+        return [Constant(v, label=label) if isinstance(v, Tensor) else v for v in value]
+    return Constant(value, label=label) if isinstance(value, Tensor) else value
 
 
 def _nothing_known(node: Node, shape: tuple[int, ...]) -> Any:

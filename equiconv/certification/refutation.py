@@ -100,6 +100,7 @@ def try_shifts(
     """Try each of the shifts, given with the prime index of K in the subgroup that it makes of K; as :func:`refute`, whose results it returns."""
     pending = dict(shifts)
     total = len(pending)
+    graph = graph.cast(torch.float64)
     best: dict[tuple[int, ...], Refutation] = {g: Refutation(g, p, 0.0, 0.0, False) for g, p in pending.items()}
     first: list[Tensor] | None = None
     alive = not graph.outputs
@@ -107,7 +108,8 @@ def try_shifts(
         if not pending and alive:
             break
         base = graph.run(drawn, dtype=torch.float64, override=override)
-        floors = graph.rounding(drawn, torch.float64, override, seed=seed)
+        known = {name: value for (_, name), value in zip(graph.outputs, base, strict=True)}
+        floors = graph.rounding(drawn, torch.float64, override, seed=seed, exact=known)
         limits = [floors.get(name, 0.0) for _, name in graph.outputs]
         if first is None:
             first = base

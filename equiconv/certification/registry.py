@@ -73,6 +73,20 @@ def find(target: Any) -> Rule | None:
     return None
 
 
+def of_invariants(target: Any) -> Rule | None:
+    """The rule for an operation without one of its own whose operands the group leaves alone: then it leaves the result alone.
+
+    Only for torch's own functions, which compute the same on the same operands: none that draws numbers, leaves memory as it was, writes to
+    an argument, or makes a tensor whose size depends on values. A user's operation may do anything, so it needs a rule of its own.
+    """
+    if not isinstance(target, torch._ops.OpOverload) or target.namespace not in ("aten", "prims"):
+        return None
+    tags = (torch.Tag.nondeterministic_seeded, torch.Tag.dynamic_output_shape, torch.Tag.data_dependent_output)
+    if any(tag in target.tags for tag in tags) or target._schema.is_mutable or "empty" in str(target):
+        return None
+    return RULES["of invariants"]
+
+
 def is_random(target: Any) -> bool:
     """True for an operation that draws random numbers."""
     return isinstance(target, torch._ops.OpOverload) and torch.Tag.nondeterministic_seeded in target.tags

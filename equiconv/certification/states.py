@@ -26,6 +26,8 @@ import numpy as np
 from numpy.typing import NDArray
 from torch import Tensor
 
+from equiconv.graph import has_values
+
 Indices: TypeAlias = NDArray[np.int64]
 
 
@@ -131,13 +133,25 @@ class Signal:
         return "[" + ", ".join(describe(dim) for dim in self.dims) + "]"
 
 
+@dataclass(frozen=True)
+class Positions(Signal):
+    """The places at which an operation found its values: one of its results, which costs nothing until it is read."""
+
+
 @dataclass(frozen=True, eq=False)
 class Constant:
-    """A tensor that does not depend on the input. ``generic`` marks one made from weights whose values must not be used."""
+    """A tensor that does not depend on the input. ``generic`` marks one made from weights whose values must not be used.
+
+    A tensor on the meta device has no values: it is generic, whoever made it.
+    """
 
     value: Any
     generic: bool = False
     label: str = "a constant"
+
+    def __post_init__(self) -> None:
+        if not has_values(self.value):
+            object.__setattr__(self, "generic", True)
 
     @property
     def shape(self) -> tuple[int, ...]:

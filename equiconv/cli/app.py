@@ -39,6 +39,7 @@ if TYPE_CHECKING:
 
 ANSWERED, UNDECIDED, REFUSED = 0, 1, 2
 DEFAULT_FOLDER = Path("equiconv-report")
+LARGEST_RUN = 300_000_000
 
 _EPILOG = """\
 MODEL is one of
@@ -160,10 +161,14 @@ def certify(
     json: JsonOption = None,
 ) -> int:
     """Derive, from the network's graph, the shifts that it provably ignores or follows, and the lines that cost the
-    others."""
+    others. With --weights generic, the weights of a network by name are made only where they are run: not with
+    --no-refute --no-check, nor beyond 300 million parameters."""
     if json is not None:
         require_writable(json, "--json")
-    prepared = _prepare(model, images, size, shape, 1, checkpoint, seed, dtype)
+    most = (
+        None if weights != "generic" else LARGEST_RUN if refute or check else 0
+    )  # weights that nothing reads are not made
+    prepared = _prepare(model, images, size, shape, 1, checkpoint, seed, dtype, most=most)
     import equiconv
 
     with _status("certifying") as say:
@@ -184,6 +189,9 @@ def certify(
     if certificate.kind == "undecided":
         return UNDECIDED
     if not check:
+        return ANSWERED
+    if not prepared.valued:
+        print("check  not run, for want of values: a claim is checked on numbers")
         return ANSWERED
     with _status("checking every claim"):
         report = certificate.check(prepared.model, prepared.example)
@@ -340,6 +348,7 @@ def _prepare(
     seed: int,
     dtype: str | None,
     photographs: bool = False,
+    most: int | None = None,
 ) -> Prepared:
     from equiconv.cli.prepare import prepare
 
@@ -354,6 +363,7 @@ def _prepare(
             checkpoint=checkpoint,
             seed=seed,
             dtype=dtype,
+            most=most,
         )
     print(prepared.describe())
     return prepared

@@ -9,7 +9,7 @@ import importlib
 import importlib.util
 import sys
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from operator import attrgetter
 from pathlib import Path
 from types import ModuleType
@@ -19,6 +19,7 @@ import torch
 from torch import nn
 
 from equiconv.cli.errors import BadInput, close_to, first_line
+from equiconv.cli.weights import parameters_on_meta
 
 FORMS = """\
   timm:NAME                  a network of timm, by its name there: timm:resnet18
@@ -62,11 +63,12 @@ class LoadedModel:
     named: bool = False
 
 
-def resolve(name: str, *, size: tuple[int, int] | None = None, seed: int = 0) -> LoadedModel:
+def resolve(name: str, *, size: tuple[int, int] | None = None, seed: int = 0, values: bool = True) -> LoadedModel:
     """The network that MODEL names.
 
     ``size`` is passed to architectures whose weights depend on it (a ViT's position embedding). Weights of a network
-    chosen by name alone are its library's initial ones, drawn with ``seed``.
+    chosen by name alone are its library's initial ones, drawn with ``seed``; without ``values`` such a network has none
+    (its parameters lie on the meta device), and any other comes as it is.
 
     Raises:
         BadInput: where nothing can be made of it.
@@ -79,7 +81,11 @@ def resolve(name: str, *, size: tuple[int, int] | None = None, seed: int = 0) ->
             raise BadInput(
                 f"MODEL {name!r} names no network after {prefix}:, as in {registries.SOURCES[prefix].example}"
             )
-        return registries.SOURCES[prefix].build(rest, size, seed)
+        if values:
+            return registries.SOURCES[prefix].build(rest, size, seed)
+        with parameters_on_meta():
+            bare = registries.SOURCES[prefix].build(rest, size, seed)
+        return replace(bare, weights="none (the parameters are on the meta device)", named=False)
     path = Path(name)
     if path.suffix == ".pt2":
         return saved.exported_program(path)

@@ -7,8 +7,9 @@ from pathlib import Path
 
 from torch import Tensor, nn
 
-from equiconv.cli import images, inputs, models, saved, weights
+from equiconv.cli import images, inputs, models, registries, saved, weights
 from equiconv.cli.errors import BadInput, first_line
+from equiconv.graph import has_values
 
 
 @dataclass(frozen=True)
@@ -34,6 +35,11 @@ class Prepared:
         batch."""
         return self.inputs.x if self.loaded.shape is not None else self.inputs.x[:1]
 
+    @property
+    def valued(self) -> bool:
+        """False where the network was built without values, so that nothing can be run."""
+        return all(map(has_values, [*self.model.parameters(), *self.model.buffers(), self.inputs.x]))
+
     def describe(self) -> str:
         """Two lines: what the network and its weights are, and what it is shown."""
         return f"network  {self.loaded.name}; weights: {self.loaded.weights}\ninput    {self.inputs.note}"
@@ -50,8 +56,11 @@ def prepare(
     checkpoint: Path | str | None = None,
     seed: int = 0,
     dtype: str | None = None,
+    most: int | None = None,
 ) -> Prepared:
     """Resolve MODEL, give it its weights and its dtype, and build the input.
+
+    ``most``: a network of a registry with more parameters than this is built without values (None: whatever its size).
 
     Raises:
         BadInput: as `equiconv.cli.models.resolve`, `equiconv.cli.saved.load_checkpoint` and
@@ -59,8 +68,9 @@ def prepare(
     """
     wanted = images.native_size(folder) if size == "native" else inputs.parse_size(size)
     whole, cast = inputs.parse_shape(shape), inputs.parse_dtype(dtype)
-    loaded = models.resolve(name, size=wanted, seed=seed)
     checkpoint = None if checkpoint is None else Path(checkpoint)
+    loaded = None if most is None or checkpoint is not None else _without_values(name, wanted, seed, most)
+    loaded = loaded or models.resolve(name, size=wanted, seed=seed)
     if checkpoint is not None:
         loaded = replace(loaded, weights=saved.load_checkpoint(loaded.model, checkpoint))
     elif loaded.named:
@@ -79,7 +89,17 @@ def prepare(
     built = inputs.build_inputs(
         loaded, size=wanted, shape=whole, folder=folder, photographs=photographs, limit=limit, seed=seed
     )
+    if built.x.is_meta:
+        built = replace(built, note=f"no values, of shape {'x'.join(map(str, built.x.shape))}")
     return Prepared(loaded, built, _recipe(name, wanted, checkpoint, seed, dtype))
+
+
+def _without_values(name: str, size: tuple[int, int] | None, seed: int, most: int) -> models.LoadedModel | None:
+    """The network without values where it comes from a registry and has more than ``most`` parameters, else None."""
+    if name.partition(":")[0] not in registries.SOURCES:
+        return None
+    loaded = models.resolve(name, size=size, seed=seed, values=False)
+    return loaded if sum(p.numel() for p in loaded.model.parameters()) > most else None
 
 
 def _recipe(name: str, size: tuple[int, int] | None, checkpoint: Path | None, seed: int, dtype: str | None) -> str:

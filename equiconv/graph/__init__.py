@@ -3,6 +3,17 @@
 from equiconv.graph.capture import Graph, Node, capture
 from equiconv.graph.refusal import CaptureError
 from equiconv.graph.source import SourceLine
+from equiconv.graph.valueless import has_values, without_values
 from equiconv.graph.wrapping import WRAPPABLE, wrapped
 
-__all__ = ["WRAPPABLE", "CaptureError", "Graph", "Node", "SourceLine", "capture", "wrapped"]
+__all__ = [
+    "WRAPPABLE",
+    "CaptureError",
+    "Graph",
+    "Node",
+    "SourceLine",
+    "capture",
+    "has_values",
+    "without_values",
+    "wrapped",
+]

@@ -20,11 +20,14 @@ from torch.utils import _pytree as pytree
 
 from equiconv.graph.refusal import CaptureError, call, explain, quiet, refuse
 from equiconv.graph.source import SourceLine, full_stacks, source_of
+from equiconv.graph.valueless import has_values, stand_ins, without_values
 
 _LOW = {torch.float16, torch.bfloat16, torch.float32}
 _LOW_COMPLEX = {torch.complex32, torch.complex64}
 # What a model may write to so that its next call sees it; not every torch has a kind for parameters.
 _STATEFUL = [kind for kind in OutputKind if kind.name in ("BUFFER_MUTATION", "PARAMETER_MUTATION")]
+# Levels of decompositions that are opened: what an operation is made of may have to be opened in its turn.
+_DEPTH = 4
 # Checks that export leaves in the graph; they compute nothing.
 _ASSERTIONS = ("aten._assert", "aten.sym_constrain", "aten._assert_tensor_metadata")
 
@@ -146,6 +149,10 @@ class Graph:
                     values.pop(name, None)
         return [values[name] for _, name in self.outputs]
 
+    def cast(self, dtype: torch.dtype) -> Graph:
+        """The graph with its weights in another precision, so that a run in it converts none."""
+        return replace(self, state={name: _cast(value, dtype) for name, value in self.state.items()})
+
     def _last_use(self) -> dict[int, list[str]]:
         keep = {name for _, name in self.outputs}
         last: dict[str, int] = {}
@@ -166,30 +173,40 @@ class Graph:
         override: Mapping[str, Callable[..., Any]] | None = None,
         samples: int = 2,
         seed: int = 0,
+        exact: Mapping[str, Any] | None = None,
     ) -> dict[str, float]:
         """The rounding floor of every node: the largest change seen when each node's result is perturbed by about one unit roundoff.
 
         Random rounding (CESTAC, Vignes 1978): every entry of every floating result is multiplied by 1 + δ, |δ| ≤ 2·eps, and the effect is
         carried through the network, so the floor knows how the network amplifies error and owes nothing to any comparison under test.
+        What no input reaches is left alone: it has the same bits in every run, and where a constant is cut in pieces (arange % 4) a change of one
+        unit would pass for a whole period.
         Integers and truth values that rounding can flip have a floor of 1, the difference that :func:`largest_difference` gives them.
+
+        exact: the unperturbed values of some nodes, where they are known already; then the floors of those nodes only are found, and no other value is kept.
         """
-        exact: dict[str, Any] = {}
+        if exact is None:
+            everything: dict[str, Any] = {}
 
-        def keep(node: Node, value: Any) -> None:
-            exact[node.name] = value
+            def keep(node: Node, value: Any) -> None:
+                everything[node.name] = value
 
-        self.run(inputs, keep, dtype, override)
+            self.run(inputs, keep, dtype, override)
+            exact = everything
+        known = exact
+        reached = set(self.inputs)
+        for node in self.nodes:
+            if not reached.isdisjoint(node.inputs):
+                reached.add(node.name)
         floors: dict[str, float] = {}
         for sample in range(samples):
             generator = torch.Generator().manual_seed(seed + sample)
 
             def perturb(node: Node, value: Any, generator: torch.Generator = generator) -> Any:
-                shaken = (
-                    pytree.tree_map(lambda v: _shake(v, generator), value)
-                    if node.kind in ("operation", "input")
-                    else value
-                )
-                for after, before in zip(pytree.tree_leaves(shaken), pytree.tree_leaves(exact[node.name]), strict=True):
+                shaken = pytree.tree_map(lambda v: _shake(v, generator), value) if node.name in reached else value
+                if node.name not in known:
+                    return shaken
+                for after, before in zip(pytree.tree_leaves(shaken), pytree.tree_leaves(known[node.name]), strict=True):
                     if isinstance(after, Tensor) and after.numel():
                         change = largest_difference(after, before)
                         floors[node.name] = max(floors.get(node.name, 0.0), change)
@@ -268,18 +285,24 @@ def _labels(spec: Any, prefix: str) -> list[str]:
     return labels
 
 
-def capture(model: torch.nn.Module, args: tuple[Any, ...], kwargs: Mapping[str, Any] | None = None) -> Graph:
+def capture(
+    model: torch.nn.Module,
+    args: tuple[Any, ...],
+    kwargs: Mapping[str, Any] | None = None,
+    opens: Callable[[Any], bool] | None = None,
+) -> Graph:
     """Capture ``model`` as it runs on ``args`` and ``kwargs``, checked to compute what the model computes.
 
     Parameters
     ----------
     model: an :class:`torch.nn.Module` in evaluation mode, or a loaded :class:`torch.export.ExportedProgram`.
     args, kwargs: example inputs; the graph holds for their shapes and dtypes.
+    opens: True for an operation that is to be replaced by what torch says it is made of, where torch does say so.
 
     Raises
     ------
     CaptureError: export refused the model (data-dependent control flow, most often), or the graph and the model disagree on
-        the example, as a model that branches on being exported does.
+        the example, as a model that branches on being exported does. They are not compared where tensors have no values (meta).
 
     >>> graph = capture(torch.nn.Conv2d(1, 1, 3).eval(), (torch.zeros(1, 1, 8, 8),))
     >>> [node.operation for node in graph.nodes if node.kind == "operation"]
@@ -287,7 +310,7 @@ def capture(model: torch.nn.Module, args: tuple[Any, ...], kwargs: Mapping[str, 
     """
     kwargs = dict(kwargs or {})
     refuse(model, (args, kwargs))
-    with warnings.catch_warnings(), torch.no_grad():
+    with warnings.catch_warnings(), torch.no_grad(), stand_ins(model, (args, kwargs)) as (given, named):
         warnings.simplefilter("ignore")  # export's own deprecation notices are not about the user's model
         program: torch.export.ExportedProgram
         if isinstance(model, torch.export.ExportedProgram):
@@ -297,21 +320,64 @@ def capture(model: torch.nn.Module, args: tuple[Any, ...], kwargs: Mapping[str, 
             callee = model
             try:
                 with full_stacks(), quiet():
-                    program = torch.export.export(model, args, kwargs, strict=False)
+                    program = torch.export.export(model, given, named, strict=False)
             except Exception as error:
-                call(model, args, kwargs)  # a model that does not run on the example says so itself
+                if given is args:
+                    call(model, args, kwargs)  # a model that does not run on the example says so itself
                 raise CaptureError(explain(error)) from error
         try:
             program = program.run_decompositions({})
+            if opens is not None:
+                program = _opened(program, opens)
         except Exception as error:
             raise CaptureError(explain(error)) from error
     _strip_assertions(program.graph_module)
     graph = _from_program(program)
     leaves = graph.flatten(args, kwargs)
-    expected = call(callee, args, kwargs)
-    graph = _concrete(graph, leaves)
-    _agree(graph, expected, leaves)
+    valued = all(map(has_values, [*leaves, *graph.state.values()]))
+    expected = call(callee, args, kwargs) if valued else []
+    try:
+        graph = _concrete(graph, leaves)
+    except Exception as error:
+        if valued:
+            raise
+        raise CaptureError(
+            f"model: a size or a number in it depends on values, and tensors on the meta device have none ({type(error).__name__}: "
+            f"{str(error)[:200]}); load the weights and pass an input with values"
+        ) from error
+    if valued:
+        _agree(graph, expected, leaves)
     return graph
+
+
+def _opened(program: torch.export.ExportedProgram, opens: Callable[[Any], bool]) -> torch.export.ExportedProgram:
+    """The program with the operations that ``opens`` names replaced by their decompositions, level by level."""
+    known: Any = None
+    refused: set[Any] = set()
+    for _ in range(_DEPTH):
+        targets = {n.target for n in program.graph.nodes if isinstance(n.target, torch._ops.OpOverload)}
+        closed = [target for target in targets - refused if opens(target)]
+        if closed and known is None:
+            known = torch.export.default_decompositions()
+        table = {target: known[target] for target in sorted(closed, key=str) if target in known}
+        if not table:
+            break
+        opened = program.run_decompositions(table)
+        if not _has_effects(opened):
+            program = opened
+            continue
+        for target, made_of in table.items():  # one by one, to leave only those closed that cannot be opened
+            alone = program.run_decompositions({target: made_of})
+            if _has_effects(alone):
+                refused.add(target)
+            else:
+                program = alone
+    return program
+
+
+def _has_effects(program: torch.export.ExportedProgram) -> bool:
+    """True where something has effects (a check that may raise), which no graph of tensors can hold."""
+    return any(spec.kind is InputKind.TOKEN for spec in program.graph_signature.input_specs)
 
 
 def _concrete(graph: Graph, leaves: Sequence[Any]) -> Graph:
@@ -354,7 +420,10 @@ def _from_program(program: torch.export.ExportedProgram) -> Graph:
             elif spec.kind in kinds:
                 path = str(spec.target)
                 value = program.state_dict[path] if path in program.state_dict else program.constants[path]
-                state[node.name] = value.detach().clone() if path in mutated else value.detach()
+                if not has_values(value):
+                    state[node.name] = without_values(value)
+                else:
+                    state[node.name] = value.detach().clone() if path in mutated else value.detach()
                 nodes.append(Node(node.name, kinds[spec.kind], path=path, value=node.meta.get("val")))
             else:
                 raise CaptureError(
@@ -404,8 +473,6 @@ def _value(nodes: Sequence[Node], name: str) -> Any:
 
 def _agree(graph: Graph, expected: Sequence[Tensor], leaves: Sequence[Any]) -> None:
     """Refuse a graph that does not compute what the model computes: a model can branch on being exported."""
-    if any(isinstance(v, Tensor) and v.device.type == "meta" for v in [*leaves, *graph.state.values()]):
-        return  # nothing to compare
     got = graph.run(leaves)
     if len(expected) != len(got):
         raise CaptureError(

@@ -131,6 +131,7 @@ def _pad(node: Node, dims: Sequence[int]) -> Callable[..., Any]:
 #: Operations whose padding can be made to wrap, with what builds the wrapped form from the node.
 WRAPPABLE: dict[str, Callable[[Node, Sequence[int]], Callable[..., Any]]] = {
     **{f"aten.conv{d}d.{o}": _sliding for d in (1, 2, 3) for o in ("default", "padding")},
+    "aten.convolution.default": _sliding,
     **{f"aten.{kind}_pool{d}d.default": _sliding for kind in ("max", "avg") for d in (1, 2, 3)},
     **{f"aten.max_pool{d}d_with_indices.default": _sliding for d in (1, 2, 3)},
     "aten.im2col.default": _sliding,

@@ -13,7 +13,8 @@ from equiconv.certification import Certificate, Signal, certify
 from equiconv.certification.certificate import strides_text
 from equiconv.certification.certify import call_of, carriers
 from equiconv.certification.derivation import Derivation, derive
-from equiconv.graph import Graph, Node, capture
+from equiconv.certification.opening import captured
+from equiconv.graph import Graph, Node
 from equiconv.graph.wrapping import bind
 from equiconv.symmetrization.calls import family_of, read, rewrite
 from equiconv.symmetrization.sites import AmbiguousCall, plan, record
@@ -138,7 +139,7 @@ def _has_all(before: Certificate) -> bool:
 def _wrap(mended: nn.Module, x: Any, before: Certificate) -> None:
     """Make every padding along the axes circular, in place."""
     args, kwargs = call_of(x)
-    graph = capture(mended, args, kwargs)
+    graph = captured(mended, args, kwargs)
     shape, moved, _ = carriers(graph, graph.flatten(args, kwargs), before.axes)
     derivation = derive(graph, shape, moved, circular=True)
     wanted = _behind_losses(graph, derivation, shape, moved)

@@ -217,7 +217,7 @@ def cuts_library(given: Given) -> dict[str, object]:
 LAW = Law(
     name="pointwise",
     title="An entry-by-entry map commutes with the shifts that move all its operands alike",
-    families=("pointwise", "shape", "slice, select, index"),
+    families=("pointwise", "shape", "slice, select, index", "resampling"),
     claims=(
         Claim(
             says="Operands that move alike: φ(S_k x, S_k y) = S_k φ(x, y) for any φ that acts entry by entry",

@@ -17,7 +17,7 @@ from equiconv.certification.digits import chained, normal
 from tests.certification.attack import attack
 from tests.certification.networks import SHAPE, Net
 from tests.certification.random_networks import DIGITS, Program
-from tests.certification.test_small_networks import agrees
+from tests.certification.test_small_networks import agree
 
 H, W = SHAPE
 
@@ -237,7 +237,7 @@ CASES = cases()
 
 @pytest.mark.parametrize("name", CASES)
 def test_against_brute_force(name: str) -> None:
-    agrees(*CASES[name])
+    agree(*CASES[name])
 
 
 X = torch.randn(1, 1, *SHAPE, generator=torch.Generator().manual_seed(0))

@@ -11,7 +11,7 @@ from torch import Tensor, nn
 
 from equiconv.certification import certify
 from tests.certification.networks import SHAPE, Net
-from tests.certification.test_small_networks import agrees
+from tests.certification.test_small_networks import agree
 
 H, W = SHAPE
 
@@ -115,7 +115,7 @@ CASES = cases()
 
 @pytest.mark.parametrize("name", CASES)
 def test_against_brute_force(name: str) -> None:
-    agrees(*CASES[name])
+    agree(*CASES[name])
 
 
 def test_generic_weights_do_not_roll() -> None:

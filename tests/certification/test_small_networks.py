@@ -40,11 +40,11 @@ def _product(sizes) -> int:
 
 @pytest.mark.parametrize("name", CASES)
 def test_certificate_agrees_with_brute_force(name: str) -> None:
-    agrees(*CASES[name])
+    agree(*CASES[name])
 
 
-def agrees(net: nn.Module, strides: tuple[int, int], kind: str) -> None:
-    """The certificate says so, brute force finds no less, it is exact where brute force finds no more, and every claim survives its squares."""
+def agree(net: nn.Module, strides: tuple[int, int], kind: str) -> None:
+    """The certificate has these strides and this kind, is exact where no shift more is respected, and never claims one that is not."""
     net = copy.deepcopy(net).eval()
     torch.manual_seed(1)
     x = torch.randn(1, 1, *SHAPE)

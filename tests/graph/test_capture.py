@@ -152,3 +152,40 @@ def test_dims_that_do_not_wrap_keep_their_padding() -> None:
     assert out.shape == (1, 3, 6, 7)
     assert float(out[:, 1:].abs().max()) == 0
     assert torch.equal(out[:, :1, :, 0], X[..., -1])
+
+
+# Operations that are opened ---------------------------------------------------------------------------------------------
+
+
+class Whole(nn.Module):
+    def forward(self, x):
+        return torch.tensordot(x, x, ([3], [3])), torch.linalg.inv(x[0, 0, :5] @ x[0, 0, :5].mT + 9 * torch.eye(5))
+
+
+def test_an_operation_is_opened_where_torch_says_what_it_is_made_of() -> None:
+    names = {"aten.tensordot.default", "aten.linalg_inv.default"}
+    closed = capture(Whole().eval(), (X,))
+    assert names <= {n.operation for n in closed.nodes}
+    opened = capture(Whole().eval(), (X,), opens=lambda target: str(target) in names)
+    found = {n.operation for n in opened.nodes}
+    assert "aten.tensordot.default" not in found
+    assert "aten.mm.default" in found
+    # the inverse is made of a check that may raise, which is no function: it stays closed, and keeps nothing else closed
+    assert "aten.linalg_inv.default" in found
+    for a, b in zip(opened.run([X]), closed.run([X]), strict=True):
+        torch.testing.assert_close(a, b)
+
+
+def test_what_is_opened_keeps_the_users_line() -> None:
+    opened = capture(Whole().eval(), (X,), opens=lambda target: "tensordot" in str(target))
+    node = next(n for n in opened.nodes if n.operation == "aten.mm.default")
+    assert node.source.code.startswith("return torch.tensordot(x, x")
+
+
+def test_a_program_in_core_aten_is_captured_with_its_padding() -> None:
+    net = nn.Sequential(nn.Conv2d(1, 2, 3, padding=1), nn.ReLU()).eval()
+    graph = capture(torch.export.export(net, (X,)).run_decompositions(), (X,))
+    node = next(n for n in graph.nodes if n.operation == "aten.convolution.default")
+    (circular,) = graph.run([X], override={node.name: wrapped(node, (2, 3))})
+    padded = F.pad(X, (1, 1, 1, 1), mode="circular")
+    torch.testing.assert_close(circular, F.conv2d(padded, net[0].weight, net[0].bias).relu())

@@ -2,12 +2,17 @@
 
 from equiconv.certification.rules import (  # noqa: F401
     contraction,
+    gathering,
     indexing,
+    invariants,
     normalisation,
     padding,
     pointwise,
+    recurrent,
     reduction,
     resampling,
+    sampling_grid,
     shape,
     sliding,
+    transposed,
 )

@@ -8,11 +8,11 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 
 from equiconv.certification.alignment import align
-from equiconv.certification.moves import reduce_dims
+from equiconv.certification.moves import narrow, reduce_dims
 from equiconv.certification.registry import rule
 from equiconv.certification.rolling import best, candidates
-from equiconv.certification.states import Constant, Dim, Signal, weaken
-from equiconv.certification.step import Step, UnknownOperation
+from equiconv.certification.states import Constant, Dim, Signal, Uniform, size_of, weaken
+from equiconv.certification.step import Step, UnknownOperation, axis_names
 
 THEOREM = "contraction"
 Operand = tuple[Signal | Constant, Sequence[str]]
@@ -29,20 +29,42 @@ def contract(
 
     free: an action for labels that no signal has, which are uniform in every signal; the constants must then move with it.
     """
+    found = combine(step, operands, free)
+    summed = [i for i, label in enumerate(found) if label not in out]
+    left = dict(zip(found, reduce_dims(step, list(found.values()), summed, what), strict=True))
+    return [left[label] for label in out]
+
+
+def combine(step: Step, operands: Sequence[Operand], free: Mapping[str, Dim] | None = None) -> dict[str, Dim]:
+    """How every label moves in f(a, b, …), one entry for each index of the union of the labels; ``free`` as in :func:`contract`."""
     sizes: dict[str, int] = {}
     for operand, labels in operands:
-        for label, size in zip(labels, _sizes(operand), strict=True):
+        for label, size in zip(labels, operand.shape, strict=True):
             sizes[label] = max(size, sizes.get(label, 1))
     union = list(sizes)
     laid = [_lay_out(operand, labels, union, free or {}) for operand, labels in operands]
     joint = align(step, laid, [sizes[label] for label in union])
-    summed = [i for i, label in enumerate(union) if label not in out]
-    found = dict(zip(union, reduce_dims(step, joint.dims, summed, what), strict=True))
-    return [found[label] for label in out]
+    return dict(zip(union, joint.dims, strict=True))
 
 
-def _sizes(operand: Signal | Constant) -> Sequence[int]:
-    return operand.shape
+def fibres(
+    step: Step,
+    operands: Sequence[Operand],
+    out: Sequence[str],
+    cause: str,
+    message: str,
+    remedy: str,
+    theorem: str = "",
+) -> list[Dim]:
+    """Dims of any function that, at each index of ``out``, reads the operands along all their other labels, in whatever order.
+
+    The labels that it reads along must be still: what moves along them is given up, with ``message`` (a place for the axes in it: {axes}).
+    """
+    found = combine(step, operands)
+    if moving := step.moving_axes([dim for label, dim in found.items() if label not in out]):
+        names = axis_names(moving, step.shape)
+        step.give_up(moving, cause, message.format(axes=names), remedy, theorem=theorem or "part_of_a_period")
+    return [step.canonical(found[label]) for label in out]
 
 
 def product(step: Step, operands: Sequence[Operand], out: Sequence[str], what: str, bias: object = None) -> Signal:
@@ -124,6 +146,46 @@ def matmul(step: Step) -> Signal:
     return product(step, [(a, left), (b, right)], out, "a matrix product")
 
 
+@rule("aten.addmv.default", family="contraction", theorem=THEOREM)
+def add_matrix_vector(step: Step) -> Signal:
+    dims = contract(
+        step, [(_tensor(step, "mat"), ["m", "k"]), (_tensor(step, "vec"), ["k"])], ["m"], "a matrix product"
+    )
+    return _add(step, dims, step["self"])
+
+
+@rule("aten.addbmm.default", family="contraction", theorem=THEOREM)
+def add_products(step: Step) -> Signal:
+    """The products of all pairs of matrices of a batch, added up."""
+    operands = [(_tensor(step, "batch1"), ["b", "m", "k"]), (_tensor(step, "batch2"), ["b", "k", "n"])]
+    return _add(step, contract(step, operands, ["m", "n"], "a matrix product"), step["self"])
+
+
+@rule("aten.dist.default", family="contraction", theorem=THEOREM)
+def distance(step: Step) -> Signal:
+    """One number: a norm of the difference."""
+    a, b = _tensor(step, "self"), _tensor(step, "other")
+    rank = max(len(a.shape), len(b.shape))
+    labels = _batch(rank)
+    operands = [(t, labels[rank - len(t.shape) :]) for t in (a, b)]
+    return step.result(contract(step, operands, [], "a distance"))
+
+
+@rule("aten._trilinear.default", family="contraction", theorem=THEOREM)
+def trilinear(step: Step) -> Signal:
+    """Σ i1·i2·i3 over some dims, each operand spread along the dims that it lacks: a bilinear layer."""
+    names = ("i1", "i2", "i3")
+    rank = len(_tensor(step, "i1").shape) + len(step["expand1"])
+    union = [f"d{d}" for d in range(rank)]
+    operands: list[Operand] = []
+    for number, name in enumerate(names, 1):
+        lacks = {int(d) % rank for d in step[f"expand{number}"]}
+        operands.append((_tensor(step, name), [label for d, label in enumerate(union) if d not in lacks]))
+    summed = {int(d) % rank for d in step["sumdim"]}
+    out = [label for d, label in enumerate(union) if d not in summed]
+    return step.result(contract(step, operands, out, "a bilinear layer"))
+
+
 @rule("aten.addmm.default", "aten.baddbmm.default", family="contraction", theorem=THEOREM, digits=True)
 def add_product(step: Step) -> Signal:
     names = list(step.arguments)
@@ -133,9 +195,19 @@ def add_product(step: Step) -> Signal:
     return product(step, operands, [*batch, "m", "n"], "a matrix product", step[names[0]])
 
 
+def _shared_heads(step: Step, t: Signal | Constant, heads: int) -> Signal | Constant:
+    """Keys or values with each head repeated for the group of queries that shares it (enable_gqa)."""
+    times = heads // t.shape[-3]
+    if isinstance(t, Constant):
+        return Constant(t.value.repeat_interleave(times, -3), t.generic, t.label)
+    dims = list(t.dims)
+    dims[-3] = step.canonical((*dims[-3], Uniform(times)))
+    return Signal(tuple(step.strides), tuple(dims))
+
+
 @rule("aten.einsum.default", family="contraction", theorem=THEOREM, digits=True)
 def einsum(step: Step) -> Signal:
-    """Any Einstein sum without repeated labels in one operand."""
+    """Any Einstein sum; a label that one operand has twice takes its diagonal."""
     equation = str(step["equation"]).replace(" ", "")
     inputs, arrow, output = equation.partition("->")
     terms = inputs.split(",")
@@ -147,11 +219,55 @@ def einsum(step: Step) -> Signal:
     for term, operand in zip(terms, step["tensors"], strict=True):
         hidden = len(operand.shape) - len(term.replace("...", ""))
         widest = max(widest, hidden)
-        labels = _labels(term, hidden)
-        if len(set(labels)) != len(labels):
-            raise UnknownOperation(f"it takes a diagonal ({equation})")
-        operands.append((step.settle(operand) if isinstance(operand, Signal) else operand, labels))
+        operands.append(_diagonals(step, operand, _labels(term, hidden)))
     return product(step, operands, _labels(output, widest), "an einsum")
+
+
+def _diagonals(step: Step, operand: Signal | Constant, labels: list[str]) -> Operand:
+    """The operand with each label once: a label that it has twice runs along its diagonal."""
+    for label in dict.fromkeys(labels):
+        while labels.count(label) > 1:
+            i = labels.index(label)
+            j = labels.index(label, i + 1)
+            labels = [*labels[:i], *labels[i + 1 : j], *labels[j + 1 :], label]
+            if isinstance(operand, Constant):
+                operand = Constant(operand.value.diagonal(0, i, j), operand.generic, operand.label)
+            else:
+                operand = diagonal_of(step, operand, i, j)
+    return (step.settle(operand) if isinstance(operand, Signal) else operand), labels
+
+
+def diagonal_of(step: Step, x: Signal, i: int, j: int) -> Signal:
+    """The entries whose indices along dims i and j are equal, as a last dim: both must move alike."""
+    size = size_of(x.dims[i])
+    lines = [Signal(x.strides, (x.dims[d],)) for d in (i, j)]
+    (along,) = align(step, lines, [size]).dims
+    rest = [dim for d, dim in enumerate(x.dims) if d not in (i, j)]
+    return Signal(tuple(step.strides), tuple(step.canonical(dim) for dim in (*rest, along)))
+
+
+@rule("aten.diagonal.default", "aten.diagonal_copy.default", family="contraction", theorem="actions_agree")
+def diagonal(step: Step) -> Signal:
+    """A diagonal of two dims, as a last dim."""
+    x = step.signal("self")
+    i, j, offset = int(step["dim1"]) % len(x.dims), int(step["dim2"]) % len(x.dims), int(step["offset"])
+    dims = list(x.dims)
+    size = step.out_shape[-1]
+    dims[i] = narrow(step, dims[i], max(0, -offset), size)
+    dims[j] = narrow(step, dims[j], max(0, offset), size)
+    return step.result(diagonal_of(step, Signal(tuple(step.strides), tuple(dims)), i, j).dims)
+
+
+@rule("aten._cdist_forward.default", "aten.cdist.default", family="contraction", theorem=THEOREM)
+def distances(step: Step) -> Signal:
+    """Distances between all rows of two tensors: a sum over the entries of the rows."""
+    a, b = _tensor(step, "x1"), _tensor(step, "x2")
+    batch = _batch(max(len(a.shape), len(b.shape)) - 2)
+
+    def label(t: Signal | Constant, own: str) -> list[str]:
+        return [*batch[len(batch) - (len(t.shape) - 2) :], own, "d"]
+
+    return step.result(contract(step, [(a, label(a, "m")), (b, label(b, "n"))], [*batch, "m", "n"], "a distance"))
 
 
 def _labels(term: str, hidden: int) -> list[str]:
@@ -165,7 +281,7 @@ def attention(step: Step) -> Signal:
     q, k, v = (_tensor(step, name) for name in ("query", "key", "value"))
     mask = step["attn_mask"]
     if step.arguments.get("enable_gqa"):
-        raise UnknownOperation("it shares keys between groups of heads (enable_gqa)")
+        k, v = (_shared_heads(step, t, q.shape[-3]) for t in (k, v))
     batch = _batch(max(len(t.shape) for t in (q, k, v)) - 2)
 
     def label(t: Signal | Constant, *own: str) -> list[str]:

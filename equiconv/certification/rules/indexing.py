@@ -10,6 +10,7 @@ import torch
 
 from equiconv.certification.moves import narrow, regroup, strided
 from equiconv.certification.registry import rule
+from equiconv.certification.rules.gathering import index_by_signals, interleave
 from equiconv.certification.rules.shape import blocks
 from equiconv.certification.states import Constant, Dim, Signal, Window, axes_of, size_of
 from equiconv.certification.step import Step, UnknownOperation, axis_names, still
@@ -59,6 +60,10 @@ def narrow_(step: Step) -> Signal:
     "aten.chunk.default",
     "aten.split.sizes",
     "aten.tensor_split.sections",
+    "aten.tensor_split.indices",
+    "aten.unsafe_split.Tensor",
+    "aten.unsafe_split_with_sizes.default",
+    "aten.unsafe_chunk.default",
     "aten.split_copy.Tensor",
     "aten.split_with_sizes_copy.default",
     family="slice, select, index",
@@ -126,10 +131,10 @@ def unbind(step: Step) -> list[Signal]:
 
 @rule("aten.index_select.default", family="slice, select, index", theorem=THEOREM)
 def index_select(step: Step) -> Signal:
-    x, index = step.signal("self"), step["index"]
-    if not isinstance(index, Constant) or index.generic:
-        raise UnknownOperation("its index depends on the input, or on weights that are not to be used")
-    d = int(step["dim"]) % len(x.dims)
+    x, index = _whole(step, "self"), step["index"]
+    d = int(step["dim"]) % len(x.shape)
+    if not (isinstance(x, Signal) and isinstance(index, Constant) and not index.generic):
+        return index_by_signals(step, x, [(d, index)])
     dims = list(x.dims)
     dims[d] = _gather(step, x.dims[d], index.value.reshape(-1).tolist())
     return step.result(dims)
@@ -138,10 +143,11 @@ def index_select(step: Step) -> Signal:
 @rule("aten.index.Tensor", "aten._unsafe_index.Tensor", family="slice, select, index", theorem=THEOREM)
 def index(step: Step) -> Signal:
     """One constant index tensor; a constant cyclic index is a roll."""
-    x = step.signal("self")
+    x = _whole(step, "self")
     chosen = [(d, i) for d, i in enumerate(step["indices"]) if i is not None]
     if not all(isinstance(i, Constant) and not i.generic for _, i in chosen):
-        raise UnknownOperation("its index depends on the input, or on weights that are not to be used")
+        return index_by_signals(step, x, chosen)
+    x = step.signal("self")
     dims = list(x.dims)
     if len(chosen) != 1:
         if any(i.value.dtype in (torch.bool, torch.uint8) and i.value.ndim != 1 for _, i in chosen):
@@ -241,7 +247,7 @@ def slice_scatter(step: Step) -> Signal | Constant:
     d = int(step["dim"]) % len(step.out_shape)
     start, stop, stride = slice(step["start"], step["end"], step["step"]).indices(step.out_shape[d])
     if stride != 1:
-        raise UnknownOperation("it writes every other entry (a step in the slice)")
+        return interleave(step, x, source, d, start, stride)
     if start == 0 and stop == step.out_shape[d]:
         return step.result(source.dims) if isinstance(source, Signal) else source
     return _overwrite(step, x, source, d, start, stop)

@@ -48,18 +48,34 @@ def _results(step: Step, x: Signal) -> Signal | tuple[Signal, ...]:
     digits=True,
 )
 def batch_norm(step: Step) -> Signal | tuple[Signal, ...]:
-    """With stored statistics, an affine map of each channel."""
+    """With stored statistics, an affine map of each channel; without any, those of the batch and of all positions."""
     if step.arguments.get("training"):
-        raise UnknownOperation("it uses the statistics of the batch and updates buffers (training mode)")
+        if step.arguments.get("running_mean") is not None:
+            raise UnknownOperation("it uses the statistics of the batch and updates buffers (training mode)")
+        return _of_the_batch(step)
     x = step.signal("input" if "input" in step.arguments else "self")
     names = ("weight", "bias", "running_mean", "running_var")
     return _results(step, affine(step, x, names, [1, -1] + [1] * (len(x.dims) - 2)))
+
+
+@rule("aten._native_batch_norm_legit.no_stats", family="normalisation", theorem=THEOREM)
+def batch_statistics(step: Step) -> Signal | tuple[Signal, ...]:
+    """Statistics of each channel over the batch and all positions (track_running_stats=False), then an affine map of it."""
+    return _of_the_batch(step)
+
+
+def _of_the_batch(step: Step) -> Signal | tuple[Signal, ...]:
+    x = step.signal("input")
+    gone = [d for d in range(len(x.dims)) if d != 1]
+    x = Signal(x.strides, tuple(reduce_dims(step, x.dims, gone, "batch norm")))
+    return _results(step, affine(step, x, ("weight", "bias"), [1, -1] + [1] * (len(x.dims) - 2)))
 
 
 @rule(
     "aten.layer_norm.default",
     "aten.native_layer_norm.default",
     "aten.rms_norm.default",
+    "aten._fused_rms_norm.default",
     family="normalisation",
     theorem=THEOREM,
     digits=True,

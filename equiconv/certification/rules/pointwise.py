@@ -6,8 +6,8 @@ import torch
 
 from equiconv.certification.alignment import align
 from equiconv.certification.registry import rule
-from equiconv.certification.states import Constant, Signal
-from equiconv.certification.step import Step, UnknownOperation, constants_in, signals_in
+from equiconv.certification.states import Constant, Positions, Signal
+from equiconv.certification.step import Step, UnknownOperation, axis_names, constants_in, signals_in
 
 THEOREM = "pointwise"
 
@@ -118,8 +118,20 @@ def made_like(step: Step) -> Constant:
 
 @rule("getitem", family="pointwise", theorem=THEOREM, digits=True)
 def getitem(step: Step) -> object:
-    """One of several results."""
-    return step["0"][step["1"]]
+    """One of several results. Of positions nothing is claimed where they may move: then whoever reads them keeps no shift."""
+    first, chosen = step["0"][0], step["0"][step["1"]]
+    if not isinstance(chosen, Positions):
+        return chosen
+    step.strides = list(first.strides)
+    lost = [a for a, (s, n) in enumerate(zip(first.strides, step.shape, strict=True)) if chosen.strides[a] == n > s]
+    step.give_up(
+        lost,
+        "index",
+        f"reads positions along the {axis_names(lost, step.shape)}, which a shift renumbers",
+        "use the values, not their positions",
+        theorem="positions_renumbered",
+    )
+    return step.settle(chosen)
 
 
 @rule("aten.copy.default", family="pointwise", theorem=THEOREM, digits=True)

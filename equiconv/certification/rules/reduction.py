@@ -7,7 +7,7 @@ from typing import Any
 
 from equiconv.certification.moves import reduce, reduce_dims
 from equiconv.certification.registry import rule
-from equiconv.certification.rules.sliding import unmoved
+from equiconv.certification.rules.sliding import renumbered
 from equiconv.certification.states import Dim, Signal, axes_of, size_of
 from equiconv.certification.step import Step, axis_names, still
 
@@ -47,7 +47,6 @@ def reduced(step: Step, x: Signal, dims: Sequence[int], keepdim: bool, what: str
             "std.correction",
             "std.dim",
             "std.default",
-            "logsumexp.default",
             "linalg_vector_norm.default",
             "norm.ScalarOpt_dim",
             "norm.Scalar",
@@ -60,6 +59,12 @@ def reduced(step: Step, x: Signal, dims: Sequence[int], keepdim: bool, what: str
             "all.dim",
             "all.dims",
             "nanmean.default",
+            "nansum.default",
+            "median.default",
+            "nanmedian.default",
+            "count_nonzero.default",
+            "count_nonzero.dim_IntList",
+            "logsumexp.default",
         )
     ),
     family="reduction",
@@ -82,7 +87,16 @@ def aggregate_twice(step: Step) -> tuple[Signal, Signal]:
     return step.result(left, shape), step.result(left, shape)
 
 
-@rule("aten.max.dim", "aten.min.dim", "aten.median.dim", "aten.mode.default", family="reduction", theorem=THEOREM)
+@rule(
+    "aten.max.dim",
+    "aten.min.dim",
+    "aten.median.dim",
+    "aten.nanmedian.dim",
+    "aten.mode.default",
+    "aten.kthvalue.default",
+    family="reduction",
+    theorem=THEOREM,
+)
 def extreme(step: Step) -> tuple[Signal, Signal]:
     """The value is symmetric in the entries; its index is a position, which a shift renumbers."""
     x = step.signal("self")
@@ -91,7 +105,7 @@ def extreme(step: Step) -> tuple[Signal, Signal]:
     left = reduced(step, x, dim, bool(step["keepdim"]), "maximum")
     shape = [int(d) for d in step.node.value[0].shape]
     values = step.result(left, shape)
-    return values, unmoved(step, shape) if moving else values
+    return values, renumbered(step, moving, values)
 
 
 @rule("aten.argmax.default", "aten.argmin.default", family="reduction", theorem=THEOREM)
@@ -135,7 +149,18 @@ def cumulative(step: Step) -> Signal:
     return step.result([still(size_of(dim)) if i == d else dim for i, dim in enumerate(x.dims)])
 
 
-@rule("aten.sort.default", "aten.topk.default", family="reduction", theorem=THEOREM)
+@rule("aten.cummax.default", "aten.cummin.default", family="reduction", theorem=THEOREM)
+def cumulative_extreme(step: Step) -> tuple[Signal, Signal]:
+    """The largest entry so far, and its position."""
+    x = step.signal("self")
+    d = int(step["dim"]) % max(len(x.dims), 1)
+    _ordered(step, x, d, "looks for the largest so far")
+    shape = [int(s) for s in step.node.value[0].shape]
+    claim = step.result([still(size_of(dim)) if i == d else dim for i, dim in enumerate(x.dims)], shape)
+    return claim, claim
+
+
+@rule("aten.sort.default", "aten.sort.stable", "aten.topk.default", family="reduction", theorem=THEOREM)
 def ordered(step: Step) -> tuple[Signal, Signal]:
     """Sorted values are symmetric functions of the entries (whole periods only); their indices are positions."""
     x = step.signal("self")
@@ -144,7 +169,7 @@ def ordered(step: Step) -> tuple[Signal, Signal]:
     reduce(step, x.dims[d], "sorting")
     shape = [int(s) for s in step.node.value[0].shape]
     values = step.result([still(shape[d]) if i == d else dim for i, dim in enumerate(x.dims)], shape)
-    return values, unmoved(step, shape) if moving else values
+    return values, renumbered(step, moving, values)
 
 
 def _ordered(step: Step, x: Signal, dim: int, what: str) -> None:

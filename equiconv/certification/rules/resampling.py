@@ -18,6 +18,7 @@ _KINDS = {
     2: ("nearest2d", "bilinear2d", "bicubic2d", "_nearest_exact2d"),
     3: ("nearest3d", "trilinear3d", "_nearest_exact3d"),
 }
+_ANTIALIASED = ("bilinear2d", "bicubic2d")
 
 
 def _matrix(step: Step, rank: int, d: int, size: int, out: int) -> Tensor:
@@ -103,7 +104,7 @@ for _rank, _names in _KINDS.items():
             f"aten.upsample_{name.lstrip('_')}.default" if not name.startswith("_") else f"aten._upsample{name}.default"
             for name in _names
         ),
-        *((f"aten._upsample_{name}_aa.vec" for name in ("bilinear2d", "bicubic2d")) if _rank == 2 else ()),
+        *((f"aten._upsample_{name}_aa.{o}" for name in _ANTIALIASED for o in ("vec", "default")) if _rank == 2 else ()),
         family="resampling",
         theorem=THEOREM,
     )

@@ -150,7 +150,7 @@ def repeat_interleave(step: Step) -> Signal:
 @rule("aten.cat.default", "aten.concat.default", "aten.concatenate.default", family="shape", theorem="concatenation")
 def concatenate(step: Step) -> Signal:
     """Blocks side by side along one dim; along the others the operands must move alike."""
-    parts = [t for t in step["tensors"] if t.shape != (0,)]
+    parts = [t for t in step["tensors"] if 0 not in t.shape]
     rank = len(step.out_shape)
     return blocks(step, parts, int(step["dim"]) % rank)
 
@@ -197,7 +197,7 @@ def blocks(step: Step, parts: Sequence[Signal | Constant], d: int, named: bool =
 def _names(step: Step) -> list[str | None]:
     """Names of the concatenated tensors, so that a whole signal can be joined with cuts of itself."""
     tensors = step.node.args[0] if step.node.args else step.node.kwargs["tensors"]
-    return [getattr(t, "name", None) for t, state in zip(tensors, step["tensors"], strict=True) if state.shape != (0,)]
+    return [getattr(t, "name", None) for t, state in zip(tensors, step["tensors"], strict=True) if 0 not in state.shape]
 
 
 def _named(factor: Factor, name: str | None) -> Factor:

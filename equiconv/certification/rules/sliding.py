@@ -4,19 +4,19 @@ wrap keeps none, because windows at the border see values that do not move with 
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 from equiconv.certification.moves import reduce, slide
 from equiconv.certification.registry import rule
-from equiconv.certification.states import Constant, Dim, Signal, axes_of, size_of
-from equiconv.certification.step import Step, UnknownOperation, axis_names, still
+from equiconv.certification.states import Dim, Positions, Signal, axes_of, canonical, size_of
+from equiconv.certification.step import Step, axis_names, still
 from equiconv.graph.wrapping import paddings, per_dim
 
 THEOREM = "sliding_window"
 
 
-def _channels(step: Step, dim: Dim, what: str) -> None:
+def channels_mixed(step: Step, dim: Dim, what: str) -> None:
     """A convolution mixes channels with different weights, so the group must not move them."""
     if moving := axes_of(step.canonical(dim)):
         step.give_up(
@@ -28,23 +28,31 @@ def _channels(step: Step, dim: Dim, what: str) -> None:
         )
 
 
-def _weights(step: Step) -> list[int]:
-    """Kernel sizes; weights that depend on the input are another operation."""
-    weight, bias = step["weight"], step["bias"]
-    if not isinstance(weight, Constant) or isinstance(bias, Signal):
-        raise UnknownOperation("its weight depends on the input; a rule would have to say how the weight moves")
+def kernel_of(step: Step) -> list[int]:
+    """Kernel sizes. Weights that depend on the input are any other weights where the group leaves them alone."""
+    weight = step["weight"]
+    for operand in (weight, step["bias"]):
+        moving = step.moving_axes(operand.dims) if isinstance(operand, Signal) else set()
+        if moving:
+            step.give_up(
+                moving,
+                "mismatch",
+                f"convolves with weights that move along the {axis_names(moving, step.shape)} with the image",
+                "compute the weights from an aggregate of the whole axis",
+                theorem="pointwise",
+            )
     return list(weight.shape[2:])
 
 
-def _convolve(step: Step, before: Sequence[int], after: Sequence[int], wraps: bool) -> Signal:
-    kernel = _weights(step)
+def convolve(step: Step, before: Sequence[int], after: Sequence[int], wraps: bool) -> Signal:
+    kernel = kernel_of(step)
     rank = len(kernel)
     x = step.signal("input")
     lead = len(x.dims) - rank  # 2, or 1 without a batch
     stride, dilation = per_dim(step["stride"], rank, 1), per_dim(step["dilation"], rank, 1)
     slides = [d for d in range(rank) if kernel[d] > 1 or stride[d] > 1 or before[d] or after[d]]
     x = step.pay_for("input", [lead - 1, *(lead + d for d in slides)])
-    _channels(step, x.dims[lead - 1], "convolution")
+    channels_mixed(step, x.dims[lead - 1], "convolution")
     dims = [*x.dims[: lead - 1], still(step.out_shape[lead - 1])]
     for d in range(rank):
         dims.append(
@@ -73,16 +81,16 @@ def _convolve(step: Step, before: Sequence[int], after: Sequence[int], wraps: bo
 )
 def convolution(step: Step) -> Signal:
     """torch's convolution, with zero padding."""
-    kernel = _weights(step)
+    kernel = kernel_of(step)
     before, after = paddings(step["padding"], kernel, per_dim(step["dilation"], len(kernel), 1))
-    return _convolve(step, before, after, wraps=False)
+    return convolve(step, before, after, wraps=False)
 
 
 @rule("equiconv.circular_conv.default", family="sliding window", theorem=THEOREM, digits=True)
 def circular_convolution(step: Step) -> Signal:
     """This library's circular convolution: its padding wraps."""
     padding = [int(p) for p in step["padding"]]
-    return _convolve(step, padding[0::2], padding[1::2], wraps=True)
+    return convolve(step, padding[0::2], padding[1::2], wraps=True)
 
 
 def _pool(step: Step, rank: int, what: str) -> Signal:
@@ -131,14 +139,14 @@ for _rank in (1, 2, 3):
 
     @rule(f"aten.max_pool{_rank}d_with_indices.default", family="sliding window", theorem=THEOREM)
     def max_pool_with_indices(step: Step, rank: int = _rank) -> tuple[Signal, Signal]:
-        """Values as in max pooling; the indices are positions, which a shift renumbers, so nothing is claimed of them."""
+        """Values as in max pooling; the indices are positions, which a shift renumbers."""
         values = _pool(step, rank, "max pool")
-        return values, unmoved(step, values.shape)
+        return values, renumbered(step, step.moving_axes(step.signal("self").dims[-rank:]), values)
 
     @rule(f"aten.adaptive_max_pool{_rank}d.default", family="sliding window", theorem="adaptive_windows")
     def adaptive_max_pool(step: Step, rank: int = _rank) -> tuple[Signal, Signal]:
         values = _adaptive(step, rank, "adaptive max pool")
-        return values, unmoved(step, values.shape)
+        return values, renumbered(step, step.moving_axes(step.signal("self").dims[-rank:]), values)
 
     @rule(
         f"aten.adaptive_avg_pool{_rank}d.default",
@@ -214,9 +222,18 @@ def im2col(step: Step) -> Signal:
     return step.result([*lead, (*channels, *still(kh * kw)), (*dims[0], *dims[1])])
 
 
+def renumbered(step: Step, moving: Iterable[int], values: Signal) -> Positions:
+    """The claim of the positions where the values were found: along the axes that move there only the zero shift, along others as the values.
+
+    No loss is recorded here, but where they are read (see the rule getitem).
+    """
+    strides = tuple(n if a in moving else s for a, (s, n) in enumerate(zip(values.strides, step.shape, strict=True)))
+    return Positions(strides, tuple(canonical(dim, strides, step.shape) for dim in values.dims))
+
+
 def unmoved(step: Step, shape: Sequence[int]) -> Signal:
     """The claim that holds of anything: only the zero shift."""
     return Signal(tuple(step.shape), tuple(still(int(d)) for d in shape))
 
 
-__all__ = ["circular_convolution", "convolution", "unmoved"]
+__all__ = ["channels_mixed", "circular_convolution", "convolution", "convolve", "kernel_of", "renumbered", "unmoved"]
