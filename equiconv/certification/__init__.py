@@ -6,10 +6,12 @@ from equiconv.certification.checker import CheckReport, Violation, check
 from equiconv.certification.registry import RULES, Rule, rule
 from equiconv.certification.states import Constant, Signal, Still, Sum, Uniform, Window
 from equiconv.certification.step import Step, UnknownOperation
+from equiconv.certification.verification import Check, Verification, verify
 
 __all__ = [
     "RULES",
     "Certificate",
+    "Check",
     "CheckReport",
     "Claim",
     "Constant",
@@ -24,9 +26,11 @@ __all__ = [
     "Uniform",
     "Unknown",
     "UnknownOperation",
+    "Verification",
     "Violation",
     "Window",
     "certify",
     "check",
     "rule",
+    "verify",
 ]
