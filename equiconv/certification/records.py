@@ -255,6 +255,8 @@ def _require_sound(certificate: Certificate) -> None:
     _require_strides(certificate.potential, shape, "potential")
     if len(certificate.input_dtypes) != len(certificate.input_shapes):
         raise ValueError("input_dtypes: must have an entry for each of input_shapes")
+    if certificate.fingerprint is None:
+        raise ValueError("fingerprint: is null, and without its hashes the certificate is of no network")
     for i, obstacle in enumerate(certificate.obstacles):
         _require_strides(obstacle.before, shape, f"obstacles[{i}].before")
         _require_strides(obstacle.after, shape, f"obstacles[{i}].after")

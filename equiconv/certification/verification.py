@@ -15,6 +15,7 @@ from typing import Any
 
 import torch
 from torch import Tensor
+from torch.utils import _pytree as pytree
 
 from equiconv.certification.certificate import Certificate, Claim
 from equiconv.certification.certify import (
@@ -116,7 +117,7 @@ def verify(
     >>> import torch, equiconv as eq
     >>> net = torch.nn.Sequential(torch.nn.Conv2d(1, 2, 3, padding=1, padding_mode="circular"), torch.nn.ReLU()).eval()
     >>> certificate = eq.certify(net, torch.randn(1, 1, 8, 8))
-    >>> bool(certificate.verify(net)), bool(certificate.verify(net[:1]))
+    >>> bool(certificate.verify(net)), bool(certificate.verify(net[:1].eval()))
     (True, False)
     """
     say = progress or (lambda _text: None)
@@ -134,10 +135,10 @@ def verify(
     check_model(model)
     args, kwargs = call_of(_example(certificate, model) if x is None else x)
     check_leaves(args, kwargs)
+    _require_inputs(certificate, pytree.tree_leaves((args, kwargs)))
     say("capturing the graph")
     graph = capture(model, args, kwargs, opens=without_rule)
     leaves = graph.flatten(args, kwargs)
-    _require_inputs(certificate, leaves)
     check_numbers(graph, leaves, generic)
     ours = fingerprint(graph, generic)
     checks += [_graph(certificate, ours), _weights(certificate, ours)]
@@ -222,11 +223,8 @@ def _graph(certificate: Certificate, ours: Fingerprint) -> Check:
         return Check("graph", True, (f"the network is the one certified (sha256 {ours.nodes[:16]}…)",))
     then, now = dict(certificate.versions).get("torch", "of an unknown version"), torch.__version__
     if theirs.structure == ours.structure:
-        return Check(
-            "graph",
-            False,
-            (f"the same operations, but torch {then} named the nodes otherwise than torch {now}: certify anew",),
-        )
+        why = "a module was renamed" if then == now else f"torch {then} named them, and this is torch {now}"
+        return Check("graph", False, (f"the same operations under other names ({why}): certify anew",))
     other = "" if then == now else f"; or the same, as torch {then} exported it, and this is torch {now}"
     return Check(
         "graph",

@@ -37,7 +37,7 @@ class Rich(nn.Module):
         y = self.norm(self.stem(x)).relu()
         a, b = y.split(1, 1)
         rolled = torch.cat([a[:, :, 5:], a[:, :, :5]], 2)
-        bordered = nn.functional.pad(b, (1, 1)).relu().sum(3)
+        bordered = nn.functional.pad(b, (2, 1)).relu().sum(3)
         return {"map": rolled * self.mask, "deep": self.down(y), "rows": bordered}
 
 
@@ -182,6 +182,15 @@ def judged(path: Path) -> str:
     return ", ".join(found.failures) or "verified"
 
 
+def true_all_the_same(place: tuple[Any, ...], value: Any, forged: Any) -> bool:
+    """Claims and tries in another order, a dim counted from the other end, and a claim of less from which the rest follows as well."""
+    if place in {("claims",), ("refutations",)}:
+        return sorted(map(str, value)) == sorted(map(str, forged))
+    if place[0] == "axes":
+        return value % X.ndim == forged
+    return place[0] == "claims" and "strides" in place and forged % value == 0
+
+
 @pytest.mark.usefixtures("one_graph")
 def test_whatever_is_forged_is_refused_even_with_a_digest_that_fits(certificate: Certificate, tmp_path: Path) -> None:
     data = to_data(certificate)
@@ -199,16 +208,16 @@ def test_whatever_is_forged_is_refused_even_with_a_digest_that_fits(certificate:
             verdict = judged(save(tmp_path / "f.json", swapped(data, place, forged)))
             if verdict == "verified" and not set(ON_TRUST) & set(map(str, place)):
                 believed.append((place, value, forged))
-    # The order of the claims says nothing: each is checked against those that it names.
-    believed = [b for b in believed if b[0] != ("claims",) or sorted(map(str, b[1])) != sorted(map(str, b[2]))]
+    believed = [b for b in believed if not true_all_the_same(*b)]
     assert tried > 2000
-    assert believed == []
+    assert not believed, believed[:5]
 
 
 @pytest.mark.usefixtures("one_graph")
 def test_what_was_forged_is_said(certificate: Certificate, tmp_path: Path) -> None:
     data = to_data(certificate)
     deep = next(i for i, c in enumerate(data["claims"]) if c["node"] == "relu")
+    masked = next(i for i, c in enumerate(data["claims"]) if c["node"] == "mul")
     cases = [
         (("strides",), [1, 1], "verdict", "strides[0]: 1 in the certificate, 12 follows"),
         (("kind",), "invariant", "verdict", "kind: invariant in the certificate"),
@@ -218,14 +227,15 @@ def test_what_was_forged_is_said(certificate: Certificate, tmp_path: Path) -> No
         (("obstacles", 0, "remedy"), None, "verdict", "obstacles[0].remedy"),
         (("outputs", 0, "kind"), "invariant", "verdict", "outputs[0].kind"),
         (("outputs", 0, "actions"), [], "verdict", "outputs[0].actions: 0 entries"),
-        (("claims", deep, "state", "strides"), [2, 2], "steps", "claims [2, 2]"),
+        (("claims", deep, "state", "strides"), [2, 2], "steps", "split[0] (aten.split.Tensor): claims [1, 1]"),
+        (("claims", masked, "state", "strides"), [1, 1], "steps", "mul (aten.mul.Tensor): claims [1, 1]"),
         (("claims", deep, "theorem"), "uniform", "steps", "relu (aten.relu.default).theorem: uniform"),
         (("claims",), [c for i, c in enumerate(data["claims"]) if i != deep], "steps", "its claim is missing"),
         (("claims",), [*data["claims"], data["claims"][deep]], "steps", "is claimed twice"),
         (("claims", deep, "node"), "nowhere", "steps", "no tensor of this graph"),
         (("refutations",), data["refutations"][1:], "refutations", "the minimal larger subgroups are those of"),
         (("refutations", 0, "refuted"), False, "refutations", "refuted is False"),
-        (("fingerprint", "nodes"), "0" * 64, "graph", "another architecture"),
+        (("fingerprint", "nodes"), "0" * 64, "graph", "under other names"),
         (("fingerprint", "structure"), "0" * 64, "graph", "it was edited"),
         (("fingerprint", "parameters"), "0" * 64, "weights", "the parameters differ"),
         (("fingerprint", "constants"), "0" * 64, "weights", "the buffers or constants differ"),
@@ -262,30 +272,19 @@ def test_a_claim_of_less_follows(certificate: Certificate) -> None:
     assert any(text.startswith("outputs[2].strides") for text in found["verdict"].found)
 
 
-def test_forged_refutations_are_repeated(certificate: Certificate) -> None:
-    """A try that looks refuted and is not: x ↦ x is equivariant by all shifts, and the file claims that only 0 is known."""
-    net = nn.Conv2d(1, 1, 3, padding=1, padding_mode="circular").eval()
-    whole = certify(net, X)
-    assert whole.exact
-    assert whole.refutations == ()
-    less = dataclasses.replace(
-        certificate,
-        refutations=tuple(dataclasses.replace(r, error=1.0, floor=1e-12) for r in certificate.refutations or ()),
-    )
-    assert less.verify(rich(), X)["refutations"].holds
-    pool = nn.Sequential(nn.AvgPool2d(2), nn.Upsample(scale_factor=2)).eval()
-    held = certify(pool, X)
-    assert held.exact
+def test_forged_refutations_are_repeated() -> None:
+    """A network that is constant respects every shift; the derivation knows of some, and the forged tries say that no others hold."""
     constant = nn.Sequential(nn.AvgPool2d(2), nn.Hardtanh(5, 6)).eval()
     real = certify(constant, X)
     assert not real.exact
-    forged = dataclasses.replace(
-        real,
-        refutations=tuple(dataclasses.replace(r, error=1.0, floor=1e-12, refuted=True) for r in real.refutations or ()),
-    )
+    tries = tuple(dataclasses.replace(r, error=1.0, floor=1e-12, refuted=True) for r in real.refutations or ())
+    forged = dataclasses.replace(real, refutations=tries)
     assert forged.exact
     assert forged.verify(constant, X, run=False)["refutations"].holds, "only running tells"
-    assert forged.verify(constant, X).failures == ("refutations",)
+    assert "that they refute" in forged.verify(constant, X, run=False).on_trust[-2]
+    found = forged.verify(constant, X)
+    assert found.failures == ("refutations",)
+    assert "no input that was tried here refutes it" in found["refutations"].found[0]
 
 
 def test_a_hand_edit_is_noticed(certificate: Certificate, tmp_path: Path) -> None:
@@ -306,7 +305,7 @@ def test_a_hand_edit_is_noticed(certificate: Certificate, tmp_path: Path) -> Non
 # Another network --------------------------------------------------------------------------------------------------------
 
 
-def test_another_network_is_told_from_other_weights(certificate: Certificate, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_another_network_is_told_from_other_weights(certificate: Certificate) -> None:
     found = certificate.verify(rich(seed=1), X, run=False)
     assert found.failures == ("weights",)
     assert "the parameters differ" in found["weights"].found[0]
@@ -320,26 +319,27 @@ def test_another_network_is_told_from_other_weights(certificate: Certificate, mo
     found = certificate.verify(wide.eval(), X, run=False)
     assert "graph" in found.failures
     assert "another architecture" in found["graph"].found[0]
-    renamed = rich()
-    renamed.start = renamed.stem
-    del renamed.stem
-    monkeypatch.setattr(Rich, "forward", _forward_renamed)
-    found = certificate.verify(renamed, X, run=False)
-    assert "named the nodes otherwise" in found["graph"].found[0]
+    torch.manual_seed(0)
+    found = certificate.verify(Renamed().eval(), X, run=False)
+    assert found.failures == ("graph",)
+    assert "under other names (a module was renamed)" in found["graph"].found[0]
     old = dataclasses.replace(certificate, versions=(("torch", "0.0.1"),))
-    assert "as torch 0.0.1 exported it" in old.verify(wide, X, run=False)["graph"].found[0] if _runs(wide) else True
+    assert "as torch 0.0.1 exported it" in old.verify(wide.eval(), X, run=False)["graph"].found[0]
 
 
-def _forward_renamed(self: Any, x: Tensor) -> dict[str, Tensor]:
-    y = self.norm(self.start(x)).relu()
-    a, b = y.split(1, 1)
-    rolled = torch.cat([a[:, :, 5:], a[:, :, :5]], 2)
-    bordered = nn.functional.pad(b, (1, 1)).relu().sum(3)
-    return {"map": rolled * self.mask, "deep": self.down(y), "rows": bordered}
+class Renamed(Rich):
+    """The same network, its first part under another name."""
 
+    def __init__(self) -> None:
+        nn.Module.__init__(self)
+        self.start = nn.Conv2d(1, 2, 3, padding=1, padding_mode="circular")
+        self.norm = nn.BatchNorm2d(2)
+        self.down = nn.Conv2d(2, 2, 3, stride=2, padding=1)
+        self.register_buffer("mask", torch.arange(4.0).repeat(2))
 
-def _runs(net: nn.Module) -> bool:
-    return hasattr(net, "start")
+    @property
+    def stem(self) -> nn.Module:
+        return self.start
 
 
 def test_a_certificate_for_any_weights_holds_for_other_weights() -> None:

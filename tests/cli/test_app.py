@@ -92,9 +92,34 @@ def test_certify_and_verify(nets: str, tmp_path: Path) -> None:
     assert "2Z × 2Z" in out
     assert "all hold" in out
     assert json.loads(saved.read_text())["strides"] == [2, 2]
-    status, out, _ = run("verify", f"{nets}:circular", str(saved), "--size", "8x12")
+    status, out, _ = run("verify", f"{nets}:circular", str(saved))  # the input is of the certificate's size
     assert status == ANSWERED
+    assert "verified: every step" in out
     assert "all hold" in out
+    status, out, _ = run("verify", f"{nets}:circular", str(saved), "--size", "8x12", "--no-run")
+    assert status == ANSWERED
+    assert "commuting squares" not in out
+    status, _, error = run("verify", f"{nets}:circular", str(saved), "--size", "8x8")
+    assert status == REFUSED
+    assert "the certificate is for" in error
+
+
+def test_verify_says_what_does_not_hold(nets: str, tmp_path: Path) -> None:
+    saved = tmp_path / "c.json"
+    run("certify", f"{nets}:circular", "--size", "8x12", "--json", str(saved), "--no-check")
+    status, out, _ = run("verify", f"{nets}:zeros", str(saved), "--no-run")
+    assert status == UNDECIDED
+    assert "REFUSED: graph" in out
+    data = json.loads(saved.read_text())
+    saved.write_text(json.dumps(data | {"strides": [1, 1]}))
+    status, out, _ = run("verify", f"{nets}:circular", str(saved), "--no-run")
+    assert status == UNDECIDED
+    assert "REFUSED: digest, verdict" in out
+    assert "strides[0]: 1 in the certificate, 2 follows" in out
+    saved.write_text(json.dumps(data | {"format": 2}))
+    status, _, error = run("verify", f"{nets}:circular", str(saved))
+    assert status == REFUSED
+    assert "format: it is of format 2" in error
 
 
 def test_certify_a_zero_padded_network(nets: str) -> None:
