@@ -4,6 +4,7 @@ from equiconv.certification.certificate import Certificate, Claim, Obstacle, Out
 from equiconv.certification.certify import certify
 from equiconv.certification.checker import CheckReport, Violation, check
 from equiconv.certification.registry import RULES, Rule, rule
+from equiconv.certification.sizes import SizePattern, SizeRow, SizeSweep, certify_sizes
 from equiconv.certification.states import Constant, Signal, Still, Sum, Uniform, Window
 from equiconv.certification.step import Step, UnknownOperation
 from equiconv.certification.verification import Check, Verification, verify
@@ -20,6 +21,9 @@ __all__ = [
     "Refutation",
     "Rule",
     "Signal",
+    "SizePattern",
+    "SizeRow",
+    "SizeSweep",
     "Step",
     "Still",
     "Sum",
@@ -30,6 +34,7 @@ __all__ = [
     "Violation",
     "Window",
     "certify",
+    "certify_sizes",
     "check",
     "rule",
     "verify",

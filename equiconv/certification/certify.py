@@ -77,7 +77,7 @@ def certify(
     ((2, 2), 'invariant', True)
     """
     say = progress or (lambda _text: None)
-    axes = _check_options(axes, padding, weights, seed)
+    axes = check_options(axes, padding, weights, seed)
     check_model(model)
     args, kwargs = call_of(example)
     check_leaves(args, kwargs)
@@ -174,7 +174,7 @@ def assemble(
 # Input ------------------------------------------------------------------------------------------------------------------
 
 
-def _check_options(axes: int | Sequence[int], padding: str, weights: str, seed: int) -> tuple[int, ...]:
+def check_options(axes: int | Sequence[int], padding: str, weights: str, seed: int) -> tuple[int, ...]:
     """The axes as a tuple."""
     chosen: list[Any] = list(axes) if isinstance(axes, (tuple, list)) else [axes]
     if not all(isinstance(axis, int) and not isinstance(axis, bool) for axis in chosen):

@@ -7,7 +7,6 @@ invariants of the states); whether it is true of a network is for :mod:`equiconv
 from __future__ import annotations
 
 import dataclasses
-import functools
 import hashlib
 import json
 import math
@@ -31,6 +30,7 @@ _DEEPEST = 16
 _FRACTION = re.compile(r"-?\d{1,18}(/\d{1,18})?")
 #: The factors of a dim by the key that names them in a file; it holds the size, or the parts of a concatenation.
 _FACTORS: dict[str, type[Any]] = {"still": Still, "uniform": Uniform, "window": Window, "sum": Sum}
+_HINTS: dict[type[Any], dict[str, Any]] = {}
 _KINDS = ("invariant", "equivariant", "none", "undecided")
 _CHOICES = {
     "kind": _KINDS,
@@ -159,9 +159,10 @@ def _require_keys(data: Mapping[str, Any], needed: Iterable[str], known: Iterabl
         raise ValueError(f"{prefix}{extra[0]}: is no field of a certificate")
 
 
-@functools.cache
 def _hints(kind: type[Any]) -> dict[str, Any]:
-    return typing.get_type_hints(kind)
+    if kind not in _HINTS:
+        _HINTS[kind] = typing.get_type_hints(kind)
+    return _HINTS[kind]
 
 
 def _decode_fields(kind: type[Any], data: Mapping[str, Any], where: str) -> Any:

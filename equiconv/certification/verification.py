@@ -359,7 +359,8 @@ def _state(state: Signal) -> str:
 
 def _verdict(certificate: Certificate, expected: Certificate) -> tuple[Check, list[str]]:
     """Strides, kind, outputs, potential and obstacles, as they follow from the claims, beside what the certificate says."""
-    wrong, trust = [], []
+    wrong: list[str] = []
+    trust: list[str] = []
     for f in dataclasses.fields(Certificate):
         if f.name not in _APART:
             wrong += differences(getattr(expected, f.name), getattr(certificate, f.name), f.name)

@@ -239,6 +239,61 @@ def verify(
 
 @app.command(epilog=_EPILOG)
 @_refusing
+def sizes(
+    model: Model,
+    sizes: Annotated[
+        str,
+        typer.Option(
+            "--sizes",
+            metavar="SIZES",
+            help="Items with commas between: 64, a range 32:96:4 (the last included), 224x320, or 32:64:8x32:64:8.",
+        ),
+    ],
+    shape: ShapeOption = None,
+    checkpoint: CheckpointOption = None,
+    axes: AxesOption = "-2,-1",
+    padding: PaddingOption = "as-is",
+    weights: WeightsOption = "these",
+    refute: Annotated[
+        bool, typer.Option(help="At each size, run the network to refute every larger subgroup.")
+    ] = False,
+    seed: SeedOption = 0,
+    dtype: DtypeOption = None,
+    json: JsonOption = None,
+) -> int:
+    """Certify a network at many sizes of its input, and say how the verdict depends on the size.
+
+    What is seen on the sizes tried is no proof for others. A network whose weights depend on the size is certified at
+    its own size, and the rows of the others say why not.
+    """
+    if json is not None:
+        require_writable(json, "--json")
+    from equiconv.certification.sizes import certify_sizes, parse_sizes
+
+    chosen = _axes(axes)
+    wanted = parse_sizes(sizes, len(chosen))
+    prepared = _prepare(model, None, None, shape, 1, checkpoint, seed, dtype)
+    with _status("certifying") as say:
+        sweep = certify_sizes(
+            prepared.model,
+            wanted,
+            prepared.example,
+            chosen,
+            padding=padding,
+            weights=weights,
+            refute=refute,
+            seed=seed,
+            progress=say,
+        )
+    print(sweep)
+    if json is not None:
+        sweep.save(json)
+        print(f"sweep  {json}")
+    return ANSWERED if any(row.kind not in (None, "undecided") for row in sweep.rows) else UNDECIDED
+
+
+@app.command(epilog=_EPILOG)
+@_refusing
 def measure(
     model: Model,
     images: ImagesOption = None,

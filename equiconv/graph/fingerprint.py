@@ -141,5 +141,6 @@ def _hash_values(graph: Graph, kinds: tuple[str, ...]) -> str | None:
                 return None
             digest.update(f"{_text(value, {})}\n".encode())
             whole = value.detach().cpu().resolve_conj().resolve_neg().contiguous().reshape(-1)
-            digest.update(memoryview(whole.view(torch.uint8).numpy()) if whole.numel() else b"")
+            if whole.numel():
+                digest.update(whole.view(torch.uint8).numpy().data)
     return digest.hexdigest()

@@ -255,3 +255,18 @@ def test_audit_of_an_undecided_network_leaves_with_that_status(nets: str, tmp_pa
     status, _, _ = run("audit", f"{nets}:Sort", "--size", "8", "--json", str(tmp_path / "a.json"))
     assert status == UNDECIDED
     assert [p.name for p in tmp_path.iterdir() if p.suffix in (".json", ".html")] == ["a.json"]
+
+
+def test_sizes(nets: str, tmp_path: Path) -> None:
+    saved = tmp_path / "s.json"
+    status, out, _ = run("sizes", f"{nets}:circular", "--sizes", "7:8, 8x9", "--json", str(saved))
+    assert status == ANSWERED
+    assert "3 of 3 sizes certified" in out
+    assert "height: even H keeps 2Z (1 of 1 such sizes tried)" in out
+    assert [row["strides"] for row in json.loads(saved.read_text())["rows"]] == [[7, 7], [2, 2], [2, 9]]
+    status, out, _ = run("sizes", f"{nets}:Sort", "--sizes", "4", "--shape", "1x2x8x8")
+    assert status == UNDECIDED
+    assert "undecided at 4 × 4" in out
+    status, _, error = run("sizes", f"{nets}:circular", "--sizes", "9:7")
+    assert status == REFUSED
+    assert "the range '9:7' is empty" in error
