@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from typing import Any
 
 
@@ -38,12 +38,12 @@ class Kept:
 
 @dataclass(frozen=True)
 class Branch:
-    """n ≡ residue (mod divisor) keeps something; divisor 1 is every n that is left. tried: how many distinct sizes it was seen on."""
+    """n ≡ residue (mod divisor) keeps something; divisor 1 is every n that is left. sizes: those that it was seen on."""
 
     divisor: int
     residue: int
     kept: Kept
-    tried: int
+    sizes: tuple[int, ...]
 
     def holds(self, n: int) -> bool:
         return n % self.divisor == self.residue
@@ -72,26 +72,18 @@ class AxisPattern:
     def describe(self, letter: str = "n") -> str:
         parts = []
         for i, branch in enumerate(self.branches):
-            kept, count = branch.kept.describe(letter), f"{branch.tried} of {branch.tried}"
+            kept, count = branch.kept.describe(letter), f"{len(branch.sizes)} of {len(branch.sizes)}"
+            stride = branch.kept.stride
+            zero = f"; at {stride} that is only 0" if stride in branch.sizes and stride != 1 else ""
             if branch.divisor > 1:
-                parts.append(f"{branch.condition(letter)} keeps {kept} ({count} such sizes tried)")
+                parts.append(f"{branch.condition(letter)} keeps {kept} ({count} such sizes tried{zero})")
             else:
-                parts.append(f"every {'other ' if i else ''}{letter} tried keeps {kept} ({count})")
+                parts.append(f"every {'other ' if i else ''}{letter} tried keeps {kept} ({count}{zero})")
         return "; ".join(parts)
 
     def as_dict(self) -> dict[str, Any]:
-        return {
-            "branches": [
-                {
-                    "divisor": b.divisor,
-                    "residue": b.residue,
-                    "stride": b.kept.stride,
-                    "share": b.kept.share,
-                    "tried": b.tried,
-                }
-                for b in self.branches
-            ]
-        }
+        """The rule as plain data: for each branch its condition, what it keeps, and the sizes that it was seen on."""
+        return {"branches": [asdict(branch) for branch in self.branches]}
 
 
 def explain(strides: Mapping[int, int]) -> AxisPattern | None:
@@ -116,7 +108,7 @@ def explain(strides: Mapping[int, int]) -> AxisPattern | None:
     for divisor, residue, kept in rule:
         seen = left & _mask(n % divisor == residue for n in sizes)
         left &= ~seen
-        branches.append(Branch(divisor, residue, kept, seen.bit_count()))
+        branches.append(Branch(divisor, residue, kept, tuple(n for i, n in enumerate(sizes) if seen >> i & 1)))
     return AxisPattern(tuple(branches))
 
 

@@ -344,21 +344,27 @@ def _section(pattern: SizePattern | None, rows: Sequence[SizeRow], strides: str,
         for row in rows:
             verdict = f"{strides_text(getattr(row, strides), row.size)} ({getattr(row, kind)})"
             groups.setdefault(verdict, []).append(_size(row.size))
-        lines += [f"    {verdict}: {len(sizes)} sizes, {_some(sizes)}" for verdict, sizes in groups.items()]
+        lines += [f"    {verdict}: {_count(len(sizes))}, {_some(sizes)}" for verdict, sizes in groups.items()]
     else:
         rank = len(pattern.axes)
         texts = [p.describe(letter) for p, letter in zip(pattern.axes, _letters(rank), strict=True)]
         for axis, text in enumerate(texts):
             lines.append(f"  {axis_names([axis], range(rank))}: {text}")
+    axes_of: dict[str, list[int]] = {}
     for axis in range(len(rows[0].size) if rows else 0):
         causes = Counter(cause for row in rows if (cause := getattr(row, blame)[axis]))
         if causes:
-            name = axis_names([axis], rows[0].size)
-            what = [f"{cause} ({count} sizes)" for cause, count in causes.most_common(_SHOWN)]
+            what = [f"{cause} (at {_count(count)})" for cause, count in causes.most_common(_SHOWN)]
             more = f" and {len(causes) - _SHOWN} more" if len(causes) > _SHOWN else ""
-            lines.append(f"  nothing is kept of the {name} because of {'; '.join(what)}{more}")
-    lines.append("  " + ", ".join(f"{k} at {count} sizes" for k, count in kinds.items()))
+            axes_of.setdefault("; ".join(what) + more, []).append(axis)
+    for text, axes in axes_of.items():
+        lines.append(f"  nothing is kept of the {axis_names(axes, rows[0].size)} because of {text}")
+    lines.append("  " + ", ".join(f"{k} at {_count(count)}" for k, count in kinds.items()))
     return lines
+
+
+def _count(sizes: int) -> str:
+    return f"{sizes} size" + ("s" if sizes != 1 else "")
 
 
 def _letters(rank: int) -> tuple[str, ...]:

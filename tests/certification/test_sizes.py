@@ -178,7 +178,7 @@ def test_where_the_axes_depend_on_each_other_there_is_a_table() -> None:
     assert sweep.pattern is None
     text = str(sweep)
     assert "no rule in each size alone explains all of them; by verdict:" in text
-    assert "Z × 2Z (equivariant): 1 sizes, 2 × 12" in text
+    assert "Z × 2Z (equivariant): 1 size, 2 × 12" in text
 
 
 def test_an_example_made_by_a_function() -> None:
@@ -199,7 +199,12 @@ def test_saved(tmp_path: Path) -> None:
     data = json.loads(sweep.save(tmp_path / "s.json").read_text())
     assert [row["size"] for row in data["rows"]] == [[7, 8], [8, 8], [9, 8]]
     assert data["rows"][1]["strides"] == [2, 2]
-    assert data["pattern"][0]["branches"][0] == {"divisor": 2, "residue": 0, "stride": 2, "share": None, "tried": 1}
+    assert data["pattern"][0]["branches"][0] == {
+        "divisor": 2,
+        "residue": 0,
+        "kept": {"stride": 2, "share": None},
+        "sizes": [8],
+    }
     assert data["text"] == str(sweep)
 
 
@@ -209,7 +214,11 @@ def test_saved(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("law", "sizes", "text"),
     [
-        (lambda n: 32 if n % 32 == 0 else n, range(32, 161, 4), "32 | n keeps 32Z 5; other nothing 28"),
+        (
+            lambda n: 32 if n % 32 == 0 else n,
+            range(32, 161, 4),
+            "32 | n keeps 32Z (5 of 5 such sizes tried; at 32 that is only 0); other nothing 28",
+        ),
         (lambda n: 32, range(64, 161, 32), "32 | n keeps 32Z 4"),
         (lambda n: 1 if n % 2 else n, range(5, 12), "odd n keeps Z 4; other nothing 3"),
         (lambda n: 1 if n % 3 == 2 else n, range(5, 15), "n ≡ 2 mod 3 keeps Z 4; other nothing 6"),
