@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from fractions import Fraction
 from typing import Any
@@ -59,11 +59,13 @@ def derive(
     moved: Mapping[str, tuple[int, ...]],
     circular: bool = False,
     generic: bool = False,
+    accept: Callable[[Node, Any], Any] | None = None,
 ) -> Derivation:
     """Derive the claim of every node.
 
     shape: sizes of the group's axes. moved: for each input that the group acts on, the dims that carry its axes. circular: as though every
-    padding wrapped. generic: do not use the values of parameters.
+    padding wrapped. generic: do not use the values of parameters. accept: called with every node and what its rule makes of its operands; what it
+    returns is the node's claim (a checker of proofs puts in what was claimed before).
     """
     found = Derivation()
     values = found.states
@@ -81,6 +83,8 @@ def derive(
             values[node.name] = _operation(node, values, shape, circular, found)
             if (found.unknown and found.unknown[-1].node == node.name) or not found.behind.isdisjoint(node.inputs):
                 found.behind.add(node.name)
+        if accept is not None:
+            values[node.name] = accept(node, values[node.name])
     return found
 
 
