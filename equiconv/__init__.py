@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from equiconv import nn as nn
     from equiconv.certification import Certificate as Certificate
     from equiconv.certification.certify import certify as certify
+    from equiconv.certification.sizes import certify_sizes as certify_sizes
     from equiconv.convolution import circular_convolve as circular_convolve
     from equiconv.convolution import circular_correlate as circular_correlate
     from equiconv.convolution import plan as plan
@@ -41,6 +42,7 @@ _ROOMS = {
     "Translations": "groups",
     "audit": "report",
     "certify": "certification",
+    "certify_sizes": "certification",
     "circular_convolve": "convolution",
     "circular_correlate": "convolution",
     "falsify": "testing",
@@ -59,6 +61,7 @@ __all__ = [
     "__version__",
     "audit",
     "certify",
+    "certify_sizes",
     "circular_convolve",
     "circular_correlate",
     "falsify",

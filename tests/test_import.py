@@ -20,6 +20,7 @@ PUBLIC = {
     "__version__",
     "audit",
     "certify",
+    "certify_sizes",
     "circular_convolve",
     "circular_correlate",
     "falsify",

@@ -4,12 +4,15 @@ from equiconv.certification.certificate import Certificate, Claim, Measured, Obs
 from equiconv.certification.certify import certify
 from equiconv.certification.checker import CheckReport, Violation, check
 from equiconv.certification.registry import RULES, Rule, rule
+from equiconv.certification.sizes import SizePattern, SizeRow, SizeSweep, certify_sizes
 from equiconv.certification.states import Constant, Digit, Signal, Still, Sum, Uniform, Window
 from equiconv.certification.step import Step, UnknownOperation
+from equiconv.certification.verification import Check, Verification, verify
 
 __all__ = [
     "RULES",
     "Certificate",
+    "Check",
     "CheckReport",
     "Claim",
     "Constant",
@@ -20,15 +23,21 @@ __all__ = [
     "Refutation",
     "Rule",
     "Signal",
+    "SizePattern",
+    "SizeRow",
+    "SizeSweep",
     "Step",
     "Still",
     "Sum",
     "Uniform",
     "Unknown",
     "UnknownOperation",
+    "Verification",
     "Violation",
     "Window",
     "certify",
+    "certify_sizes",
     "check",
     "rule",
+    "verify",
 ]

@@ -6,20 +6,21 @@ import json
 import math
 import os
 import tempfile
-from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass, field
+from collections.abc import Sequence
+from dataclasses import dataclass, field
 from fractions import Fraction
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import torch
 
 from equiconv.certification.advice import how_to_decide
-from equiconv.certification.states import Digit, Dim, Factor, Signal, Still, Sum, Uniform, Window
-from equiconv.graph import SourceLine
+from equiconv.certification.states import Signal
+from equiconv.graph import Fingerprint, SourceLine
 from equiconv.groups import Translations, TranslationSubgroup
 
-FORMAT = 2
+if TYPE_CHECKING:
+    from equiconv.certification.verification import Verification
 
 
 @dataclass(frozen=True)
@@ -147,6 +148,7 @@ class Certificate:
     obstacles: what costs symmetry, in the order of the graph. unknown: operations without a rule.
     outputs: the same per output. claims: what is claimed of every tensor. refutations: the tries behind ``exact``.
     measured: where some larger subgroup was tried and not refuted, the largest such one, which is not proved; else None.
+    fingerprint: hashes of the graph and of the weights that it was derived from. versions: of Python, torch and equiconv, then.
     """
 
     model: str
@@ -167,8 +169,10 @@ class Certificate:
     measured: Measured | None = None
     notes: tuple[str, ...] = ()
     input_shapes: tuple[tuple[int, ...], ...] = ()
+    input_dtypes: tuple[str, ...] = ()
     wrapped: tuple[tuple[str, tuple[int, ...]], ...] = field(repr=False, default=())
     versions: tuple[tuple[str, str], ...] = field(repr=False, default=())
+    fingerprint: Fingerprint | None = field(repr=False, default=None)
 
     @property
     def exact(self) -> bool:
@@ -195,6 +199,12 @@ class Certificate:
 
         return check(self, model, x)
 
+    def verify(self, model: torch.nn.Module, x: Any = None, run: bool = True) -> Verification:
+        """Check the certificate as a proof about ``model``, step by step; see :func:`equiconv.certification.verify`."""
+        from equiconv.certification.verification import verify
+
+        return verify(self, model, x, run)
+
     # Text ---------------------------------------------------------------------------------------------------------------
 
     @property
@@ -215,8 +225,8 @@ class Certificate:
         elif self.exact:
             tail = "; exact: every larger subgroup is refuted by running the network"
         else:
-            open_ = ", ".join(str(r.shift) for r in self.refutations[:4] if not r.refuted)
-            larger = self.measured.describe(self.shape) if self.measured else f"the shifts {open_}"
+            open_ = [str(r.shift) for r in self.refutations if not r.refuted]
+            larger = self.measured.describe(self.shape) if self.measured else f"the shifts {', '.join(open_[:4])}"
             tail = f"; a lower bound: derived {held}; measured: running the network did not refute {larger} either (not proved)"
         if self.potential != self.strides:
             tail += f". Were every padding circular, {strides_text(self.potential, self.shape)} would hold" + (
@@ -256,119 +266,33 @@ class Certificate:
     # Data ---------------------------------------------------------------------------------------------------------------
 
     def as_dict(self) -> dict[str, Any]:
-        """The certificate as plain data, as it is saved."""
-        data: dict[str, Any] = {"format": FORMAT}
-        for name in ("model", "kind", "potential_kind", "padding", "weights"):
-            data[name] = getattr(self, name)
-        for name in ("shape", "axes", "moved", "strides", "potential", "notes"):
-            data[name] = list(getattr(self, name))
-        data["exact"] = self.exact
-        data["input_shapes"] = [list(s) for s in self.input_shapes]
-        data["obstacles"] = [asdict(o) for o in self.obstacles]
-        data["unknown"] = [asdict(u) for u in self.unknown]
-        data["outputs"] = [asdict(o) | {"actions": [[a, d, str(s)] for a, d, s in o.actions]} for o in self.outputs]
-        data["refutations"] = None if self.refutations is None else [asdict(r) for r in self.refutations]
-        data["measured"] = None if self.measured is None else asdict(self.measured)
-        data["wrapped"] = [[name, list(dims)] for name, dims in self.wrapped]
-        data["versions"] = dict(self.versions)
-        data["claims"] = [
-            {
-                "node": c.node,
-                "operation": c.operation,
-                "module": c.module,
-                "result": c.result,
-                "theorem": c.theorem,
-                "strides": list(c.state.strides),
-                "dims": [_dim_out(d) for d in c.state.dims],
-            }
-            for c in self.claims
-        ]
-        return data
+        """The certificate as plain data, as it is saved: ``format``, every field, ``exact``, and the ``digest`` of it all."""
+        from equiconv.certification.records import to_data
+
+        return to_data(self)
 
     def save(self, path: str | os.PathLike[str]) -> Path:
         """Write the certificate as JSON; the file appears whole or not at all. Returns its path; OSError names what could not be written."""
-        return write_whole(path, json.dumps(self.as_dict(), indent=1, default=_plain))
+        return write_whole(path, json.dumps(self.as_dict(), indent=1, allow_nan=False))
 
     @classmethod
     def load(cls, path: str | os.PathLike[str]) -> Certificate:
-        """Read a saved certificate. Raises ValueError for a file that is no certificate of this format."""
-        try:
-            data = json.loads(Path(path).read_text(encoding="utf-8"))
-        except (json.JSONDecodeError, UnicodeDecodeError) as error:
-            raise ValueError(
-                f"path: {path} is no certificate: it is not JSON ({error}); pass a file written by Certificate.save"
-            ) from error
-        if not isinstance(data, dict) or data.get("format") != FORMAT or "claims" not in data:
-            raise ValueError(
-                f"path: {path} is no certificate of format {FORMAT}; pass a file written by Certificate.save of this version"
-            )
-        return cls._from_dict(data)
+        """Read a saved certificate.
 
-    @classmethod
-    def _from_dict(cls, data: Mapping[str, Any]) -> Certificate:
-        def source(d: Mapping[str, Any] | None) -> SourceLine | None:
-            return SourceLine(**d) if d else None
+        Raises
+        ------
+        ValueError: the file is no certificate of this format (the message names the field), or was edited after it was saved. That it is true of
+            a network is for :meth:`verify` to find out.
+        """
+        from equiconv.certification.records import read
 
-        obstacles = [
-            Obstacle(
-                **{
-                    **o,
-                    "source": source(o["source"]),
-                    "axes": tuple(o["axes"]),
-                    "before": tuple(o["before"]),
-                    "after": tuple(o["after"]),
-                }
+        certificate, untouched = read(path)
+        if not untouched:
+            raise ValueError(
+                f"path: {path} was edited after it was saved: its digest is not that of its content; certify anew, or pass the path to "
+                "equiconv.certification.verify, which says what does not hold"
             )
-            for o in data["obstacles"]
-        ]
-        outputs = [
-            Output(
-                **{
-                    **o,
-                    "shape": tuple(o["shape"]),
-                    "per_axis": tuple(o["per_axis"]),
-                    "strides": tuple(o["strides"]),
-                    "actions": tuple((a, d, Fraction(s)) for a, d, s in o["actions"]),
-                }
-            )
-            for o in data["outputs"]
-        ]
-        claims = [
-            Claim(
-                c["node"],
-                c["operation"],
-                c["module"],
-                c["result"],
-                Signal(tuple(c["strides"]), tuple(_dim_in(d) for d in c["dims"])),
-                c["theorem"],
-            )
-            for c in data["claims"]
-        ]
-        refutations = data["refutations"]
-        return cls(
-            model=data["model"],
-            shape=tuple(data["shape"]),
-            axes=tuple(data["axes"]),
-            moved=tuple(data["moved"]),
-            strides=tuple(data["strides"]),
-            kind=data["kind"],
-            potential=tuple(data["potential"]),
-            potential_kind=data["potential_kind"],
-            obstacles=tuple(obstacles),
-            unknown=tuple(Unknown(**{**u, "source": source(u["source"])}) for u in data["unknown"]),
-            outputs=tuple(outputs),
-            claims=tuple(claims),
-            refutations=None
-            if refutations is None
-            else tuple(Refutation(**{**r, "shift": tuple(r["shift"])}) for r in refutations),
-            measured=_measured_in(data.get("measured")),
-            padding=data["padding"],
-            weights=data["weights"],
-            notes=tuple(data["notes"]),
-            input_shapes=tuple(tuple(s) for s in data["input_shapes"]),
-            wrapped=tuple((name, tuple(dims)) for name, dims in data["wrapped"]),
-            versions=tuple(data["versions"].items()),
-        )
+        return certificate
 
 
 def strides_text(strides: Sequence[int], shape: Sequence[int] | None = None) -> str:
@@ -401,46 +325,6 @@ def write_whole(path: str | os.PathLike[str], text: str) -> Path:
         Path(temporary).unlink(missing_ok=True)
         raise
     return target
-
-
-def _plain(value: Any) -> Any:
-    if isinstance(value, Fraction):
-        return str(value)
-    raise TypeError(f"{type(value).__name__} cannot be saved")
-
-
-def _measured_in(data: Mapping[str, Any] | None) -> Measured | None:
-    if data is None:
-        return None
-    return Measured(tuple(data["strides"]), tuple(tuple(g) for g in data["generators"]))
-
-
-def _dim_out(dim: Dim) -> list[Any]:
-    return [_factor_out(f) for f in dim]
-
-
-def _factor_out(f: Factor) -> dict[str, Any]:
-    if isinstance(f, Sum):
-        return {"sum": [_dim_out(p) for p in f.parts], "pad": f.pad}
-    if isinstance(f, Window):
-        return {"window": f.size, "axis": f.axis, "step": str(f.step), "period": f.period}
-    if isinstance(f, Digit):
-        return {"digit": f.size, "axis": f.axis, "step": str(f.step), "period": f.period, "place": f.place}
-    return {"uniform" if isinstance(f, Uniform) else "still": f.size}
-
-
-def _dim_in(dim: Sequence[Mapping[str, Any]]) -> Dim:
-    return tuple(_factor_in(f) for f in dim)
-
-
-def _factor_in(f: Mapping[str, Any]) -> Factor:
-    if "sum" in f:
-        return Sum(tuple(_dim_in(p) for p in f["sum"]), f["pad"])
-    if "window" in f:
-        return Window(f["window"], f["axis"], Fraction(f["step"]), f["period"])
-    if "digit" in f:
-        return Digit(f["digit"], f["axis"], Fraction(f["step"]), f["period"], f["place"])
-    return Uniform(f["uniform"]) if "uniform" in f else Still(f["still"])
 
 
 def meet(strides: Sequence[Sequence[int]]) -> tuple[int, ...]:

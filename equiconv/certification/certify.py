@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import platform
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from fractions import Fraction
 from typing import Any
 
@@ -12,6 +12,7 @@ import torch
 from torch import Tensor
 from torch.utils import _pytree as pytree
 
+import equiconv
 from equiconv.certification.certificate import (
     Certificate,
     Claim,
@@ -24,7 +25,7 @@ from equiconv.certification.obstacles import obstacles_of
 from equiconv.certification.opening import captured
 from equiconv.certification.registry import find, of_invariants
 from equiconv.certification.states import Constant, Signal, Window, axes_of, describe, permutes
-from equiconv.graph import Graph, has_values, wrapped
+from equiconv.graph import Graph, fingerprint, has_values, wrapped
 
 
 def call_of(example: Any) -> tuple[tuple[Any, ...], dict[str, Any]]:
@@ -77,14 +78,14 @@ def certify(
     ((2, 2), 'invariant', True)
     """
     say = progress or (lambda _text: None)
-    axes = _check_options(axes, padding, weights, seed)
-    _check_model(model)
+    axes = check_options(axes, padding, weights, seed)
+    check_model(model)
     args, kwargs = call_of(example)
-    _check_leaves(args, kwargs)
+    check_leaves(args, kwargs)
     say("capturing the graph")
     graph = captured(model, args, kwargs)
     leaves = graph.flatten(args, kwargs)
-    _check_numbers(graph, leaves, generic=weights == "generic")
+    check_numbers(graph, leaves, generic=weights == "generic")
     if not graph.outputs:
         raise ValueError(
             "model: has no tensor in its output, so there is nothing to certify; wrap it in a module that returns tensors"
@@ -98,6 +99,46 @@ def certify(
     say("deriving")
     wrapping = derive(graph, shape, moved, circular=True, generic=generic)
     as_is = derive(graph, shape, moved, circular=False, generic=generic) if padding == "as-is" else wrapping
+    certificate = assemble(model, graph, leaves, axes, (shape, moved, notes), as_is, wrapping, padding, weights)
+    override = {n: wrapped(graph[n], w.dims) for n, w in wrapping.wrapped.items()} if padding == "circular" else None
+    refutations, measured = None, None
+    if refute and certificate.kind != "undecided" and not missing:
+        say("refuting larger subgroups")
+        from equiconv.certification.measurement import climb
+        from equiconv.certification.refutation import refute as run
+        from equiconv.certification.refutation import try_shifts
+
+        rolls = layouts(graph, as_is, wrapping)
+        refutations, alive = run(graph, leaves, moved, shape, certificate.strides, rolls, override, seed=seed)
+        if not all(r.refuted for r in refutations):
+            say("measuring what was not refuted")
+            measured = climb(
+                shape,
+                certificate.strides,
+                refutations,
+                lambda shifts: try_shifts(graph, leaves, moved, shifts, rolls, override, seed=seed)[0],
+            )
+        if not alive:
+            constant = (
+                "the output did not change with the input in any run: it is constant, so every symmetry holds trivially"
+            )
+            certificate = replace(certificate, notes=(*certificate.notes, constant))
+    return replace(certificate, refutations=refutations, measured=measured, fingerprint=fingerprint(graph, generic))
+
+
+def assemble(
+    model: Any,
+    graph: Graph,
+    leaves: Sequence[Any],
+    axes: tuple[int, ...],
+    carried: tuple[tuple[int, ...], Mapping[str, tuple[int, ...]], tuple[str, ...]],
+    as_is: Derivation,
+    wrapping: Derivation,
+    padding: str,
+    weights: str,
+) -> Certificate:
+    """The certificate that follows from two derivations of a graph, before anything is run. ``carried`` is what :func:`carriers` returned."""
+    shape, moved, notes = carried
     held = _verdict(graph, as_is, shape)
     best = held if padding == "circular" else _verdict(graph, wrapping, shape)
     if graph.mutates:
@@ -112,29 +153,7 @@ def certify(
     if wrapping.unknown and not unknown:
         first = wrapping.unknown[0]
         notes = (*notes, f"with circular padding it is undecided: {first.operation} at {first.node}: {first.reason}")
-    override = {n: wrapped(graph[n], w.dims) for n, w in wrapping.wrapped.items()} if padding == "circular" else None
-    refutations, measured = None, None
-    if refute and held.kind != "undecided" and not missing:
-        say("refuting larger subgroups")
-        from equiconv.certification.measurement import climb
-        from equiconv.certification.refutation import refute as run
-        from equiconv.certification.refutation import try_shifts
-
-        rolls = layouts(graph, as_is, wrapping)
-        refutations, alive = run(graph, leaves, moved, shape, held.strides, rolls, override, seed=seed)
-        if not all(r.refuted for r in refutations):
-            say("measuring what was not refuted")
-            measured = climb(
-                shape,
-                held.strides,
-                refutations,
-                lambda shifts: try_shifts(graph, leaves, moved, shifts, rolls, override, seed=seed)[0],
-            )
-        if not alive:
-            notes = (
-                *notes,
-                "the output did not change with the input in any run: it is constant, so every symmetry holds trivially",
-            )
+    tensors = [v for v in leaves if isinstance(v, Tensor)]
     return Certificate(
         model=getattr(type(model), "__name__", "model"),
         shape=shape,
@@ -148,21 +167,24 @@ def certify(
         unknown=unknown,
         outputs=held.outputs,
         claims=tuple(claims_of(graph, as_is)),
-        refutations=refutations,
-        measured=measured,
         padding=padding,
         weights=weights,
         notes=notes,
-        input_shapes=tuple(tuple(int(s) for s in v.shape) for v in leaves if isinstance(v, Tensor)),
+        input_shapes=tuple(tuple(int(s) for s in v.shape) for v in tensors),
+        input_dtypes=tuple(str(v.dtype).removeprefix("torch.") for v in tensors),
         wrapped=tuple((name, w.dims) for name, w in wrapping.wrapped.items()),
-        versions=(("python", platform.python_version()), ("torch", torch.__version__)),
+        versions=(
+            ("python", platform.python_version()),
+            ("torch", torch.__version__),
+            ("equiconv", equiconv.__version__),
+        ),
     )
 
 
 # Input ------------------------------------------------------------------------------------------------------------------
 
 
-def _check_options(axes: int | Sequence[int], padding: str, weights: str, seed: int) -> tuple[int, ...]:
+def check_options(axes: int | Sequence[int], padding: str, weights: str, seed: int) -> tuple[int, ...]:
     """The axes as a tuple."""
     chosen: list[Any] = list(axes) if isinstance(axes, (tuple, list)) else [axes]
     if not all(isinstance(axis, int) and not isinstance(axis, bool) for axis in chosen):
@@ -184,7 +206,7 @@ def _check_options(axes: int | Sequence[int], padding: str, weights: str, seed: 
     return tuple(chosen)
 
 
-def _check_model(model: Any) -> None:
+def check_model(model: Any) -> None:
     if isinstance(model, torch.export.ExportedProgram):
         return
     if not isinstance(model, torch.nn.Module):
@@ -200,7 +222,7 @@ def _check_model(model: Any) -> None:
         raise ValueError(f"model: its part {training[0]} is in training mode; call model.eval() first")
 
 
-def _check_leaves(args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> None:
+def check_leaves(args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> None:
     """Refuse arrays of other libraries, which torch would refuse with a list of its overloads."""
     for value in pytree.tree_leaves((args, dict(kwargs))):
         if not isinstance(value, Tensor) and hasattr(value, "__array_namespace__"):
@@ -210,7 +232,7 @@ def _check_leaves(args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> None:
             )
 
 
-def _check_numbers(graph: Graph, leaves: Sequence[Any], generic: bool) -> None:
+def check_numbers(graph: Graph, leaves: Sequence[Any], generic: bool) -> None:
     """Refuse NaN and infinite weights and inputs: every comparison with them is false."""
     named = [
         (graph[name].path or name, v)
@@ -317,10 +339,10 @@ class _Verdict:
 def _verdict(graph: Graph, derivation: Derivation, shape: tuple[int, ...]) -> _Verdict:
     outputs, crops = [], []
     for label, name in graph.outputs:
-        output, cropped = _output(label, derivation.states[name], shape)
+        state = derivation.outputs.get(name, derivation.states[name])
+        output, cropped = _output(label, state, shape)
         outputs.append(output)
         if cropped:
-            state = derivation.states[name]
             crops.append((name, cropped, state.strides))
     strides = meet([o.strides for o in outputs])
     kept = [a for a, n in enumerate(shape) if strides[a] < n or n == 1]
@@ -368,7 +390,7 @@ def layouts(graph: Graph, as_is: Derivation, wrapping: Derivation) -> list[Signa
     """For each output, the state that knows most of the digits its dims are made of: the one that still moves along more axes."""
     found: list[Signal | None] = []
     for _, name in graph.outputs:
-        states = [s for s in (as_is.states[name], wrapping.states[name]) if isinstance(s, Signal)]
+        states = [s for run in (as_is, wrapping) if (s := run.outputs.get(name)) is not None]
         found.append(max(states, key=lambda s: len(set().union(*map(axes_of, s.dims)) if s.dims else ()), default=None))
     return found
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from fractions import Fraction
 from typing import Any
@@ -42,11 +42,13 @@ class Wrap:
 class Derivation:
     """What one pass over the graph found.
 
-    states: claim of every node (Signal, Constant, or a list of them for several results). losses: every shrink, in order.
+    states: claim of every node (Signal, Constant, or a list of them for several results). outputs: the claims of the graph's outputs
+    without digits. losses: every shrink, in order.
     wrapped: nodes whose padding was taken to wrap. unknown: operations without a rule. behind: nodes that such an operation reaches.
     """
 
     states: dict[str, Any] = field(default_factory=dict)
+    outputs: dict[str, Signal] = field(default_factory=dict)
     losses: list[Loss] = field(default_factory=list)
     wrapped: dict[str, Wrap] = field(default_factory=dict)
     unknown: list[Unknown] = field(default_factory=list)
@@ -59,11 +61,13 @@ def derive(
     moved: Mapping[str, tuple[int, ...]],
     circular: bool = False,
     generic: bool = False,
+    accept: Callable[[Node, Any], Any] | None = None,
 ) -> Derivation:
     """Derive the claim of every node.
 
     shape: sizes of the group's axes. moved: for each input that the group acts on, the dims that carry its axes. circular: as though every
-    padding wrapped. generic: do not use the values of parameters.
+    padding wrapped. generic: do not use the values of parameters. accept: called with every node and what its rule makes of its operands; what it
+    returns is the node's claim (a checker of proofs puts in what was claimed before).
     """
     found = Derivation()
     values = found.states
@@ -81,12 +85,14 @@ def derive(
             values[node.name] = _operation(node, values, shape, circular, found)
             if (found.unknown and found.unknown[-1].node == node.name) or not found.behind.isdisjoint(node.inputs):
                 found.behind.add(node.name)
+        if accept is not None:
+            values[node.name] = accept(node, values[node.name])
     for _, name in graph.outputs:
         # What is returned rolls dim by dim: nobody can be asked to turn an odometer back.
         if isinstance(state := values[name], Signal):
             step = Step(graph[name], {"output": state}, shape, circular)
             step.pay_all()
-            values[name] = step.settle(state)
+            found.outputs[name] = step.settle(state)
             found.losses.extend(step.losses)
     return found
 

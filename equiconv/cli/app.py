@@ -208,23 +208,88 @@ def verify(
     size: SizeOption = None,
     shape: ShapeOption = None,
     checkpoint: CheckpointOption = None,
+    run: Annotated[
+        bool, typer.Option(help="Run every claim on an input too, and repeat what makes the certificate exact.")
+    ] = True,
     seed: SeedOption = 0,
     dtype: DtypeOption = None,
 ) -> int:
-    """Run every claim of a saved certificate on a network and an input; status 1 where a claim fails."""
+    """Check a saved certificate as a proof about a network: its hashes, every step, and the verdict; status 1 where
+    one fails.
+
+    The input is of the certificate's size unless another is given. Random weights are those of the certificate where
+    --seed is.
+    """
     if not certificate.is_file():
         raise BadInput(
             f"CERTIFICATE: the file {str(certificate)!r} does not exist; write one with equiconv certify MODEL --json "
             "FILE"
         )
-    import equiconv
+    from equiconv.certification import verify
+    from equiconv.certification.records import read
 
-    loaded = equiconv.Certificate.load(certificate)
+    if size is None and shape is None and images is None:
+        size, shape = _recorded(model, read(certificate)[0].input_shapes)
     prepared = _prepare(model, images, size, shape, 1, checkpoint, seed, dtype)
-    with _status("checking every claim"):
-        report = loaded.check(prepared.model, prepared.example)
-    print(report)
-    return UNDECIDED if report.violations else ANSWERED
+    with _status("verifying") as say:
+        found = verify(certificate, prepared.model, prepared.example, run, progress=say)
+    print(found)
+    return ANSWERED if found else UNDECIDED
+
+
+@app.command(epilog=_EPILOG)
+@_refusing
+def sizes(
+    model: Model,
+    sizes: Annotated[
+        str,
+        typer.Option(
+            "--sizes",
+            metavar="SIZES",
+            help="Items with commas between: 64, a range 32:96:4 (the last included), 224x320, or 32:64:8x32:64:8.",
+        ),
+    ],
+    shape: ShapeOption = None,
+    checkpoint: CheckpointOption = None,
+    axes: AxesOption = "-2,-1",
+    padding: PaddingOption = "as-is",
+    weights: WeightsOption = "these",
+    refute: Annotated[
+        bool, typer.Option(help="At each size, run the network to refute every larger subgroup.")
+    ] = False,
+    seed: SeedOption = 0,
+    dtype: DtypeOption = None,
+    json: JsonOption = None,
+) -> int:
+    """Certify a network at many sizes of its input, and say how the verdict depends on the size.
+
+    What is seen on the sizes tried is no proof for others. A network whose weights depend on the size is certified at
+    its own size, and the rows of the others say why not.
+    """
+    if json is not None:
+        require_writable(json, "--json")
+    from equiconv.certification.sizes import certify_sizes, parse_sizes
+
+    chosen = _axes(axes)
+    wanted = parse_sizes(sizes, len(chosen))
+    prepared = _prepare(model, None, None, shape, 1, checkpoint, seed, dtype)
+    with _status("certifying") as say:
+        sweep = certify_sizes(
+            prepared.model,
+            wanted,
+            prepared.example,
+            chosen,
+            padding=padding,
+            weights=weights,
+            refute=refute,
+            seed=seed,
+            progress=say,
+        )
+    print(sweep)
+    if json is not None:
+        sweep.save(json)
+        print(f"sweep  {json}")
+    return ANSWERED if any(row.kind not in (None, "undecided") for row in sweep.rows) else UNDECIDED
 
 
 @app.command(epilog=_EPILOG)
@@ -367,6 +432,21 @@ def _prepare(
         )
     print(prepared.describe())
     return prepared
+
+
+def _recorded(model: str, shapes: tuple[tuple[int, ...], ...]) -> tuple[str | None, str | None]:
+    """--size and --shape for an input as it was when the certificate was made."""
+    from equiconv.cli.registries import SOURCES
+
+    if len(shapes) != 1:
+        raise BadInput(
+            f"CERTIFICATE: it is for {len(shapes)} inputs, and the command line drives networks of one tensor"
+        )
+    parts = [str(n) for n in shapes[0]]
+    # A network by its name is built for the size, where its weights depend on it.
+    if len(parts) == 4 and model.partition(":")[0] in SOURCES:
+        return "x".join(parts[2:]), None
+    return None, "x".join(parts)
 
 
 def _axes(text: str) -> tuple[int, ...]:

@@ -9,6 +9,7 @@ import torch
 from torch import nn
 
 from equiconv.certification import Window, certify
+from equiconv.certification.digits import digits_of, normal
 from tests.certification.networks import SHAPE, cases, respected
 
 CASES = cases()
@@ -18,7 +19,9 @@ def digits(certificate) -> tuple[list[int], list[int]]:
     """Dims in which the output rolls, each factor a dim of its own; every dim of size > 1 where nothing moves."""
     state = next(c.state for c in certificate.claims[::-1])
     dims, sizes = [], []
-    for dim in state.dims:
+    # An output rolls dim by dim: its digits are paid for, though its claim holds of all of them together.
+    paid = normal(state.dims, certificate.strides, certificate.shape) if digits_of(state.dims) else state.dims
+    for dim in paid:
         factors = (
             [f.size for f in dim]
             if any(isinstance(f, Window) for f in dim)

@@ -92,9 +92,34 @@ def test_certify_and_verify(nets: str, tmp_path: Path) -> None:
     assert "2Z × 2Z" in out
     assert "all hold" in out
     assert json.loads(saved.read_text())["strides"] == [2, 2]
-    status, out, _ = run("verify", f"{nets}:circular", str(saved), "--size", "8x12")
+    status, out, _ = run("verify", f"{nets}:circular", str(saved))  # the input is of the certificate's size
     assert status == ANSWERED
+    assert "verified: every step" in out
     assert "all hold" in out
+    status, out, _ = run("verify", f"{nets}:circular", str(saved), "--size", "8x12", "--no-run")
+    assert status == ANSWERED
+    assert "commuting squares" not in out
+    status, _, error = run("verify", f"{nets}:circular", str(saved), "--size", "8x8")
+    assert status == REFUSED
+    assert "the certificate is for" in error
+
+
+def test_verify_says_what_does_not_hold(nets: str, tmp_path: Path) -> None:
+    saved = tmp_path / "c.json"
+    run("certify", f"{nets}:circular", "--size", "8x12", "--json", str(saved), "--no-check")
+    status, out, _ = run("verify", f"{nets}:zeros", str(saved), "--no-run")
+    assert status == UNDECIDED
+    assert "REFUSED: graph" in out
+    data = json.loads(saved.read_text())
+    saved.write_text(json.dumps(data | {"strides": [1, 1]}))
+    status, out, _ = run("verify", f"{nets}:circular", str(saved), "--no-run")
+    assert status == UNDECIDED
+    assert "REFUSED: digest, verdict" in out
+    assert "strides[0]: 1 in the certificate, 2 follows" in out
+    saved.write_text(json.dumps(data | {"format": 2}))
+    status, _, error = run("verify", f"{nets}:circular", str(saved))
+    assert status == REFUSED
+    assert "format: it is of format 2" in error
 
 
 def test_certify_a_zero_padded_network(nets: str) -> None:
@@ -230,3 +255,18 @@ def test_audit_of_an_undecided_network_leaves_with_that_status(nets: str, tmp_pa
     status, _, _ = run("audit", f"{nets}:Sort", "--size", "8", "--json", str(tmp_path / "a.json"))
     assert status == UNDECIDED
     assert [p.name for p in tmp_path.iterdir() if p.suffix in (".json", ".html")] == ["a.json"]
+
+
+def test_sizes(nets: str, tmp_path: Path) -> None:
+    saved = tmp_path / "s.json"
+    status, out, _ = run("sizes", f"{nets}:circular", "--sizes", "7:8, 8x9", "--json", str(saved))
+    assert status == ANSWERED
+    assert "3 of 3 sizes certified" in out
+    assert "height: even H keeps 2Z (1 of 1 such sizes tried)" in out
+    assert [row["strides"] for row in json.loads(saved.read_text())["rows"]] == [[7, 7], [2, 2], [2, 9]]
+    status, out, _ = run("sizes", f"{nets}:Sort", "--sizes", "4", "--shape", "1x2x8x8")
+    assert status == UNDECIDED
+    assert "undecided at 4 × 4" in out
+    status, _, error = run("sizes", f"{nets}:circular", "--sizes", "9:7")
+    assert status == REFUSED
+    assert "the range '9:7' is empty" in error
