@@ -459,13 +459,13 @@ def _verification(
     certificate: Certificate, checks: Sequence[Check], report: CheckReport | None, trust: Sequence[str]
 ) -> Verification:
     noted = list(trust)
+    if certificate.measured:
+        noted.append("what was measured beyond the derived subgroup")
     if certificate.refutations:
         ran = report is not None
         noted.append(
             "the errors and floors of the refutations" + ("" if ran else ", and that they refute: nothing was run")
         )
-    if certificate.measured:
-        noted.append("what was measured beyond the derived subgroup")
     noted.append(
         "the versions it was made with: " + ", ".join(f"{name} {version}" for name, version in certificate.versions)
     )
