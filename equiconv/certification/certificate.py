@@ -14,6 +14,7 @@ from typing import Any
 
 import torch
 
+from equiconv.certification.interior.result import Interior
 from equiconv.certification.states import Dim, Factor, Signal, Still, Sum, Uniform, Window
 from equiconv.graph import SourceLine
 from equiconv.groups import Translations, TranslationSubgroup
@@ -71,6 +72,7 @@ class Output:
     strides: tuple[int, ...]
     actions: tuple[tuple[int, int, Fraction], ...]
     describes: str
+    interior: Interior | None = None
 
 
 @dataclass(frozen=True)
@@ -220,6 +222,8 @@ class Certificate:
             lines.append(
                 f"  {output.name} {list(output.shape)}: {output.kind}, {strides_text(output.strides, self.shape)}"
             )
+            if output.interior is not None:
+                lines.append(f"    interior, without wrap-around: {output.interior}")
         lines.extend(f"note: {note}" for note in self.notes)
         if self.unknown:
             lines.append("unknown operations:")
@@ -242,7 +246,12 @@ class Certificate:
         data["input_shapes"] = [list(s) for s in self.input_shapes]
         data["obstacles"] = [asdict(o) for o in self.obstacles]
         data["unknown"] = [asdict(u) for u in self.unknown]
-        data["outputs"] = [asdict(o) | {"actions": [[a, d, str(s)] for a, d, s in o.actions]} for o in self.outputs]
+        data["outputs"] = [
+            asdict(o)
+            | {"actions": [[a, d, str(s)] for a, d, s in o.actions]}
+            | {"interior": None if o.interior is None else o.interior.as_dict()}
+            for o in self.outputs
+        ]
         data["refutations"] = None if self.refutations is None else [asdict(r) for r in self.refutations]
         data["wrapped"] = [[name, list(dims)] for name, dims in self.wrapped]
         data["versions"] = dict(self.versions)
@@ -304,6 +313,7 @@ class Certificate:
                     "per_axis": tuple(o["per_axis"]),
                     "strides": tuple(o["strides"]),
                     "actions": tuple((a, d, Fraction(s)) for a, d, s in o["actions"]),
+                    "interior": Interior.from_dict(o["interior"]) if o.get("interior") else None,
                 }
             )
             for o in data["outputs"]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import platform
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from fractions import Fraction
 from typing import Any
 
@@ -20,6 +20,7 @@ from equiconv.certification.certificate import (
     meet,
 )
 from equiconv.certification.derivation import Derivation, derive
+from equiconv.certification.interior import interior_of, localise
 from equiconv.certification.obstacles import obstacles_of
 from equiconv.certification.registry import find
 from equiconv.certification.states import Constant, Signal, Window, axes_of, describe, permutes
@@ -94,6 +95,7 @@ def certify(
     as_is = derive(graph, shape, moved, circular=False, generic=generic) if padding == "as-is" else wrapping
     held = _verdict(graph, as_is, shape)
     best = held if padding == "circular" else _verdict(graph, wrapping, shape)
+    inside = localise(graph, as_is, shape, moved)
     if graph.mutates:
         notes = (
             *notes,
@@ -129,7 +131,10 @@ def certify(
         potential_kind=best.kind,
         obstacles=obstacles_of(graph, as_is, wrapping, held, best, shape),
         unknown=unknown,
-        outputs=held.outputs,
+        outputs=tuple(
+            replace(output, interior=interior_of(inside[name], len(shape)))
+            for output, (_, name) in zip(held.outputs, graph.outputs, strict=True)
+        ),
         claims=tuple(claims_of(graph, as_is)),
         refutations=refutations,
         padding=padding,
