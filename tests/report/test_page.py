@@ -19,6 +19,7 @@ from tests.report.page_reader import Page
 ORDER = [
     "The obstacles",
     "One input, and its shifted twin",
+    "Without wrap-around",
     "Errors over shifts",
     "Errors layer by layer",
     "The smallest counterexample",

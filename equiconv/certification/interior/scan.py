@@ -285,6 +285,11 @@ def regroup(scan: Scan, dims: Sequence[Dim], shape: Sequence[int]) -> list[Dim]:
                 need = 1
             else:  # the boundary falls inside two factors at once
                 other = pending.pop(0)
+                if isinstance(factor, Grid) and isinstance(other, Still):
+                    finer = sample(factor, factor.size * other.size, [[0]] * other.size, 1)
+                    if finer is not None:
+                        pending.insert(0, finer)
+                        continue
                 scan.end_along([(factor, other)], "cuts the {axes} across the boundaries of its dims")
                 pending.insert(0, Still(factor.size * other.size))
         out.append(tuple(taken))
