@@ -3,6 +3,7 @@
 from equiconv.certification.certificate import Certificate, Claim, Obstacle, Output, Refutation, Unknown
 from equiconv.certification.certify import certify
 from equiconv.certification.checker import CheckReport, Violation, check
+from equiconv.certification.interior import Ended, Extent, Interior
 from equiconv.certification.registry import RULES, Rule, rule
 from equiconv.certification.states import Constant, Signal, Still, Sum, Uniform, Window
 from equiconv.certification.step import Step, UnknownOperation
@@ -13,6 +14,9 @@ __all__ = [
     "CheckReport",
     "Claim",
     "Constant",
+    "Ended",
+    "Extent",
+    "Interior",
     "Obstacle",
     "Output",
     "Refutation",

@@ -21,6 +21,7 @@ from equiconv.graph import capture
 from tests.certification.inside import attack
 from tests.certification.networks import Net
 from tests.certification.random_networks import Program
+from tests.certification.test_architectures import generic
 
 SHAPE = (24, 20)
 
@@ -30,7 +31,7 @@ def conv(a: int = 1, b: int = 2, k: int = 3, **options: object) -> nn.Conv2d:
 
 
 def interior_of(net: nn.Module, x: Tensor, **options: object) -> Interior:
-    found = certify(net, x, refute=False, **options).outputs[0].interior  # type: ignore[arg-type]
+    found = certify(net.eval(), x, refute=False, **options).outputs[0].interior  # type: ignore[arg-type]
     assert found is not None
     return found
 
@@ -217,6 +218,10 @@ def nets() -> dict[str, tuple[nn.Module, bool]]:
             True,
         ),
         "bilinear": (Net(lambda x, c: F.interpolate(c(x), scale_factor=2, mode="bilinear"), conv(padding=1)), True),
+        "pooled and brought back": (
+            Net(lambda x, c: c(F.interpolate(F.avg_pool2d(x, 2), scale_factor=2)), conv(padding=1)),
+            True,
+        ),
         "bicubic": (Net(lambda x: F.interpolate(x, scale_factor=2, mode="bicubic")), True),
         "bilinear by 3/2": (
             Net(lambda x, c: c(F.interpolate(x, size=(36, 30), mode="bilinear")), conv(padding=1)),
@@ -294,7 +299,7 @@ def ends() -> dict[str, tuple[nn.Module, str, str, tuple[bool, bool]]]:
     squeeze = nn.Sequential(nn.AdaptiveAvgPool2d(1), nn.Conv2d(2, 2, 1), nn.Sigmoid())
     position = torch.randn(1, 2, 24, 20, dtype=torch.float64)
     rows = torch.randn(24, 1, dtype=torch.float64)
-    token = torch.randn(1, 1, 2, dtype=torch.float64)
+    token, shuffle = torch.randn(1, 1, 2, dtype=torch.float64), torch.randperm(24)
 
     def tokens(x: Tensor) -> Tensor:
         return x.flatten(2).transpose(1, 2)
@@ -365,7 +370,7 @@ def ends() -> dict[str, tuple[nn.Module, str, str, tuple[bool, bool]]]:
         "accumulated": (Net(lambda x, c: c(x).cumsum(3), c), "cumsum", "mixes", (False, True)),
         "sorted": (Net(lambda x, c: c(x).sort(2)[0], c), "sort", "orders", (True, False)),
         "shuffled": (
-            Net(lambda x, c: c(x)[:, :, torch.randperm(24, generator=torch.Generator().manual_seed(0))], c),
+            Net(lambda x, c: c(x)[:, :, shuffle], c),
             "index",
             "does not repeat",
             (True, False),
@@ -534,7 +539,7 @@ FALSE: dict[str, tuple[str, object, str]] = {
     "padding is forgotten": ("slide", _padding_forgotten, "zero padding"),
     "an interior of one position more": ("sample", _wider, "zero padding"),
     "a window of one entry less": ("sample", _narrower, "stride"),
-    "both phases of an upsampling are one function": ("sample", _one_phase, "bilinear"),
+    "both phases of an upsampling are one function": ("sample", _one_phase, "pooled and brought back"),
     "what a pad brings is clean": (
         "embed",
         lambda g, size, offset: replace(embed(g, size, offset), start=0, stop=size),
@@ -558,13 +563,12 @@ needs_timm = pytest.mark.skipif(not HAS_TIMM, reason="timm is not installed: pip
 
 
 def seen(net: nn.Module, x: Tensor, output: int, dim: int, position: int, axis: int) -> tuple[int, int]:
-    """First and last input position along an axis of which the gradient of the outputs at a position is not zero, for some random inputs."""
-    hit = torch.zeros(x.shape[2 + axis], dtype=torch.bool)
+    """First and last input position along an axis of which the gradient of a random sum of the outputs at a position is not zero."""
     x = x.clone().requires_grad_()
     y = net(x)
     y = (y[output] if isinstance(y, (list, tuple)) else y).select(dim, position)
     (gradient,) = torch.autograd.grad((y * torch.randn_like(y)).sum(), x)
-    hit |= gradient.abs().amax([d for d in range(x.ndim) if d != 2 + axis]) > 0
+    hit = gradient.abs().amax([d for d in range(x.ndim) if d != 2 + axis]) > 0
     at = hit.nonzero().reshape(-1)
     return int(at[0]), int(at[-1])
 
@@ -584,16 +588,15 @@ def test_receptive_fields_of_known_networks(name: str, size: int, fields: list[i
     import timm
 
     torch.manual_seed(0)
-    net = timm.create_model(name, features_only=True).eval()
+    net = generic(timm.create_model(name, features_only=True))  # a scale of zero at first would hide what a block sees
     x = torch.randn(1, 3, size, size)
     outputs = certify(net, x, refute=False).outputs
     assert [o.interior.receptive_field for o in outputs if o.interior] == [(f, f) for f in fields]
-    torch.use_deterministic_algorithms(False)
     for i, o in enumerate(outputs):
         assert o.interior is not None
         for e in o.interior.extents:
             assert e is not None
-            if e.stop > e.start and i < 5:
+            if e.stop > e.start:
                 position = (e.start + e.stop - 1) // 2
                 assert seen(net, x, i, e.dim, position, e.axis) == e.window(position)
 
@@ -619,18 +622,16 @@ def test_resnet18_is_exact_inside_and_not_beside_it() -> None:
     import timm
 
     torch.manual_seed(0)
-    net = timm.create_model("resnet18", features_only=True, out_indices=(2,)).double().eval()
-    for _, part in net.named_modules():
-        if isinstance(part, nn.BatchNorm2d):
-            part.bias.data.normal_()
+    net = generic(timm.create_model("resnet18", features_only=True, out_indices=(2,))).double()
     big = torch.randn(1, 3, 288, 224, dtype=torch.float64)
     e = interior_of(net, big[:, :, :224]).extents[0]
     assert e is not None
     assert (e.stride, e.start, e.stop) == (8, 7, 22)
     with torch.no_grad():
         a, b = (net(big[:, :, k : k + 224])[0] for k in (0, 8))  # the second image is the first moved up by 8
+    # Beside the interior the border is seen through the edge of a window, which weighs little.
     error = (a[:, :, 1:] - b[:, :, :-1]).abs().amax((0, 1, 3))  # rows u + 1 of the first, u of the second
     scale = float(a.abs().max())
     assert float(error[e.start : e.stop - 1].max()) < 1e-12 * scale
-    assert float(error[e.start - 1]) > 1e-6 * scale
-    assert float(error[e.stop - 1]) > 1e-6 * scale
+    assert float(error[e.start - 1]) > 1e-9 * scale
+    assert float(error[e.stop - 1]) > 1e-9 * scale
