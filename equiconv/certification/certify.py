@@ -132,7 +132,7 @@ def certify(
         obstacles=obstacles_of(graph, as_is, wrapping, held, best, shape),
         unknown=unknown,
         outputs=tuple(
-            replace(output, interior=interior_of(inside[name], len(shape)))
+            replace(output, interior=None if graph.mutates else interior_of(inside[name], len(shape)))
             for output, (_, name) in zip(held.outputs, graph.outputs, strict=True)
         ),
         claims=tuple(claims_of(graph, as_is)),

@@ -327,10 +327,15 @@ def ends() -> dict[str, tuple[nn.Module, str, str, tuple[bool, bool]]]:
         "class token": (
             Net(lambda x, c: torch.cat([token, tokens(c(x))], 1), c),
             "cat",
-            "joins a dim",
+            "joins others to a dim",
             both,
         ),
-        "position embedding": (Net(lambda x, c: c(x) + position, c), "add", "differs from one position", both),
+        "position embedding": (
+            Net(lambda x, c: c(x) + position, c),
+            "add",
+            "to the next along the height and width",
+            both,
+        ),
         "row embedding": (Net(lambda x, c: c(x) + rows, c), "add", "differs from one position", (True, False)),
         "flattened": (Net(lambda x, c, n: n(c(x).flatten(1)), c, nn.Linear(960, 3)), "linear", "sums over", both),
         "group norm": (Net(lambda x, c, n: n(c(x)), c, nn.GroupNorm(1, 2)), "group_norm", "statistics", both),
@@ -448,6 +453,20 @@ def test_constants_and_unmoved_inputs() -> None:
     assert [(e.start, e.stop) for e in outputs[0].interior.extents if e] == [(1, 23), (1, 19)]
     assert outputs[1].interior is not None
     assert str(outputs[1].interior) == "does not depend on positions of the image"
+
+
+def test_a_network_that_changes_itself_claims_nothing() -> None:
+    class Counting(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.body = conv(padding=1)
+            self.register_buffer("calls", torch.zeros(()))
+
+        def forward(self, x: Tensor) -> Tensor:
+            self.calls.add_(1)
+            return self.body(x) * self.calls
+
+    assert certify(Counting().eval(), torch.randn(1, 1, *SHAPE), refute=False).outputs[0].interior is None
 
 
 def test_weights_that_are_not_to_be_used_end_it_where_they_may_differ() -> None:

@@ -376,7 +376,7 @@ def _side_by_side(scan: Scan, parts: Sequence[Operand], d: int) -> Local:
     start, best = 0, None
     for part in parts:
         along = part.dims[d] if isinstance(part, Local) else still(part.shape[d])
-        grid = whole(scan, along, "joins")
+        grid = whole(scan, along, "joins others to")
         if grid is not None:
             moved = embed(grid, shape[d], start)
             if best is None or moved.stop - moved.start > best.stop - best.start:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, TypeAlias
 
 from torch import Tensor
@@ -185,41 +185,41 @@ def _meet(scan: Scan, a: Dim, b: Dim) -> Dim:
 
 
 def _beside(scan: Scan, dims: list[Dim], constant: Constant) -> list[Dim]:
-    """What is left where a constant is combined: the longest run of positions at which its values are the same."""
+    """What is left where a constant is combined: the longest run of positions along which its values repeat."""
     value = constant.value
     missing = len(dims) - value.ndim
     out = list(dims)
+    differs: set[int] = set()
     for position in range(max(missing, 0), len(dims)):
         if value.shape[position - missing] == 1:
             continue
         dim = scan.canonical(dims[position])
+        kept: list[Factor] = list(dim)
         for i, factor in enumerate(dim):
             if isinstance(factor, Grid):
                 digits = [size_of(dim[:i]), factor.size, size_of(dim[i + 1 :])]
                 along = value.movedim(position - missing, 0)
                 rows = along.reshape(*digits, -1).movedim(1, 0).reshape(factor.size, -1)
-                kept = _same(scan, factor, rows, constant)
-                out[position] = (*out[position][:i], kept, *out[position][i + 1 :])
+                alike = _alike(factor, rows, constant.generic)
+                kept[i] = alike or Still(factor.size)
+                differs |= set() if alike else {factor.axis}
+        out[position] = tuple(kept)
+    scan.end(
+        differs, f"combines it with {constant.label}, which differs from one position to the next along the {{axes}}"
+    )
     return out
 
 
-def _same(scan: Scan, grid: Grid, rows: Tensor, constant: Constant) -> Factor:
-    """The grid where the constant's rows repeat with its period."""
+def _alike(grid: Grid, rows: Tensor, generic: bool) -> Grid | None:
+    """The grid where the constant's rows repeat with its period; None where no two of them do."""
     p = grid.period
     if grid.stop - grid.start <= p:
         return grid  # no two of the clean positions are compared
-    if constant.generic or rows.is_meta:
-        held = [False]
-    else:
-        held = (rows[grid.start : grid.stop - p] == rows[grid.start + p : grid.stop]).all(1).tolist()
+    if generic or rows.is_meta:
+        return None
+    held = (rows[grid.start : grid.stop - p] == rows[grid.start + p : grid.stop]).all(1).tolist()
     start, stop = longest_run(held)
-    if start == stop:
-        scan.end(
-            [grid.axis],
-            f"combines it with {constant.label}, which differs from one position to the next along the {{axes}}",
-        )
-        return Still(grid.size)
-    return Grid(grid.size, grid.axis, grid.step, grid.windows, grid.start + start, grid.start + stop + p)
+    return replace(grid, start=grid.start + start, stop=grid.start + stop + p) if stop > start else None
 
 
 # Digits ------------------------------------------------------------------------------------------------------------------
