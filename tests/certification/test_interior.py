@@ -138,6 +138,23 @@ class Unet(nn.Module):
         return x
 
 
+class Pyramid(nn.Module):
+    """A head as DeepLab's: dilated branches side by side, one of them pooled over the image where asked, brought back to the input's size."""
+
+    def __init__(self, pooled: bool) -> None:
+        super().__init__()
+        self.stem = conv(stride=2, padding=1)
+        self.branches = nn.ModuleList([conv(2, 2, padding=d, dilation=d) for d in (1, 2, 3)])
+        self.last, self.pooled = conv(8 if pooled else 6, 1, 1), pooled
+
+    def forward(self, x: Tensor) -> Tensor:
+        y = self.stem(x).tanh()
+        parts = [branch(y).tanh() for branch in self.branches]
+        if self.pooled:
+            parts.append(F.interpolate(F.adaptive_avg_pool2d(y, 1), size=y.shape[2:], mode="bilinear"))
+        return F.interpolate(self.last(torch.cat(parts, 1)), size=x.shape[2:], mode="bilinear")
+
+
 class WindowAttention(nn.Module):
     """Attention inside windows of 4 × 4, as in Swin; shifted ones roll and mask what the roll brings together."""
 
@@ -266,6 +283,7 @@ def nets() -> dict[str, tuple[nn.Module, bool]]:
         "shifted windows of attention": (WindowAttention(True), False),
         "linear over channels": (Net(lambda x, c, n: n(c(x).movedim(1, -1)), c13, nn.Linear(3, 2)), True),
         "einsum over channels": (Net(lambda x, c: torch.einsum("bchw,c->bhw", c(x), three), c13), True),
+        "dilated branches": (Pyramid(False), True),
         "U-Net, nearest": (Unet("nearest"), True),
         "U-Net, bilinear": (Unet("bilinear"), True),
         "U-Net, transposed": (Unet("transposed"), True),
@@ -322,6 +340,7 @@ def ends() -> dict[str, tuple[nn.Module, str, str, tuple[bool, bool]]]:
             "the whole height and width",
             both,
         ),
+        "dilated branches and a pooled one": (Pyramid(True), "adaptive_avg_pool2d", "the whole height and width", both),
         "attention": (Net(lambda x, c: attend(c(x)), c), "scaled_dot_product_attention", "see every other", both),
         "attention by hand": (Net(lambda x, c: attend_by_hand(c(x)), c), "matmul", "see every other", both),
         "class token": (
@@ -509,7 +528,7 @@ def test_it_is_printed_saved_and_loaded(tmp_path: Path) -> None:
 # Random networks, and the tester -----------------------------------------------------------------------------------------
 
 SHAPES = [(12, 8), (9, 4), (16, 6), (10, 10)]
-NETWORKS = int(os.environ.get("EQUICONV_RANDOM_NETWORKS", "96")) // 2
+NETWORKS = int(os.environ.get("EQUICONV_RANDOM_NETWORKS", "96")) // 3
 
 
 def test_no_claim_of_a_random_network_is_contradicted() -> None:
