@@ -3,6 +3,7 @@
 from equiconv.certification.certificate import Certificate, Claim, Obstacle, Output, Refutation, Unknown
 from equiconv.certification.certify import certify
 from equiconv.certification.checker import CheckReport, Violation, check
+from equiconv.certification.interior import Ended, Extent, Interior
 from equiconv.certification.registry import RULES, Rule, rule
 from equiconv.certification.sizes import SizePattern, SizeRow, SizeSweep, certify_sizes
 from equiconv.certification.states import Constant, Signal, Still, Sum, Uniform, Window
@@ -16,6 +17,9 @@ __all__ = [
     "CheckReport",
     "Claim",
     "Constant",
+    "Ended",
+    "Extent",
+    "Interior",
     "Obstacle",
     "Output",
     "Refutation",
