@@ -3,6 +3,7 @@
 from equiconv.certification.certificate import Certificate, Claim, Measured, Obstacle, Output, Refutation, Unknown
 from equiconv.certification.certify import certify
 from equiconv.certification.checker import CheckReport, Violation, check
+from equiconv.certification.interior import Ended, Extent, Interior
 from equiconv.certification.registry import RULES, Rule, rule
 from equiconv.certification.sizes import SizePattern, SizeRow, SizeSweep, certify_sizes
 from equiconv.certification.states import Constant, Digit, Signal, Still, Sum, Uniform, Window
@@ -17,6 +18,9 @@ __all__ = [
     "Claim",
     "Constant",
     "Digit",
+    "Ended",
+    "Extent",
+    "Interior",
     "Measured",
     "Obstacle",
     "Output",

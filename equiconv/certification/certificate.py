@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 import torch
 
 from equiconv.certification.advice import how_to_decide
+from equiconv.certification.interior.result import Interior
 from equiconv.certification.states import Signal
 from equiconv.graph import Fingerprint, SourceLine
 from equiconv.groups import Translations, TranslationSubgroup
@@ -73,6 +74,7 @@ class Output:
     strides: tuple[int, ...]
     actions: tuple[tuple[int, int, Fraction], ...]
     describes: str
+    interior: Interior | None = None
 
 
 @dataclass(frozen=True)
@@ -252,6 +254,8 @@ class Certificate:
             lines.append(
                 f"  {output.name} {list(output.shape)}: {output.kind}, {strides_text(output.strides, self.shape)}"
             )
+            if output.interior is not None:
+                lines.append(f"    interior, without wrap-around: {output.interior}")
         lines.extend(f"note: {note}" for note in self.notes)
         if self.unknown:
             lines.append("unknown operations:")

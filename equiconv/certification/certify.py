@@ -21,6 +21,7 @@ from equiconv.certification.certificate import (
     meet,
 )
 from equiconv.certification.derivation import Derivation, derive
+from equiconv.certification.interior import interior_of, localise
 from equiconv.certification.obstacles import obstacles_of
 from equiconv.certification.opening import captured
 from equiconv.certification.registry import find, of_invariants
@@ -141,6 +142,7 @@ def assemble(
     shape, moved, notes = carried
     held = _verdict(graph, as_is, shape)
     best = held if padding == "circular" else _verdict(graph, wrapping, shape)
+    inside = localise(graph, as_is, shape, moved)
     if graph.mutates:
         notes = (
             *notes,
@@ -165,7 +167,10 @@ def assemble(
         potential_kind=best.kind,
         obstacles=obstacles_of(graph, as_is, wrapping, held, best, shape),
         unknown=unknown,
-        outputs=held.outputs,
+        outputs=tuple(
+            replace(output, interior=None if graph.mutates else interior_of(inside[name], len(shape)))
+            for output, (_, name) in zip(held.outputs, graph.outputs, strict=True)
+        ),
         claims=tuple(claims_of(graph, as_is)),
         padding=padding,
         weights=weights,

@@ -111,7 +111,7 @@ def _input(node: Node, shape: tuple[int, ...], dims: tuple[int, ...] | None) -> 
 def _operation(node: Node, values: Mapping[str, Any], shape: tuple[int, ...], circular: bool, found: Derivation) -> Any:
     args, kwargs = fx.node.map_arg((node.args, dict(node.kwargs)), lambda n: values[n.name])
     is_overload = isinstance(node.target, torch._ops.OpOverload)
-    random = is_random(node.target) and not _dropout_off(node, kwargs, args)
+    random = is_random(node.target) and not draws_nothing(node, kwargs, args)
     if is_overload:
         arguments = bind(node.target, args, kwargs)
     else:
@@ -159,7 +159,7 @@ def _operation(node: Node, values: Mapping[str, Any], shape: tuple[int, ...], ci
     return result
 
 
-def _dropout_off(node: Node, kwargs: Mapping[str, Any], args: Sequence[Any]) -> bool:
+def draws_nothing(node: Node, kwargs: Mapping[str, Any], args: Sequence[Any]) -> bool:
     """Dropout out of training, and attention without dropout, draw nothing."""
     name = node.operation
     if name in (

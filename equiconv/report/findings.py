@@ -127,6 +127,11 @@ def mendable(certificate: Certificate) -> bool:
     )
 
 
+def interiors(certificate: Certificate) -> list[str]:
+    """For each output, what holds on an image that does not wrap."""
+    return [f"{o.name}: {o.interior}." for o in certificate.outputs[:_NAMED] if o.interior is not None]
+
+
 def safe(certificate: Certificate) -> str:
     """Which shifts are safe."""
     c, shape = certificate, certificate.shape

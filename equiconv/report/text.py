@@ -65,6 +65,7 @@ def answers(audit: Audit) -> list[tuple[str, list[str]]]:
         ("which shifts are safe", [findings.safe(c)]),
         ("what breaks the others", findings.breaks(c)),
         ("what to change", findings.changes(c)),
+        ("without wrap-around", findings.interiors(c)),
     ]
     return [(title, sentences) for title, sentences in found if sentences] + (
         [("notes", list(c.notes))] if c.notes else []

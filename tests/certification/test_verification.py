@@ -14,6 +14,7 @@ import torch
 from torch import Tensor, nn
 
 from equiconv.certification import Certificate, Signal, Still, Sum, Uniform, Window, certify, verification, verify
+from equiconv.certification.opening import captured
 from equiconv.certification.records import digest_of, from_data, to_data
 from equiconv.graph import capture, fingerprint
 from equiconv.graph.fingerprint import canonical_lines
@@ -54,8 +55,8 @@ def certificate() -> Certificate:
 @pytest.fixture
 def one_graph(monkeypatch: pytest.MonkeyPatch) -> None:
     """The graph is captured once for all the tries: capture is what takes time, and no try changes the network."""
-    graph = capture(rich(), (X,))
-    monkeypatch.setattr(verification, "capture", lambda *_, **__: graph)
+    graph = captured(rich(), (X,))
+    monkeypatch.setattr(verification, "captured", lambda *_, **__: graph)
 
 
 def factors(state: Signal) -> Iterator[Any]:

@@ -19,6 +19,7 @@ from tests.report.page_reader import Page
 ORDER = [
     "The obstacles",
     "One input, and its shifted twin",
+    "Without wrap-around",
     "Errors over shifts",
     "Errors layer by layer",
     "The smallest counterexample",
@@ -195,8 +196,8 @@ def test_pictures_decode(segmenter: Audit) -> None:
             assert image.format is not None
             assert image.format.lower() == kind
             sizes.append(image.size)
-    # two photographs, three maps of the output, and the maps over all 12 × 10 shifts of the network and its twin
-    assert sizes == [(10, 12)] * 7
+    # two photographs, the one under its interior, three maps of the output, and the maps over all 12 × 10 shifts of the network and its twin
+    assert sizes == [(10, 12)] * 8
 
 
 def test_writing_is_whole_or_not_at_all(classifier: Audit, tmp_path: Path) -> None:
@@ -218,3 +219,15 @@ def test_colours_darken_evenly_and_mark_what_is_missing() -> None:
     assert (np.diff(lightness) < 0).all()
     assert raster.colours(np.array([np.nan]), 1.0).tolist() == [[148, 148, 148]]
     assert raster.colours(np.array([5.0]), 1.0).tolist() == raster.colours(np.array([1.0]), 1.0).tolist()
+
+
+def test_the_interior_is_drawn_on_the_image(segmenter: Audit, classifier: Audit) -> None:
+    drawn = Page(page(segmenter)).source
+    assert "Without wrap-around" in drawn
+    assert "rows 1…10 × columns 1…8 of 12 × 10 (67 %) see no border" in drawn
+    assert 'M1 1H9V11H1Z" class="inside"' in drawn  # in pixels: columns 1 … 8, rows 1 … 10
+    assert 'class="field"' in drawn
+    ended = Page(page(classifier)).source
+    assert "the last tensor before its claims end" in ended
+    for audit in (segmenter, classifier):
+        assert "without wrap-around" in str(audit)

@@ -8,7 +8,7 @@ from importlib.resources import files
 from equiconv.certification.certificate import strides_text
 from equiconv.report import findings
 from equiconv.report.figures import counterexample_rows, number, percent, percent_small, shift_text
-from equiconv.report.html import charts, evidence, layers, sections
+from equiconv.report.html import borders, charts, evidence, layers, sections
 from equiconv.report.html.markup import Child, Markup, el
 from equiconv.report.result import Audit
 
@@ -40,6 +40,7 @@ def page(audit: Audit) -> str:
         _verdict(audit),
         _obstacles(audit),
         _scene(audit),
+        _borders(audit),
         _maps(audit),
         _layers(audit),
         _counterexample(audit),
@@ -173,6 +174,18 @@ def _obstacles(audit: Audit) -> Markup:
 
 def _scene(audit: Audit) -> Markup:
     return _section("One input, and its shifted twin", None, evidence.scene(audit))
+
+
+def _borders(audit: Audit) -> Markup:
+    c = audit.certificate
+    found = None if c is None else borders.interior(c, audit.scene.picture)
+    if found is None:
+        return Markup("")
+    lead = (
+        "An image has a border, and a translation brings in new pixels there. Where a position sees no border, it "
+        "follows a translation by the stride exactly, as the network stands."
+    )
+    return _section("Without wrap-around", lead, found)
 
 
 def _maps(audit: Audit) -> Markup:
