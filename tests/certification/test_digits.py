@@ -359,3 +359,27 @@ def test_no_claim_of_a_random_network_is_contradicted() -> None:
             digits += sum(any(isinstance(f, Digit) for dim in s.dims for f in dim) for s in states)
     assert checked > 10 * NETWORKS
     assert digits > NETWORKS  # the attack is no attack on digits where there are none
+
+
+@pytest.mark.parametrize("name", ["attention over patches", "patches are returned", "windows"])
+def test_verified_as_a_proof(name: str) -> None:
+    """Digits are claimed, followed step by step, and paid for in the same places."""
+    net = CASES[name][0].eval()
+    certificate = certify(net, X)
+    verification = certificate.verify(net, X, run=False)
+    assert verification, str(verification)
+    turned = tuple(
+        dataclasses.replace(
+            claim,
+            state=dataclasses.replace(
+                claim.state,
+                dims=tuple(
+                    tuple(dataclasses.replace(f, step=-f.step) if isinstance(f, Digit) else f for f in dim)
+                    for dim in claim.state.dims
+                ),
+            ),
+        )
+        for claim in certificate.claims
+    )
+    assert turned != certificate.claims
+    assert "steps" in dataclasses.replace(certificate, claims=turned).verify(net, X, run=False).failures
