@@ -377,8 +377,10 @@ def _verdict(certificate: Certificate, expected: Certificate) -> tuple[Check, li
         trust.append(f"the name of the model's class, {certificate.model}; here it is {expected.model}")
     if wrong:
         return Check("verdict", False, tuple(wrong)), trust
-    count = len(certificate.obstacles)
-    words = f"{certificate.kind}, {certificate.strides}: follows from the claims of the outputs, as do {count} obstacles and the potential"
+    words = (
+        f"{certificate.kind}, {certificate.strides}: follows from the claims of the outputs; "
+        f"so do the obstacles ({len(certificate.obstacles)}) and the potential"
+    )
     return Check("verdict", True, (words,)), trust
 
 

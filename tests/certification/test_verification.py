@@ -357,6 +357,34 @@ def test_a_certificate_for_any_weights_holds_for_other_weights() -> None:
     assert generic.verify(other, X, run=False).failures == ("steps", "verdict")
 
 
+def test_a_certificate_made_without_values_holds_for_any() -> None:
+    """A model on the meta device is certified for any weights, and so verifies on it and on the loaded one, where it is run too."""
+
+    def made() -> nn.Module:
+        return nn.Sequential(nn.Conv2d(1, 2, 3, 2, 1, padding_mode="circular"), nn.ReLU()).eval()
+
+    with torch.device("meta"):
+        bare = made()
+    certificate = certify(bare, torch.empty(1, 1, 12, 8, device="meta"))
+    found = certificate.verify(bare)
+    assert found, found
+    assert found["squares"].holds is None
+    assert any("nothing was run" in text for text in found.on_trust)
+    loaded = certificate.verify(made())
+    assert loaded, loaded
+    assert loaded["squares"].holds
+    these = certify(made(), X)
+    assert these.verify(bare).failures == ("weights",), "no values are not those that were certified"
+
+
+def test_a_program_verifies_the_certificate_of_its_model(tmp_path: Path) -> None:
+    net = rich()
+    torch.export.save(torch.export.export(net, (X,)), tmp_path / "net.pt2")
+    found = certify(net, X, refute=False).verify(torch.export.load(tmp_path / "net.pt2"), X, run=False)
+    assert found, found
+    assert "the name of the model's class, Rich; here it is ExportedProgram" in found.on_trust
+
+
 def test_inputs_of_other_shapes_and_unsound_models_are_refused(certificate: Certificate) -> None:
     with pytest.raises(ValueError, match=r"x: has the shapes .*16.* certify anew"):
         certificate.verify(rich(), torch.randn(1, 1, 12, 16))
