@@ -261,6 +261,23 @@ def test_a_whole_chain_of_forged_claims_fails_where_it_begins(certificate: Certi
 
 
 @pytest.mark.usefixtures("one_graph")
+def test_a_careless_checker_would_believe_it(certificate: Certificate, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The tester: without the one comparison that checks a step, the forged step passes, and only running it contradicts it."""
+    mask = next(c for c in certificate.claims if c.node == "mul")
+    forged = dataclasses.replace(
+        certificate,
+        claims=tuple(
+            dataclasses.replace(c, state=Signal((1, 1), c.state.dims)) if c is mask else c for c in certificate.claims
+        ),
+    )
+    assert forged.verify(rich(), X, run=False)["steps"].holds is False
+    monkeypatch.setattr(verification, "follows", lambda *_: True)
+    careless = forged.verify(rich(), X)
+    assert careless["steps"].holds
+    assert careless["squares"].holds is False
+
+
+@pytest.mark.usefixtures("one_graph")
 def test_a_claim_of_less_follows(certificate: Certificate) -> None:
     """The states restricted to a smaller subgroup: true, if less. The verdict that follows from them is less as well."""
     shape = certificate.shape
