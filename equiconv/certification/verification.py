@@ -11,6 +11,7 @@ import dataclasses
 import os
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
+from fractions import Fraction
 from typing import Any
 
 import torch
@@ -377,8 +378,10 @@ def _verdict(certificate: Certificate, expected: Certificate) -> tuple[Check, li
         trust.append(f"the name of the model's class, {certificate.model}; here it is {expected.model}")
     if wrong:
         return Check("verdict", False, tuple(wrong)), trust
-    count = len(certificate.obstacles)
-    words = f"{certificate.kind}, {certificate.strides}: follows from the claims of the outputs, as do {count} obstacles and the potential"
+    words = (
+        f"{certificate.kind}, {certificate.strides}: follows from the claims of the outputs; "
+        f"so do the obstacles ({len(certificate.obstacles)}) and the potential"
+    )
     return Check("verdict", True, (words,)), trust
 
 
@@ -401,7 +404,13 @@ def differences(expected: Any, given: Any, where: str) -> Iterator[str]:
         if (expected.line, expected.code, expected.function) != (given.line, given.code, given.function):
             yield f"{where}: {given} in the certificate, {expected} follows"
     elif expected != given:
-        yield f"{where}: {given} in the certificate, {expected} follows"
+        yield f"{where}: {_shown(given)} in the certificate, {_shown(expected)} follows"
+
+
+def _shown(value: Any) -> str:
+    """A plain value as it is. The text of anything else may rest on invariants that a forged one breaks."""
+    plain = value is None or isinstance(value, (str, int, float, Fraction, SourceLine))
+    return str(value) if plain else f"a {type(value).__name__}"
 
 
 # Refutations ------------------------------------------------------------------------------------------------------------

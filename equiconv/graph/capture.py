@@ -236,7 +236,10 @@ def _shake(value: Any, generator: torch.Generator) -> Any:
     reach = 2 * torch.finfo(value.dtype).eps  # uniform in ±2·eps: one eps on the average
     real = value.real.dtype if value.is_complex() else value.dtype
     relative = torch.empty(value.shape, dtype=real).uniform_(-reach, reach, generator=generator).to(value.device)
-    return torch.addcmul(value, value, relative)
+    shaken = torch.addcmul(value, value, relative)
+    if bool(torch.isfinite(shaken).all()):
+        return shaken
+    return torch.where(torch.isfinite(value), shaken, value)  # −∞, which a max pool pads with, is no rounded number
 
 
 def _cast(value: Any, dtype: torch.dtype | None) -> Any:

@@ -46,10 +46,12 @@ def stand_ins(model: Any, example: Any) -> Iterator[Any]:
     Where everything has values, nothing is touched and the example is yielded as it came.
     """
     modules = list(model.modules()) if isinstance(model, nn.Module) else []
+    stores: list[dict[str, Any]] = [
+        s for module in modules for s in (module._parameters, module._buffers, module.__dict__)
+    ]
     slots = [
         (store, name, value)
-        for module in modules
-        for store in (module._parameters, module._buffers, module.__dict__)
+        for store in stores
         for name, value in store.items()
         if isinstance(value, Tensor) and not has_values(value)
     ]

@@ -8,12 +8,13 @@ from torch import nn
 from equiconv.certification.certify import carriers, claims_of
 from equiconv.certification.checker import CheckReport, squares
 from equiconv.certification.derivation import Derivation, derive
-from equiconv.graph import Graph, capture, wrapped
+from equiconv.certification.opening import captured
+from equiconv.graph import Graph, wrapped
 
 
 def attack(net: nn.Module, x: torch.Tensor) -> tuple[Graph, dict[bool, tuple[Derivation, CheckReport]]]:
     """For the network as it stands (False) and with circular padding (True): the derivation, and what checking its claims found."""
-    graph = capture(net, (x,))
+    graph = captured(net, (x,))
     shape, moved, _ = carriers(graph, [x], (-2, -1))
     found = {}
     for circular in (False, True):

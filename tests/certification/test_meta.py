@@ -135,7 +135,7 @@ def test_a_buffer_without_values_is_never_read() -> None:
     with torch.device("meta"):
         net = Table().eval()
     lost = certify(net, torch.empty(1, 1, 12, 8, device="meta"), weights="generic")
-    assert lost.kind == "undecided"
+    assert lost.strides == (2, 8)  # nothing along the columns, whose order nobody knows; with it (2, 2), as above
     assert any(note.startswith("4 buffers are on the meta device") for note in lost.notes)
 
 

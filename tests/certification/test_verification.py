@@ -261,6 +261,23 @@ def test_a_whole_chain_of_forged_claims_fails_where_it_begins(certificate: Certi
 
 
 @pytest.mark.usefixtures("one_graph")
+def test_a_careless_checker_would_believe_it(certificate: Certificate, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The tester: without the one comparison that checks a step, the forged step passes, and only running it contradicts it."""
+    mask = next(c for c in certificate.claims if c.node == "mul")
+    forged = dataclasses.replace(
+        certificate,
+        claims=tuple(
+            dataclasses.replace(c, state=Signal((1, 1), c.state.dims)) if c is mask else c for c in certificate.claims
+        ),
+    )
+    assert forged.verify(rich(), X, run=False)["steps"].holds is False
+    monkeypatch.setattr(verification, "follows", lambda *_: True)
+    careless = forged.verify(rich(), X)
+    assert careless["steps"].holds
+    assert careless["squares"].holds is False
+
+
+@pytest.mark.usefixtures("one_graph")
 def test_a_claim_of_less_follows(certificate: Certificate) -> None:
     """The states restricted to a smaller subgroup: true, if less. The verdict that follows from them is less as well."""
     shape = certificate.shape
@@ -355,6 +372,34 @@ def test_a_certificate_for_any_weights_holds_for_other_weights() -> None:
     assert "other values" in found["weights"].found[0]
     other.mask[0] = 7.0  # the steps are checked with the values at hand, and these have no period of 4
     assert generic.verify(other, X, run=False).failures == ("steps", "verdict")
+
+
+def test_a_certificate_made_without_values_holds_for_any() -> None:
+    """A model on the meta device is certified for any weights, and so verifies on it and on the loaded one, where it is run too."""
+
+    def made() -> nn.Module:
+        return nn.Sequential(nn.Conv2d(1, 2, 3, 2, 1, padding_mode="circular"), nn.ReLU()).eval()
+
+    with torch.device("meta"):
+        bare = made()
+    certificate = certify(bare, torch.empty(1, 1, 12, 8, device="meta"))
+    found = certificate.verify(bare)
+    assert found, found
+    assert found["squares"].holds is None
+    assert any("nothing was run" in text for text in found.on_trust)
+    loaded = certificate.verify(made())
+    assert loaded, loaded
+    assert loaded["squares"].holds
+    these = certify(made(), X)
+    assert these.verify(bare).failures == ("weights",), "no values are not those that were certified"
+
+
+def test_a_program_verifies_the_certificate_of_its_model(tmp_path: Path) -> None:
+    net = rich()
+    torch.export.save(torch.export.export(net, (X,)), tmp_path / "net.pt2")
+    found = certify(net, X, refute=False).verify(torch.export.load(tmp_path / "net.pt2"), X, run=False)
+    assert found, found
+    assert "the name of the model's class, Rich; here it is ExportedProgram" in found.on_trust
 
 
 def test_inputs_of_other_shapes_and_unsound_models_are_refused(certificate: Certificate) -> None:

@@ -189,3 +189,17 @@ def test_a_program_in_core_aten_is_captured_with_its_padding() -> None:
     (circular,) = graph.run([X], override={node.name: wrapped(node, (2, 3))})
     padded = F.pad(X, (1, 1, 1, 1), mode="circular")
     torch.testing.assert_close(circular, F.conv2d(padded, net[0].weight, net[0].bias).relu())
+
+
+def test_an_infinity_is_not_perturbed() -> None:
+    """Max pools pad with −∞; −∞·(1 + δ) is NaN for half of all δ, and an infinite floor would excuse every difference."""
+
+    class Pool(nn.Module):
+        def forward(self, x: torch.Tensor) -> torch.Tensor:
+            padded = nn.functional.pad(x, (1, 1, 1, 1), value=-float("inf"))
+            return nn.functional.max_pool2d(padded, 3, 1)
+
+    x = torch.randn(1, 1, 6, 6, generator=torch.Generator().manual_seed(0))
+    floors = capture(Pool().eval(), (x,)).rounding([x], torch.float64)
+    assert all(0 <= floor < 1e-14 for floor in floors.values())
+    assert max(floors.values()) > 0
