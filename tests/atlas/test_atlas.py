@@ -136,6 +136,8 @@ def test_the_page_is_whole_and_stands_alone(first: Path) -> None:
     assert not reader.open
     assert not reader.links
     assert "://" not in text
+    assert "&lt;span" not in text  # no markup that was escaped
+    assert '<span class="badge good">invariant</span> <span class="nobreak">2Z × 2Z</span>' in text
     assert sorted(reader.verdicts) == sorted(
         ["respects mendable", "none mendable", "none mendable", "none hopeless", "undecided", "error", "error", "error"]
     )
