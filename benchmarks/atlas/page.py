@@ -181,14 +181,14 @@ def _tags(row: Mapping[str, Any]) -> str:
     return " ".join(found)
 
 
-def _verdict(row: Mapping[str, Any], which: str, kind: str) -> Markup | str:
+def _verdict(row: Mapping[str, Any], which: str, kind: str) -> Markup | list[Any]:
     if "error" in row:
         return el("span", "not captured", class_="badge plain")
     if row[kind] == "undecided":
         return el("span", "undecided", class_="badge warn")
     held = respects(row[which], row["shape"])
     badge = el("span", row[kind] if held else "nothing", class_=f"badge {'good' if held else 'bad'}")
-    return Markup(f"{badge} ") + el("span", strides_text(row[which], row["shape"]), class_="nobreak")
+    return [badge, " ", el("span", strides_text(row[which], row["shape"]), class_="nobreak")]
 
 
 def _order(row: Mapping[str, Any], which: str) -> float:

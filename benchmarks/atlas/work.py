@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import math
 import time
 from collections.abc import Callable
+from itertools import combinations
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -91,10 +93,14 @@ def _breaking(c: Certificate, strides: tuple[int, ...], removable: bool) -> dict
     able = [o for o in c.obstacles if (removable or not o.removable) and lost & set(o.axes)]
     fatal = next((o for o in able if any(a in lost and o.after[a] == c.shape[a] for a in o.axes)), None)
     if fatal is None and able:
-        largest = " and ".join(sorted({strides_text(o.after, c.shape) for o in able}, key=len)[-2:])
+        kept = sorted({o.after for o in able})
+        pair = next(
+            (p for p in combinations(kept, 2) if any(math.lcm(p[0][a], p[1][a]) == c.shape[a] for a in lost)), kept
+        )
+        numbers = " and ".join(strides_text(strides, c.shape) for strides in pair)
         return (_place(able[-1]) or {}) | {
             "cause": "strides that meet in 0",
-            "message": f"branches keep {largest}, which have only the shift by 0 in common",
+            "message": f"branches keep {numbers}, which have only the shift by 0 in common",
         }
     return _place(fatal)
 

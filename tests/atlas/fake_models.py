@@ -28,11 +28,11 @@ class Branches(Net):
         return x if x.sum() > 0 else -x
 
 
-class Ordered(Net):
-    """No rule says what a determinant does."""
+class Draws(Net):
+    """No rule can say what a random draw does."""
 
     def forward(self, x: Tensor) -> Tensor:
-        return torch.linalg.det(self.conv(x)[..., :2, :2])
+        return self.conv(x) * torch.rand_like(x[..., ::2, ::2])
 
 
 class Talks(Net):
@@ -71,7 +71,7 @@ MODELS = {
     "positions": Positions,
     "talks": Talks,
     "branches": Branches,
-    "ordered": Ordered,
+    "draws": Draws,
     "hangs": _hangs,
     "dies": _dies,
     "eats": _eats,

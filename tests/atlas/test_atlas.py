@@ -21,7 +21,7 @@ from equiconv.certification import registry
 from tests.atlas import fake_models
 
 GOOD = ["wraps", "zeros", "positions", "talks"]
-BAD = ["branches", "ordered", "dies", "eats"]
+BAD = ["branches", "draws", "dies", "eats"]
 
 
 def run(folder: Path, *options: str) -> int:
@@ -69,8 +69,8 @@ def test_a_bad_model_costs_its_own_row_only(first: Path) -> None:
     assert "depends on the data" in found["branches"]["error"]
     assert "status 3" in found["dies"]["error"]
     assert "emory" in found["eats"]["error"]
-    assert found["ordered"]["kind"] == "undecided"
-    assert any("det" in name for name in found["ordered"]["unknown"])
+    assert found["draws"]["kind"] == "undecided"
+    assert any("rand" in name for name in found["draws"]["unknown"])
 
 
 def test_a_model_that_hangs_is_stopped(tmp_path: Path) -> None:
@@ -82,7 +82,7 @@ def test_a_second_run_goes_on_and_retries_only_when_asked(first: Path) -> None:
     before = lines(first)
     run(first, "--models", *GOOD, *BAD)
     assert lines(first) == before
-    run(first, "--models", *GOOD, "branches", "ordered", "--retry")
+    run(first, "--models", *GOOD, "branches", "draws", "--retry")
     assert lines(first) == before + 2
 
 
@@ -104,8 +104,8 @@ def test_the_table(first: Path) -> None:
     assert set(by_name) == {*GOOD, *BAD}
     assert by_name["wraps"]["strides"] == "2×2"
     assert by_name["wraps"]["exact"] == "True"
-    assert by_name["ordered"]["strides"] == ""
-    assert by_name["ordered"]["unknown"]
+    assert by_name["draws"]["strides"] == ""
+    assert by_name["draws"]["unknown"]
     assert by_name["zeros"]["breaks_line"].startswith(rows(first)["zeros"]["breaks"]["line"])
 
 
@@ -136,6 +136,8 @@ def test_the_page_is_whole_and_stands_alone(first: Path) -> None:
     assert not reader.open
     assert not reader.links
     assert "://" not in text
+    assert "&lt;span" not in text  # no markup that was escaped
+    assert '<span class="badge good">invariant</span> <span class="nobreak">2Z × 2Z</span>' in text
     assert sorted(reader.verdicts) == sorted(
         ["respects mendable", "none mendable", "none mendable", "none hopeless", "undecided", "error", "error", "error"]
     )
