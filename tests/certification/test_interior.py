@@ -525,6 +525,22 @@ def test_it_is_printed_saved_and_loaded(tmp_path: Path) -> None:
         assert str(loaded.outputs[0].interior) in str(certificate)
 
 
+def test_a_forged_interior_is_refused(tmp_path: Path) -> None:
+    net, x = conv(padding=1).eval(), torch.randn(1, 1, *SHAPE)
+    certificate = certify(net, x, refute=False)
+    assert certificate.verify(net, x)
+    output = certificate.outputs[0]
+    assert output.interior is not None
+    extent = output.interior.extents[0]
+    assert extent is not None
+    forged = replace(output.interior, extents=(replace(extent, start=0), output.interior.extents[1]))
+    report = replace(certificate, outputs=(replace(output, interior=forged),)).verify(net, x)
+    assert report.failures == ("verdict",)
+    assert "interior.extents[0].start: 0 in the certificate, 1 follows" in str(report)
+    with pytest.raises(ValueError, match="an interval inside its positions"):
+        replace(extent, stop=25)
+
+
 # Random networks, and the tester -----------------------------------------------------------------------------------------
 
 SHAPES = [(12, 8), (9, 4), (16, 6), (10, 10)]

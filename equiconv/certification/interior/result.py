@@ -28,6 +28,13 @@ class Extent:
     start: int
     stop: int
 
+    def __post_init__(self) -> None:
+        if self.size < 1 or not self.windows or not self.step or not 0 <= self.start <= self.stop <= self.size:
+            raise ValueError(
+                f"an extent has windows, a step and an interval inside its positions; "
+                f"{len(self.windows)} windows, the step {self.step} and {self.start} … {self.stop} of {self.size} came"
+            )
+
     @property
     def stride(self) -> int:
         """Translations of the image by multiples of it move the interior by whole positions."""
@@ -90,6 +97,12 @@ class Interior:
 
     extents: tuple[Extent | None, ...]
     ended: tuple[Ended | None, ...]
+
+    def __post_init__(self) -> None:
+        if len(self.extents) != len(self.ended):
+            raise ValueError(
+                f"an interior has an entry an axis; {len(self.extents)} extents and {len(self.ended)} ends came"
+            )
 
     @property
     def exists(self) -> bool:
