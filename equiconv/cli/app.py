@@ -155,18 +155,37 @@ def certify(
     padding: PaddingOption = "as-is",
     weights: WeightsOption = "these",
     refute: Annotated[bool, typer.Option(help="Run the network to refute every larger subgroup.")] = True,
-    check: Annotated[bool, typer.Option(help="Run every claim of the certificate on the input.")] = True,
+    squares: Annotated[
+        bool, typer.Option(help="Run every claim of the certificate on the input (its commuting squares).")
+    ] = True,
+    check: Annotated[
+        Path | None,
+        typer.Option(
+            "--check",
+            metavar="FILE",
+            help="Check this saved certificate (of --json) against MODEL instead of deriving one: its hashes, every step "
+            "by its rule, the verdict. Axes, padding and weights are the file's.",
+        ),
+    ] = None,
     seed: SeedOption = 0,
     dtype: DtypeOption = None,
     json: JsonOption = None,
 ) -> int:
     """Derive, from the network's graph, the shifts that it provably ignores or follows, and the lines that cost the
     others. With --weights generic, the weights of a network by name are made only where they are run: not with
-    --no-refute --no-check, nor beyond 300 million parameters."""
+    --no-refute --no-squares, nor beyond 300 million parameters. With --check FILE, check a saved certificate as a
+    proof; status 1 where a step, a hash or the verdict does not hold."""
+    if check is not None:
+        if json is not None or (axes, padding, weights) != ("-2,-1", "as-is", "these"):
+            raise BadInput(
+                "--check: takes axes, padding and weights from the certificate and writes none; leave out --axes, "
+                "--padding, --weights and --json"
+            )
+        return _verify(model, check, images, size, shape, checkpoint, squares, seed, dtype)
     if json is not None:
         require_writable(json, "--json")
     most = (
-        None if weights != "generic" else LARGEST_RUN if refute or check else 0
+        None if weights != "generic" else LARGEST_RUN if refute or squares else 0
     )  # weights that nothing reads are not made
     prepared = _prepare(model, images, size, shape, 1, checkpoint, seed, dtype, most=most)
     import equiconv
@@ -188,7 +207,7 @@ def certify(
         print(f"certificate  {json}")
     if certificate.kind == "undecided":
         return UNDECIDED
-    if not check:
+    if not squares:
         return ANSWERED
     if not prepared.valued:
         print("check  not run, for want of values: a claim is checked on numbers")
@@ -197,44 +216,6 @@ def certify(
         report = certificate.check(prepared.model, prepared.example)
     print(f"check  {report}")
     return UNDECIDED if report.violations else ANSWERED
-
-
-@app.command(epilog=_EPILOG)
-@_refusing
-def verify(
-    model: Model,
-    certificate: Annotated[Path, typer.Argument(metavar="CERTIFICATE", help="A file that certify --json wrote.")],
-    images: ImagesOption = None,
-    size: SizeOption = None,
-    shape: ShapeOption = None,
-    checkpoint: CheckpointOption = None,
-    run: Annotated[
-        bool, typer.Option(help="Run every claim on an input too, and repeat what makes the certificate exact.")
-    ] = True,
-    seed: SeedOption = 0,
-    dtype: DtypeOption = None,
-) -> int:
-    """Check a saved certificate as a proof about a network: its hashes, every step, and the verdict; status 1 where
-    one fails.
-
-    The input is of the certificate's size unless another is given. Random weights are those of the certificate where
-    --seed is.
-    """
-    if not certificate.is_file():
-        raise BadInput(
-            f"CERTIFICATE: the file {str(certificate)!r} does not exist; write one with equiconv certify MODEL --json "
-            "FILE"
-        )
-    from equiconv.certification import verify
-    from equiconv.certification.records import read
-
-    if size is None and shape is None and images is None:
-        size, shape = _recorded(model, read(certificate)[0].input_shapes)
-    prepared = _prepare(model, images, size, shape, 1, checkpoint, seed, dtype)
-    with _status("verifying") as say:
-        found = verify(certificate, prepared.model, prepared.example, run, progress=say)
-    print(found)
-    return ANSWERED if found else UNDECIDED
 
 
 @app.command(epilog=_EPILOG)
@@ -434,14 +415,40 @@ def _prepare(
     return prepared
 
 
+def _verify(
+    model: str,
+    certificate: Path,
+    images: Path | None,
+    size: str | None,
+    shape: str | None,
+    checkpoint: Path | None,
+    run: bool,
+    seed: int,
+    dtype: str | None,
+) -> int:
+    """Check a saved certificate about a network. The input is of the certificate's size unless another is given."""
+    if not certificate.is_file():
+        raise BadInput(
+            f"--check: the file {str(certificate)!r} does not exist; write one with equiconv certify MODEL --json FILE"
+        )
+    from equiconv.certification import verify
+    from equiconv.certification.records import read
+
+    if size is None and shape is None and images is None:
+        size, shape = _recorded(model, read(certificate)[0].input_shapes)
+    prepared = _prepare(model, images, size, shape, 1, checkpoint, seed, dtype)
+    with _status("verifying") as say:
+        found = verify(certificate, prepared.model, prepared.example, run, progress=say)
+    print(found)
+    return ANSWERED if found else UNDECIDED
+
+
 def _recorded(model: str, shapes: tuple[tuple[int, ...], ...]) -> tuple[str | None, str | None]:
     """--size and --shape for an input as it was when the certificate was made."""
     from equiconv.cli.registries import SOURCES
 
     if len(shapes) != 1:
-        raise BadInput(
-            f"CERTIFICATE: it is for {len(shapes)} inputs, and the command line drives networks of one tensor"
-        )
+        raise BadInput(f"--check: it is for {len(shapes)} inputs, and the command line drives networks of one tensor")
     parts = [str(n) for n in shapes[0]]
     # A network by its name is built for the size, where its weights depend on it.
     if len(parts) == 4 and model.partition(":")[0] in SOURCES:

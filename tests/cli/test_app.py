@@ -64,7 +64,7 @@ def run(*arguments: str) -> tuple[int, str, str]:
 def test_help_names_every_command_and_every_form_of_model() -> None:
     status, out, _ = run("--help")
     assert status == 0
-    assert all(c in out for c in ("audit", "certify", "verify", "measure", "falsify", "symmetrize", "versions"))
+    assert all(c in out for c in ("audit", "certify", "sizes", "measure", "falsify", "symmetrize", "versions"))
     assert all(form in out for form in ("timm:NAME", "file.py:attribute", ".pt2", "Exit status"))
 
 
@@ -92,32 +92,32 @@ def test_certify_and_verify(nets: str, tmp_path: Path) -> None:
     assert "2Z × 2Z" in out
     assert "all hold" in out
     assert json.loads(saved.read_text())["strides"] == [2, 2]
-    status, out, _ = run("verify", f"{nets}:circular", str(saved))  # the input is of the certificate's size
+    status, out, _ = run("certify", f"{nets}:circular", "--check", str(saved))  # the input is of the certificate's size
     assert status == ANSWERED
     assert "verified: every step" in out
     assert "all hold" in out
-    status, out, _ = run("verify", f"{nets}:circular", str(saved), "--size", "8x12", "--no-run")
+    status, out, _ = run("certify", f"{nets}:circular", "--check", str(saved), "--size", "8x12", "--no-squares")
     assert status == ANSWERED
     assert "commuting squares" not in out
-    status, _, error = run("verify", f"{nets}:circular", str(saved), "--size", "8x8")
+    status, _, error = run("certify", f"{nets}:circular", "--check", str(saved), "--size", "8x8")
     assert status == REFUSED
     assert "the certificate is for" in error
 
 
 def test_verify_says_what_does_not_hold(nets: str, tmp_path: Path) -> None:
     saved = tmp_path / "c.json"
-    run("certify", f"{nets}:circular", "--size", "8x12", "--json", str(saved), "--no-check")
-    status, out, _ = run("verify", f"{nets}:zeros", str(saved), "--no-run")
+    run("certify", f"{nets}:circular", "--size", "8x12", "--json", str(saved), "--no-squares")
+    status, out, _ = run("certify", f"{nets}:zeros", "--check", str(saved), "--no-squares")
     assert status == UNDECIDED
     assert "REFUSED: graph" in out
     data = json.loads(saved.read_text())
     saved.write_text(json.dumps(data | {"strides": [1, 1]}))
-    status, out, _ = run("verify", f"{nets}:circular", str(saved), "--no-run")
+    status, out, _ = run("certify", f"{nets}:circular", "--check", str(saved), "--no-squares")
     assert status == UNDECIDED
     assert "REFUSED: digest, verdict" in out
     assert "strides[0]: 1 in the certificate, 2 follows" in out
     saved.write_text(json.dumps(data | {"format": 2}))
-    status, _, error = run("verify", f"{nets}:circular", str(saved))
+    status, _, error = run("certify", f"{nets}:circular", "--check", str(saved))
     assert status == REFUSED
     assert "format: it is of format 2" in error
 
@@ -164,8 +164,9 @@ def test_a_program_is_certified_from_its_file(tmp_path: Path) -> None:
         (["certify", "NETS:zeros", "--size", "big"], "--size: 'big' came"),
         (["certify", "NETS:zeros", "--json", "nosuch/c.json"], "--json: the folder 'nosuch' does not exist"),
         (["certify", "NETS:zeros", "--images", "nosuch"], "--images: 'nosuch' does not exist"),
-        (["verify", "NETS:zeros", "nosuch.json"], "CERTIFICATE: the file 'nosuch.json' does not exist"),
-        (["verify", "NETS:zeros", "NETS"], "is no certificate"),
+        (["certify", "NETS:zeros", "--check", "nosuch.json"], "--check: the file 'nosuch.json' does not exist"),
+        (["certify", "NETS:zeros", "--check", "NETS"], "is no certificate"),
+        (["certify", "NETS:zeros", "--check", "NETS", "--padding", "circular"], "--check: takes axes, padding"),
         (["audit", "--dtype", "float64"], "--dtype: the demonstration"),
         (["symmetrize", "NETS:zeros", "--out", "net.pth"], "ends with .pt2"),
         (["symmetrize", "NETS:zeros", "--out", "nosuch/net.pt2"], "the folder 'nosuch' does not exist"),
