@@ -17,7 +17,7 @@ def captured(model: torch.nn.Module, args: tuple[Any, ...], kwargs: Mapping[str,
     >>> class Net(torch.nn.Module):
     ...     def forward(self, x):
     ...         return torch.tensordot(x, x, 1)
-    >>> [node.operation for node in captured(Net().eval(), (torch.ones(2, 2),)).nodes if node.kind == "operation"][-1]
-    'aten.mm.default'
+    >>> "aten.mm.default" in [node.operation for node in captured(Net().eval(), (torch.ones(2, 2),)).nodes]
+    True
     """
     return capture(model, args, kwargs, opens=lambda target: find(target) is None)

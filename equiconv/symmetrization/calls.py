@@ -26,6 +26,8 @@ _AVG_POOL = ("input", "kernel_size", "stride", "padding", "ceil_mode", "count_in
 _SIGNATURES: dict[str, tuple[str, int, tuple[str, ...]]] = {
     "pad": ("pad", 0, ("input", "pad", "mode", "value")),
     "constant_pad_nd": ("pad", 0, ("input", "pad", "value")),
+    # core ATen's one convolution, whose rank is that of its weight: see read
+    "convolution": ("conv2d", 2, (*_CONV[:-1], "transposed", "output_padding", "groups")),
     "im2col": ("unfold", 2, ("input", "kernel_size", "dilation", "padding", "stride")),
 }
 for _rank in (1, 2, 3):
@@ -86,7 +88,18 @@ def read(function: Any, args: Sequence[Any], kwargs: Mapping[str, Any]) -> Padde
     {-1: (1, 0), -2: (2, 2)}
     """
     name = _name_of(function)
+    if name == "convolution":
+        return _read_convolution(args, kwargs)
     return None if name is None else _read(name, args, kwargs)
+
+
+def _read_convolution(args: Sequence[Any], kwargs: Mapping[str, Any]) -> PaddedCall | None:
+    arguments = dict(zip(_SIGNATURES["convolution"][2], args, strict=False)) | dict(kwargs)
+    arguments.pop("output_padding", None)
+    if arguments.pop("transposed", False):
+        return None
+    rank = arguments["weight"].ndim - 2
+    return PaddedCall(f"conv{rank}d", rank, arguments, False, _padding(arguments, rank))
 
 
 def _read(name: str, args: Sequence[Any], kwargs: Mapping[str, Any]) -> PaddedCall:

@@ -148,6 +148,7 @@ def test_every_operation_that_the_certifier_wraps_can_be_wrapped_here_to_the_sam
     if name.startswith("conv"):
         w = integers((3, 2, *(3,) * rank), seed=10)
         args = (x, w, None, [1], "same") if overload == "padding" else (x, w, None, [1] * rank, [2] * rank)
+        args = (*args, [1] * rank, False, [0] * rank, 1) if name == "convolution" else args
     elif name == "im2col":
         args = (x, [3, 3], [1, 1], [1, 1], [1, 1])
     elif "pool" in name:
