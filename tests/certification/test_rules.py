@@ -14,13 +14,18 @@ from tests.certification.samples import SAMPLES
 
 NETWORKS = int(os.environ.get("EQUICONV_RULE_NETWORKS", "5"))
 #: Operations that a CPU does not have; their rules are shared with a neighbour that has a sample.
-ELSEWHERE = {"aten.cudnn_batch_norm.default": "aten.batch_norm.default"}
+ELSEWHERE = {
+    "aten.cudnn_batch_norm.default": "aten.batch_norm.default",
+    "aten.cudnn_grid_sampler.default": "aten.grid_sampler_2d.default",
+}
+#: Rules for many operations at once, which have samples under the names of those.
+SHARED = {"pointwise", "of invariants"}
 FAMILIES = sorted({rule.family for rule in RULES.values()})
 
 
 def test_every_rule_has_a_sample() -> None:
     """A new rule without one fails here: add it to tests/certification/samples."""
-    assert sorted(set(RULES) - set(SAMPLES) - set(ELSEWHERE) - {"pointwise"}) == []
+    assert sorted(set(RULES) - set(SAMPLES) - set(ELSEWHERE) - SHARED) == []
     for target, neighbour in ELSEWHERE.items():
         assert RULES[target].transfer is RULES[neighbour].transfer
 

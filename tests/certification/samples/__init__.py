@@ -2,11 +2,14 @@
 
 from tests.certification.samples import (  # noqa: F401  (each fills SAMPLES)
     contraction,
+    gathering,
     indexing,
     pointwise,
+    recurrent,
     reduction,
     shape,
     sliding,
+    transposed,
 )
 from tests.certification.samples.registry import SAMPLES, network, sample
 

@@ -96,6 +96,38 @@ def baddbmm(draw: Draw):
     return draw.constant(draw.periodic([b, m, m])), x, turned(draw, x)
 
 
+@sample("aten.addmv.default")
+def addmv(draw: Draw):
+    x = draw.operand(2)
+    rows, columns = draw.sizes(x)
+    return draw.constant(draw.periodic([rows])), x, draw.constant(draw.periodic([columns]))
+
+
+@sample("aten._trilinear.default")
+def trilinear(draw: Draw):
+    """Σ over two labels of a product of three, as a bilinear layer calls it."""
+    x = draw.operand(2)
+    n, width = draw.sizes(x)
+    first = draw.call(aten.reshape.default, x, [n, 1, width, 1])
+    last = draw.call(aten.reshape.default, draw.call(aten.tanh.default, x), [n, 1, 1, width])
+    weight = draw.constant(draw.periodic([1, 3, width, width]))
+    return first, weight, last, [], [], [], draw.rng.choice(([2, 3], [3], [2]))
+
+
+@sample("aten.diagonal.default", "aten.diagonal_copy.default")
+def diagonal(draw: Draw):
+    x = draw.operand((2, 3))
+    a, b = draw.rng.sample(range(draw.value(x).ndim), 2)
+    return x, draw.rng.choice((0, 0, 1, -1)), a, b
+
+
+@sample("aten.cdist.default", "aten._cdist_forward.default")
+def distances(draw: Draw):
+    x = draw.operand((2, 3))
+    y = draw.constant(draw.periodic(draw.sizes(x))) if draw.rng.random() < 0.4 else draw.call(aten.tanh.default, x)
+    return x, y, 2.0, None
+
+
 EQUATIONS = {
     2: ("ij->ji", "ij,ij->i", "ij,kj->ik", "ij,ij->", "ij,kj->", "...j,...j->...j"),
     3: ("bij,bkj->bik", "bij,bij->b", "bij,bij->ij", "bij,bik", "bij->jb", "...ij,...kj->...ik", "bij,bkj->bi"),

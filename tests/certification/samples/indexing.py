@@ -29,13 +29,32 @@ def narrow(draw: Draw):
     return x, d, start if draw.rng.random() < 0.7 else start - n, draw.rng.randrange(1, n - start + 1)
 
 
-@sample("aten.split.Tensor", "aten.split_copy.Tensor", "aten.chunk.default", "aten.tensor_split.sections")
+@sample("aten.tensor_split.indices")
+def split_at(draw: Draw):
+    x = draw.operand((1, 2, 3))
+    d = draw.dim(x)
+    return x, sorted(draw.rng.randrange(draw.sizes(x)[d] + 1) for _ in range(2)), d
+
+
+@sample(
+    "aten.split.Tensor",
+    "aten.split_copy.Tensor",
+    "aten.chunk.default",
+    "aten.tensor_split.sections",
+    "aten.unsafe_split.Tensor",
+    "aten.unsafe_chunk.default",
+)
 def split(draw: Draw):
     x = draw.operand((1, 2, 3))
     return x, draw.rng.randrange(1, 6), draw.dim(x)
 
 
-@sample("aten.split_with_sizes.default", "aten.split.sizes", "aten.split_with_sizes_copy.default")
+@sample(
+    "aten.split_with_sizes.default",
+    "aten.split.sizes",
+    "aten.unsafe_split_with_sizes.default",
+    "aten.split_with_sizes_copy.default",
+)
 def split_sizes(draw: Draw):
     x = draw.operand((1, 2, 3))
     d = draw.dim(x)

@@ -39,6 +39,9 @@ def corrected(draw: Draw):
     "aten.min.default",
     "aten.prod.default",
     "aten.nanmean.default",
+    "aten.nansum.default",
+    "aten.median.default",
+    "aten.nanmedian.default",
 )
 def everything(draw: Draw):
     return draw.operand()
@@ -83,7 +86,9 @@ def truth_dims(draw: Draw):
     return draw.truth(x), some_dims(draw, draw.value(x).ndim), draw.rng.random() < 0.5
 
 
-@sample("aten.prod.dim_int", "aten.max.dim", "aten.min.dim", "aten.median.dim", "aten.mode.default")
+@sample(
+    "aten.prod.dim_int", "aten.max.dim", "aten.min.dim", "aten.median.dim", "aten.nanmedian.dim", "aten.mode.default"
+)
 def one_dim(draw: Draw):
     x = draw.operand((1, 2, 3, 4))
     return x, draw.dim(x), draw.rng.random() < 0.5
@@ -107,7 +112,13 @@ def softmax_plain(draw: Draw):
     return x, draw.dim(x), False
 
 
-@sample("aten.cumsum.default", "aten.cumprod.default", "aten.logcumsumexp.default")
+@sample(
+    "aten.cumsum.default",
+    "aten.cumprod.default",
+    "aten.logcumsumexp.default",
+    "aten.cummax.default",
+    "aten.cummin.default",
+)
 def cumulative(draw: Draw):
     x = draw.operand((1, 2, 3))
     return x, draw.dim(x)
@@ -117,6 +128,30 @@ def cumulative(draw: Draw):
 def sort(draw: Draw):
     x = draw.operand((1, 2, 3))
     return x, draw.dim(x), draw.rng.random() < 0.5
+
+
+@sample("aten.sort.stable")
+def sort_stable(draw: Draw):
+    x = draw.operand((1, 2, 3))
+    return (x,), {"stable": True, "dim": draw.dim(x)}
+
+
+@sample("aten.kthvalue.default")
+def kth(draw: Draw):
+    x = draw.operand((1, 2, 3))
+    d = draw.dim(x)
+    return x, draw.rng.randrange(1, draw.sizes(x)[d] + 1), d
+
+
+@sample("aten.count_nonzero.default")
+def count(draw: Draw):
+    return draw.truth(draw.operand())
+
+
+@sample("aten.count_nonzero.dim_IntList")
+def count_dims(draw: Draw):
+    x = draw.operand((1, 2, 3))
+    return draw.truth(x), some_dims(draw, draw.value(x).ndim)
 
 
 @sample("aten.topk.default")
@@ -168,7 +203,13 @@ def layer_norm(draw: Draw):
     return x, sizes, *both, 1e-5
 
 
-@sample("aten.rms_norm.default")
+@sample("aten._native_batch_norm_legit.no_stats")
+def batch_statistics(draw: Draw):
+    x = draw.operand((2, 3, 4))
+    return (x, *statistics(draw, draw.sizes(x)[1])[:2], True, 0.1, 1e-5)
+
+
+@sample("aten.rms_norm.default", "aten._fused_rms_norm.default")
 def rms_norm(draw: Draw):
     x = draw.operand((1, 2, 3))
     sizes = draw.sizes(x)[-draw.rng.choice((1, 2)) :]
