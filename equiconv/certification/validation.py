@@ -129,6 +129,8 @@ class Draw:
         found = self.rng.choice([self.image, *self.pool])
         for _ in range(self.rng.randrange(deep + 1)):
             found = self.disturb(found)
+        if deep and self.rng.random() < 0.35:  # most rules fail on cuts and blocks first
+            found = self.disturb(found, (_cut, _cut, _halo, _tokens, _merge))
         if rank is None:
             return found
         return self.with_rank(found, rank if isinstance(rank, int) else self.rng.choice(list(rank)))
@@ -150,10 +152,10 @@ class Draw:
             sizes = self.sizes(node)
         return node
 
-    def disturb(self, node: fx.Node) -> fx.Node:
+    def disturb(self, node: fx.Node, changes: Sequence[Change] = ()) -> fx.Node:
         """The node in another state: cut, padded, merged, repeated, joined, …; itself where the drawn change does not fit."""
         try:
-            return self.rng.choice(_CHANGES)(self, node)
+            return self.rng.choice(changes or _CHANGES)(self, node)
         except (Unfit, ValueError, IndexError):
             return node
 
