@@ -128,6 +128,19 @@ def distances(draw: Draw):
     return x, y, 2.0, None
 
 
+@sample("aten.addbmm.default")
+def addbmm(draw: Draw):
+    x = draw.operand(3)
+    _, m, _ = draw.sizes(x)
+    return draw.constant(draw.periodic([m, m])), x, turned(draw, x)
+
+
+@sample("aten.dist.default")
+def distance(draw: Draw):
+    x = draw.operand((1, 2, 3))
+    return x, draw.beside(x), 2.0
+
+
 EQUATIONS = {
     2: ("ij->ji", "ij,ij->i", "ij,kj->ik", "ij,ij->", "ij,kj->", "...j,...j->...j"),
     3: ("bij,bkj->bik", "bij,bij->b", "bij,bij->ij", "bij,bik", "bij->jb", "...ij,...kj->...ik", "bij,bkj->bi"),

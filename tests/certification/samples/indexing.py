@@ -172,3 +172,31 @@ def slice_scatter(draw: Draw):
     if not any(draw.value(v).ndim for v in (x, source)):
         raise Unfit("scalars")
     return x, source, d, start, stop if stop < n or draw.rng.random() < 0.5 else None, 1
+
+
+@sample("aten.as_strided.default", "aten.as_strided_copy.default")
+def as_strided(draw: Draw):
+    """Places in memory: every other row, a window, a diagonal, of a tensor that lies there in order or not."""
+    x = draw.call(aten.contiguous.default, draw.operand((1, 2, 3))) if draw.rng.random() < 0.7 else draw.operand((2, 3))
+    value = draw.value(x)
+    sizes, strides = list(value.shape), list(value.stride())
+    d = draw.rng.randrange(len(sizes))
+    kind = draw.rng.randrange(4)
+    if kind == 0:
+        sizes[d], strides[d] = max(1, sizes[d] // 2), 2 * strides[d]
+    elif kind == 1:
+        sizes[d] = max(1, sizes[d] - 1)
+    elif kind == 2:
+        sizes, strides = [value.numel()], [1]
+    return x, sizes, strides, 0
+
+
+@sample("aten.as_strided_scatter.default")
+def as_strided_scatter(draw: Draw):
+    x = draw.call(aten.contiguous.default, draw.operand((1, 2, 3)))
+    value = draw.value(x)
+    sizes = list(value.shape)
+    d = draw.rng.randrange(len(sizes))
+    sizes[d] = max(1, sizes[d] - draw.rng.randrange(2))
+    source = draw.call(aten.narrow.default, draw.call(aten.tanh.default, x), d, 0, sizes[d])
+    return x, source, sizes, list(value.stride()), 0

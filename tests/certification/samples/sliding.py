@@ -124,7 +124,12 @@ for _rank in (1, 2, 3):
     @sample(
         *{
             1: ("aten.upsample_linear1d.default",),
-            2: ("aten.upsample_bilinear2d.default", "aten.upsample_bicubic2d.default"),
+            2: (
+                "aten.upsample_bilinear2d.default",
+                "aten.upsample_bicubic2d.default",
+                "aten._upsample_bilinear2d_aa.default",
+                "aten._upsample_bicubic2d_aa.default",
+            ),
             3: ("aten.upsample_trilinear3d.default",),
         }[_rank]
     )

@@ -36,3 +36,14 @@ def fold(draw: Draw):
     if draw.rng.random() < 0.5:
         columns = draw.call(aten.mul.Tensor, columns, draw.beside(columns))
     return columns, draw.sizes(x)[-2:], kernel, [1, 1], padding, stride
+
+
+@sample("aten.convolution.default")
+def either(draw: Draw):
+    """A convolution of two dims, transposed or not."""
+    x = draw.operand(4)
+    channels = draw.sizes(x)[1]
+    over = draw.rng.random() < 0.5
+    stride, kernel = options(draw, 2, 1, 2), options(draw, 2, 1, 2, 3)
+    weight = draw.constant(draw.normal(*((channels, 2) if over else (2, channels)), *kernel))
+    return x, weight, None, stride, options(draw, 2, 0, 0, 1), [1, 1], over, [0, 0], 1
