@@ -3,6 +3,7 @@
 #   make audit                      audit real networks on real images, and say where the report lies
 #   make audit ARGS=timm:resnet50   audit a network by name (its packages: make models)
 #   make test                       install what the tests need, and run them
+#   make nightly                    attack the certifier at length: thousands of random networks, every perturbed rule
 #   make lint                       ruff, mypy, and the floors of docs/architecture.md
 #   make proofs                     check every theorem, and print the table (ARGS=NAME: print one proof)
 #   make atlas                      certify one architecture of each family of timm, and write docs/atlas (ALL=1: all of them, in hours; goes on
@@ -30,7 +31,7 @@ STAMPS := $(VENV)/stamps
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
 .NOTPARALLEL:
-.PHONY: help audit test lint proofs atlas models clean FORCE
+.PHONY: help audit test nightly lint proofs atlas models clean FORCE
 
 help:  ## print this list
 	@sed -n 's/^\([a-z]*\):.*## \(.*\)/  make \1\t\2/p' Makefile
@@ -41,6 +42,10 @@ audit: $(STAMPS)/demo  ## audit real networks on real images (ARGS=MODEL for ano
 
 test: $(STAMPS)/test  ## run every test and every docstring's example
 	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n $(WORKERS) --dist loadfile $(ARGS)
+
+nightly: $(STAMPS)/test  ## attack the certifier with thousands of random networks and every perturbed rule
+	OMP_NUM_THREADS=1 EQUICONV_RULE_NETWORKS=100 EQUICONV_RANDOM_NETWORKS=2000 $(BIN)/python -m pytest -n $(WORKERS) \
+	  -m "nightly or not nightly" tests/certification $(ARGS)
 
 lint: $(STAMPS)/lint  ## ruff, mypy --strict, import-linter
 	$(BIN)/ruff check .

@@ -8,6 +8,7 @@ from equiconv.certification.registry import RULES, Rule, rule
 from equiconv.certification.sizes import SizePattern, SizeRow, SizeSweep, certify_sizes
 from equiconv.certification.states import Constant, Digit, Signal, Still, Sum, Uniform, Window
 from equiconv.certification.step import Step, UnknownOperation
+from equiconv.certification.validation import Draw, RuleReport, Unfit, validate_rule
 from equiconv.certification.verification import Check, Verification, verify
 
 __all__ = [
@@ -18,6 +19,7 @@ __all__ = [
     "Claim",
     "Constant",
     "Digit",
+    "Draw",
     "Ended",
     "Extent",
     "Interior",
@@ -26,6 +28,7 @@ __all__ = [
     "Output",
     "Refutation",
     "Rule",
+    "RuleReport",
     "Signal",
     "SizePattern",
     "SizeRow",
@@ -33,6 +36,7 @@ __all__ = [
     "Step",
     "Still",
     "Sum",
+    "Unfit",
     "Uniform",
     "Unknown",
     "UnknownOperation",
@@ -43,5 +47,6 @@ __all__ = [
     "certify_sizes",
     "check",
     "rule",
+    "validate_rule",
     "verify",
 ]

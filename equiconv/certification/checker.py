@@ -1,6 +1,8 @@
 """Commuting squares: run a network on x and on g·x and compare *every* intermediate tensor with its claimed action, in float64.
 
-This tests every claim of a certificate on one input. A contradiction is a soundness bug of the certifier, or a certificate of another network.
+This tests every claim of a certificate on one input, and that the tensor is laid out as it says: alike where its values are said not to
+vary, periodic where a halo repeats it. The input moves by definition, so it is no claim, and a square with nothing left to compare is none. A
+contradiction is a soundness bug of the certifier, or a certificate of another network.
 """
 
 from __future__ import annotations
@@ -9,6 +11,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+import numpy as np
 import torch
 from torch import Tensor
 
@@ -16,7 +19,7 @@ from equiconv.certification.action import act
 from equiconv.certification.certificate import Certificate, Claim
 from equiconv.certification.opening import captured
 from equiconv.certification.refutation import shifted
-from equiconv.certification.states import Signal
+from equiconv.certification.states import Signal, first_alike
 from equiconv.graph import Graph, Node, has_values, wrapped
 from equiconv.graph.capture import largest_difference
 
@@ -40,7 +43,7 @@ class Violation:
 class CheckReport:
     """What checking a certificate found. True as a condition when no claim failed and at least one was checked.
 
-    claims: squares compared. shifts: group elements used. worst: the largest error in units of the rounding floor.
+    claims: squares compared, the input's aside. shifts: group elements used. worst: the largest error in units of the rounding floor.
     """
 
     claims: int
@@ -106,7 +109,8 @@ def squares(
     graph = graph.cast(torch.float64)
     by_node: dict[str, list[Claim]] = {}
     for claim in claims:
-        by_node.setdefault(claim.node, []).append(claim)
+        if claim.operation != "input":
+            by_node.setdefault(claim.node, []).append(claim)
     base: dict[str, Any] = {}
 
     def keep(node: Node, value: Any) -> None:
@@ -120,7 +124,18 @@ def squares(
         for stride in sorted({claim.state.strides[axis] for claim in claims}):
             if stride < n:
                 shifts.append(tuple(stride if a == axis else 0 for a in range(len(shape))))
-    count, worst, violations = 0, 0.0, []
+    count, worst, violations = 0, 0.0, list[Violation]()
+
+    def judge(claim: Claim, error: float, shift: tuple[int, ...]) -> None:
+        nonlocal worst
+        floor = floors.get(claim.node, 0.0)
+        worst = max(worst, error / floor if floor else (float("inf") if error else 0.0))
+        if error > SLACK * floor:
+            violations.append(Violation(claim.node, claim.operation, claim.module, shift, error, floor))
+
+    for claim in (claim for made in by_node.values() for claim in made):
+        value = base[claim.node] if claim.result is None else base[claim.node][claim.result]
+        judge(claim, layout_error(value, claim.state), (0,) * len(shape))
     for shift in shifts:
         axis = next(a for a, k in enumerate(shift) if k)
         seen: list[tuple[Claim, float]] = []
@@ -135,24 +150,32 @@ def squares(
                         if claim.result is None
                         else (value[claim.result], base[node.name][claim.result])
                     )
-                    seen.append((claim, square_error(a, b, claim.state, axis, k)))
+                    if (error := square_error(a, b, claim.state, axis, k)) is not None:
+                        seen.append((claim, error))
 
         graph.run(shifted(leaves, graph, moved, shift), compare, torch.float64, override)
         for claim, error in seen:
             count += 1
-            floor = floors.get(claim.node, 0.0)
-            worst = max(worst, error / floor if floor else (float("inf") if error else 0.0))
-            if error > SLACK * floor:
-                violations.append(Violation(claim.node, claim.operation, claim.module, shift, error, floor))
+            judge(claim, error, shift)
     return CheckReport(count, tuple(shifts), worst, tuple(violations))
 
 
-def square_error(got: Tensor, base: Tensor, state: Signal, axis: int, k: int) -> float:
-    """max |T(g·x) − ρ(g)·T(x)| over the entries about which the state says something."""
+def square_error(got: Tensor, base: Tensor, state: Signal, axis: int, k: int) -> float | None:
+    """max |T(g·x) − ρ(g)·T(x)| over the entries about which the state says something; None where there are none."""
     expected, known = act(state.dims, base, axis, k)
     if known is not None:
         got, expected = got[known], expected[known]
-    return largest_difference(got, expected)
+    return largest_difference(got, expected) if got.numel() else None
+
+
+def layout_error(value: Tensor, state: Signal) -> float:
+    """max |T[i] − T[j]| over entries that the state says are equal: those of a uniform index, and those of a halo one period apart."""
+    alike = value
+    for d, dim in enumerate(state.dims):
+        first = first_alike(dim)
+        if not np.array_equal(first, np.arange(len(first))):
+            alike = alike.index_select(d, torch.from_numpy(first))
+    return largest_difference(value, alike) if alike is not value else 0.0
 
 
 def _same_network(certificate: Certificate, graph: Graph, leaves: Sequence[Any]) -> None:

@@ -304,6 +304,22 @@ def _factor_sources(factor: Factor, axis: int, shift: int) -> tuple[Indices, NDA
     return index, everywhere
 
 
+def first_alike(dim: Sequence[Factor]) -> Indices:
+    """For each entry of a dim, the first that is equal to it by what the factors say: a uniform index, a halo that repeats its signal."""
+    first: Indices = np.zeros(1, dtype=np.int64)
+    for factor in dim:
+        inner: Indices = np.arange(factor.size, dtype=np.int64)
+        if isinstance(factor, Uniform):
+            inner = np.zeros_like(inner)
+        elif isinstance(factor, Window):
+            inner = inner % factor.period
+        elif isinstance(factor, Sum):
+            starts = np.cumsum([0, *(size_of(part) for part in factor.parts)])
+            inner = np.concatenate([first_alike(p) + s for p, s in zip(factor.parts, starts[:-1], strict=True)])
+        first = (first[:, None] * factor.size + inner[None, :]).reshape(-1)
+    return first
+
+
 def fraction_lcm(a: Fraction | int, b: Fraction | int) -> Fraction:
     """Least common multiple of two positive rationals in lowest terms: lcm(numerators) / gcd(denominators)."""
     a, b = abs(Fraction(a)), abs(Fraction(b))

@@ -181,6 +181,7 @@ class Graph:
         carried through the network, so the floor knows how the network amplifies error and owes nothing to any comparison under test.
         What no input reaches is left alone: it has the same bits in every run, and where a constant is cut in pieces (arange % 4) a change of one
         unit would pass for a whole period.
+        No floating result is known better than to its own last place, though every perturbation may have rounded away.
         Integers and truth values that rounding can flip have a floor of 1, the difference that :func:`largest_difference` gives them.
 
         exact: the unperturbed values of some nodes, where they are known already; then the floors of those nodes only are found, and no other value is kept.
@@ -208,7 +209,7 @@ class Graph:
                     return shaken
                 for after, before in zip(pytree.tree_leaves(shaken), pytree.tree_leaves(known[node.name]), strict=True):
                     if isinstance(after, Tensor) and after.numel():
-                        change = largest_difference(after, before)
+                        change = max(largest_difference(after, before), 0.0 if shaken is value else _last_place(before))
                         floors[node.name] = max(floors.get(node.name, 0.0), change)
                 return shaken
 
@@ -240,6 +241,14 @@ def _shake(value: Any, generator: torch.Generator) -> Any:
     if bool(torch.isfinite(shaken).all()):
         return shaken
     return torch.where(torch.isfinite(value), shaken, value)  # −∞, which a max pool pads with, is no rounded number
+
+
+def _last_place(value: Tensor) -> float:
+    """eps · max |value| over the finite entries; 0 for integers and truth values."""
+    if not (value.is_floating_point() or value.is_complex()):
+        return 0.0
+    size = value.abs()
+    return torch.finfo(value.dtype).eps * float(torch.where(torch.isfinite(size), size, 0.0).max())
 
 
 def _cast(value: Any, dtype: torch.dtype | None) -> Any:

@@ -97,6 +97,21 @@ def test_generic_weights_choose_no_positions() -> None:
     assert certify(Chosen().eval(), X, weights="generic").strides == (1, 8)
 
 
+def test_a_number_read_off_a_generic_weight_is_generic_too() -> None:
+    """Zero here, so that the ramp vanishes; another weight would let the image be seen from a fixed place."""
+
+    class Ramp(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.slope = nn.Parameter(torch.zeros(1))
+
+        def forward(self, x: Tensor) -> Tensor:
+            return x + torch.arange(8.0) * self.slope.item()
+
+    assert certify(Ramp().eval(), X).strides == (1, 1)
+    assert certify(Ramp().eval(), X, weights="generic").kind == "undecided"
+
+
 def test_buffers_on_the_meta_device_have_no_values() -> None:
     class Positions(nn.Module):
         def __init__(self) -> None:
@@ -283,3 +298,46 @@ def test_the_matrix_of_an_antialiased_resampling_is_the_operation_along_each_dim
     wide = signal.view(-1, 1).expand(12, 8) if d == 0 else signal.view(1, -1).expand(12, 8)
     result = resample(wide[None, None])[0, 0]
     torch.testing.assert_close(found @ signal, result[:, 0] if d == 0 else result[0])
+
+
+@pytest.mark.parametrize("scale", [41, 47])
+def test_nearest_rounds_its_positions_in_the_precision_of_the_image(scale: int) -> None:
+    """41·(1/41) is 1 in double precision and less than 1 in single: there torch takes another entry for some positions."""
+    net = Net(lambda x: F.interpolate(x, scale_factor=(1, scale))).eval()
+    certificate = certify(net, X, refute=False)
+    base, stride = net(X), certificate.strides[1]
+    moved = net(X.roll(stride, -1))
+    assert torch.equal(moved, base.roll(stride * scale, -1))
+    assert not torch.equal(net(X.roll(1, -1)), base.roll(scale, -1))  # what double precision alone would claim
+
+
+def test_a_check_counts_what_it_compares() -> None:
+    """The input moves by definition, and of one entry cut out of a row nothing is left to compare: neither is a claim checked."""
+    assert certify(Net(lambda x: x).eval(), X, refute=False).check(Net(lambda x: x).eval(), X).claims == 0
+    net = Net(lambda x: x[..., 3:4]).eval()
+    report = certify(net, X, refute=False).check(net, X)
+    assert {shift[1] for shift in report.shifts} == {0, 1}
+    assert report.claims == 1  # the height
+
+
+def test_a_checker_sees_that_a_tensor_is_laid_out_as_claimed() -> None:
+    from equiconv.certification.checker import layout_error
+    from equiconv.certification.states import Uniform
+
+    row = torch.arange(3.0, dtype=torch.float64)
+    repeated = Signal((1,), ((Window(6, 0, Fraction(1), 3),),))
+    assert layout_error(row.repeat(2), repeated) == 0
+    assert layout_error(torch.arange(6.0, dtype=torch.float64), repeated) == 3
+    assert layout_error(row[:1].expand(3), Signal((1,), ((Uniform(3),),))) == 0
+    assert layout_error(row, Signal((1,), ((Uniform(3),),))) == 2
+    blocks = Signal((1,), ((Sum(((Uniform(2),), (Window(3, 0, Fraction(1), 3),))),),))
+    assert layout_error(torch.cat([row[1:2], row[1:2], row]), blocks) == 0
+    assert layout_error(torch.cat([row[:2], row]), blocks) == 1
+
+
+def test_a_result_is_known_to_its_last_place_at_best() -> None:
+    """One entry: a small perturbation often rounds away, and a floor of 0 would call rounding a broken symmetry."""
+    total = Net(lambda x: x.flatten() @ torch.ones(96).to(x)).eval()
+    graph = capture(total, (X,))
+    value = float(graph.run([X], dtype=torch.float64)[0].abs())
+    assert graph.rounding([X], torch.float64)[graph.outputs[0][1]] >= torch.finfo(torch.float64).eps * value

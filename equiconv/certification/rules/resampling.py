@@ -21,14 +21,14 @@ _KINDS = {
 _ANTIALIASED = ("bilinear2d", "bicubic2d")
 
 
-def _matrix(step: Step, rank: int, d: int, size: int, out: int) -> Tensor:
-    """The map along the d-th spatial dim as a matrix (out, size): the operation itself, applied to unit vectors in float64."""
+def _matrix(step: Step, rank: int, d: int, size: int, out: int, dtype: torch.dtype = torch.float64) -> Tensor:
+    """The map along the d-th spatial dim as a matrix (out, size): the operation itself, applied to unit vectors of ``dtype``."""
     operation = step.node.target
     # Two entries along the other dims, all alike: on one entry torch's antialiased operations give every row the weights of the first.
     shape = [2] * rank
     shape[d] = size
     column = [size if i == d else 1 for i in range(rank)]
-    x = torch.eye(size, dtype=torch.float64).reshape([size, 1, *column]).expand(size, 1, *shape).contiguous()
+    x = torch.eye(size, dtype=dtype).reshape([size, 1, *column]).expand(size, 1, *shape).contiguous()
     bound: dict[str, Any] = {k: v for k, v in step.arguments.items() if k not in ("self", "input")}
     for name in ("output_size",):
         if bound.get(name) is not None:
@@ -66,6 +66,8 @@ def _along(step: Step, dim: Dim, rank: int, d: int, out: int) -> Dim:
         step.give_up(moving, "resampling", "resamples a dim that is not one whole image axis")
         return still(out)
     matrix = _matrix(step, rank, d, size, out)
+    # Nearest takes whole entries, and torch rounds their positions in the image's own precision: in float32 it may take others (a factor of 41).
+    single = _matrix(step, rank, d, size, out, torch.float32) if "nearest" in step.node.operation else matrix
     axis, n = window.axis, step.shape[window.axis]
     # Coefficients are computed in floating point: equal up to their own rounding, which grows with the coordinate.
     bound = 64 * size * torch.finfo(torch.float64).eps
@@ -75,8 +77,9 @@ def _along(step: Step, dim: Dim, rank: int, d: int, out: int) -> Dim:
         landed = moved * out / size
         if moved.denominator != 1 or landed.denominator != 1:
             return False
-        rolled = torch.roll(matrix, (int(landed), int(moved)), (0, 1))
-        return float((rolled - matrix).abs().max()) <= bound
+        return all(
+            float((torch.roll(m, (int(landed), int(moved)), (0, 1)) - m).abs().max()) <= bound for m in (matrix, single)
+        )
 
     stride = step.smallest(axis, holds)
     step.shrink(

@@ -1,0 +1,367 @@
+"""Perturbed rules: the certifier's own source with one thing wrong, and the samples that must notice it.
+
+A mutant is one change of the syntax tree, in the direction that claims too much. Its functions replace the code of the true ones for as long as a
+judgement lasts. Only networks that run the changed line are asked, so that hundreds of mutants take minutes.
+"""
+
+from __future__ import annotations
+
+import ast
+import copy
+import importlib
+import random
+import sys
+import types
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from equiconv.certification import RULES, rules
+from equiconv.certification.certify import claims_of
+from equiconv.certification.checker import SLACK, layout_error, square_error
+from equiconv.certification.derivation import Derivation, derive
+from equiconv.certification.refutation import shifted
+from equiconv.certification.states import Constant
+from equiconv.certification.validation import Draw, Unfit, apply, overload
+from equiconv.graph import Graph, wrapped
+from tests.certification.samples import SAMPLES, network
+
+MOVED = {"x": (2, 3)}
+ROOM = "equiconv.certification"
+MODULES = (
+    f"{ROOM}.moves",
+    f"{ROOM}.alignment",
+    f"{ROOM}.step",
+    f"{ROOM}.states",
+    *sorted(f"{ROOM}.rules.{path.stem}" for path in Path(str(rules.__file__)).parent.glob("[!_]*.py")),
+)
+#: Calls that give symmetry up: a mutant leaves one out.
+GIVING_UP = {
+    "shrink",
+    "shrink_to_step",
+    "give_up",
+    "reduce",
+    "_ordered",
+    "channels_mixed",
+    "_check_roll",
+    "_entry",
+}
+
+
+@dataclass(frozen=True)
+class Mutant:
+    """Module, line and what was changed there; ``number`` tells apart changes of one line."""
+
+    module: str
+    line: int
+    says: str
+    number: int
+
+    @property
+    def about_conditions(self) -> bool:
+        """True for a condition with a part left out, which may well claim less; the others claim too much, or move wrongly."""
+        return " in " in self.says and self.says.startswith("without")
+
+    def __str__(self) -> str:
+        return f"{self.module.removeprefix(ROOM + '.')}:{self.line} {self.says}"
+
+
+# Changes of the syntax tree -------------------------------------------------------------------------------------------
+
+Change = Callable[[], None]
+
+
+def _changes(tree: ast.Module) -> Iterator[tuple[int, str, Change]]:
+    """Every change of a module: the line, what it says, and a function that makes it in the tree."""
+    for parent in ast.walk(tree):
+        for name, value in ast.iter_fields(parent):
+            for at, node in enumerate(value if isinstance(value, list) else [value]):
+                if isinstance(node, ast.AST):
+                    place = (parent, name, at if isinstance(value, list) else None)
+                    for says, new in _instead(node, parent):
+                        yield node.lineno, says, _replace(place, new)
+
+
+def _replace(place: tuple[ast.AST, str, int | None], new: ast.AST) -> Change:
+    def change() -> None:
+        parent, name, at = place
+        old = getattr(parent, name) if at is None else getattr(parent, name)[at]
+        ast.fix_missing_locations(ast.copy_location(new, old))
+        if at is None:
+            setattr(parent, name, new)
+        else:
+            getattr(parent, name)[at] = new
+
+    return change
+
+
+def _called(node: ast.AST) -> str:
+    if not isinstance(node, ast.Call):
+        return ""
+    return node.func.attr if isinstance(node.func, ast.Attribute) else getattr(node.func, "id", "")
+
+
+def _instead(node: ast.AST, parent: ast.AST) -> Iterator[tuple[str, ast.AST]]:
+    """What may stand in place of a node."""
+    source = ast.unparse(node)[:60].split("\n")[0] if isinstance(node, (ast.expr, ast.Expr)) else ""
+    if isinstance(node, ast.Expr) and _called(node.value) in GIVING_UP:
+        yield f"without {_called(node.value)}", ast.Pass()
+    if _called(node) in ("weaken", "forget") and not isinstance(parent, ast.keyword):
+        assert isinstance(node, ast.Call)
+        yield f"without {_called(node)}", node.args[0]
+    if _called(node) == "still" and isinstance(node, ast.Call):
+        uniform = ast.Call(ast.Attribute(ast.Name("_states_", ast.Load()), "Uniform", ast.Load()), node.args, [])
+        yield f"uniform, not {source}", ast.Tuple([uniform], ast.Load())
+    if isinstance(node, ast.Attribute) and node.attr == "rolls":
+        yield f"{source} always", ast.Constant(True)
+    if _called(node) == "permutes":
+        yield f"{source} always", ast.Constant(True)
+    if isinstance(node, ast.UnaryOp) and isinstance(node.op, ast.USub) and "step" in source:
+        yield f"the sign of {source}", node.operand
+    if isinstance(node, ast.BinOp) and "step" in source and isinstance(node.op, (ast.Mult, ast.Div)):
+        swapped = ast.Div() if isinstance(node.op, ast.Mult) else ast.Mult()
+        yield f"the inverse in {source}", ast.BinOp(node.left, swapped, node.right)
+    if isinstance(node, ast.BoolOp) and isinstance(node.op, (ast.And, ast.Or)):
+        for i in range(len(node.values)):
+            rest = [v for j, v in enumerate(node.values) if j != i]
+            kept = rest[0] if len(rest) == 1 else ast.BoolOp(node.op, rest)
+            yield f"without {ast.unparse(node.values[i])[:40]} in {source}", kept
+
+
+@cache
+def source_of(module: str) -> tuple[str, ast.Module]:
+    path = Path(str(importlib.import_module(module).__file__))
+    text = path.read_text(encoding="utf-8")
+    return str(path), ast.parse(text)
+
+
+@cache
+def mutants() -> tuple[Mutant, ...]:
+    """All of them, in the order of the source; those in the registration of rules and in messages make no difference and are left out."""
+    found = []
+    for module in MODULES:
+        for number, (line, says, _) in enumerate(_changes(source_of(module)[1])):
+            found.append(Mutant(module, line, says, number))
+    return tuple(m for m in found if _codes(m))
+
+
+# Functions with a change in them --------------------------------------------------------------------------------------
+
+
+def _functions(module: str) -> Iterator[types.FunctionType]:
+    """Functions of a module: its own, its rules, its classes' methods."""
+    space = importlib.import_module(module)
+    found: dict[int, types.FunctionType] = {}
+    candidates: list[Any] = [*vars(space).values(), *(rule.transfer for rule in RULES.values())]
+    for value in [*candidates]:
+        if isinstance(value, type) and value.__module__ == module:
+            candidates += [getattr(v, "fget", v) for v in vars(value).values()]
+    for value in candidates:
+        if isinstance(value, types.FunctionType) and value.__module__ == module and value.__name__ != "__str__":
+            found[id(value)] = value
+    yield from found.values()
+
+
+def _walk(code: types.CodeType) -> Iterator[types.CodeType]:
+    yield code
+    for constant in code.co_consts:
+        if isinstance(constant, types.CodeType):
+            yield from _walk(constant)
+
+
+@cache
+def _codes(mutant: Mutant) -> tuple[tuple[types.FunctionType, types.CodeType], ...]:
+    """The functions that a mutant changes, with their changed code."""
+    path, tree = source_of(mutant.module)
+    changed = copy.deepcopy(tree)
+    change = next(c for number, (_, _, c) in enumerate(_changes(changed)) if number == mutant.number)
+    change()
+    key = lambda code: (code.co_qualname, code.co_firstlineno)  # noqa: E731
+    new = {key(code): code for code in _walk(compile(changed, path, "exec"))}
+    found = []
+    for function in _functions(mutant.module):
+        code = new.get(key(function.__code__))
+        if (
+            code is not None
+            and code.co_freevars == function.__code__.co_freevars
+            and not _alike(code, function.__code__)
+        ):
+            found.append((function, code))
+    return tuple(found)
+
+
+def _alike(a: types.CodeType, b: types.CodeType) -> bool:
+    mine = [c for c in a.co_consts if not isinstance(c, types.CodeType)]
+    theirs = [c for c in b.co_consts if not isinstance(c, types.CodeType)]
+    inner = zip(
+        (c for c in a.co_consts if isinstance(c, types.CodeType)),
+        (c for c in b.co_consts if isinstance(c, types.CodeType)),
+        strict=False,
+    )
+    same = (a.co_code, a.co_names, mine) == (b.co_code, b.co_names, theirs)
+    return same and all(_alike(x, y) for x, y in inner)
+
+
+@contextmanager
+def planted(mutant: Mutant) -> Iterator[None]:
+    """The certifier with this change in it."""
+    states = importlib.import_module(f"{ROOM}.states")
+    changed = _codes(mutant)
+    true = [(function, function.__code__) for function, _ in changed]
+    for function, code in changed:
+        function.__globals__["_states_"] = states
+        function.__code__ = code
+    try:
+        yield
+    finally:
+        for function, code in true:
+            function.__code__ = code
+            function.__globals__.pop("_states_", None)
+
+
+# Judgement ------------------------------------------------------------------------------------------------------------
+
+
+class Case:
+    """A network, what the true rules say of it, the lines they ran, and its values under every shift along one axis, worked out once."""
+
+    def __init__(self, draw: Draw, graph: Graph, circular: bool) -> None:
+        self.draw, self.graph, self.circular = draw, graph, circular
+        self.lines: set[tuple[str, int]] = set()
+        sys.settrace(self._trace)
+        try:
+            self.true = self.derive()
+        finally:
+            sys.settrace(None)
+        self.values: dict[tuple[int, ...], dict[str, Any]] = {}
+        self.floors: dict[str, float] = {}
+        self.wrapped = self._wrapping(self.true)
+
+    def _trace(self, frame: types.FrameType, event: str, argument: Any) -> Any:
+        name = frame.f_code.co_filename
+        if "certification" not in name:
+            return None
+        if event == "line":
+            self.lines.add((name, frame.f_lineno))
+        return self._trace
+
+    def derive(self) -> Derivation:
+        return derive(self.graph, self.draw.shape, MOVED, circular=self.circular)
+
+    @staticmethod
+    def _wrapping(derivation: Derivation) -> dict[str, tuple[int, ...]]:
+        return {name: w.dims for name, w in derivation.wrapped.items()}
+
+    def _run(self, shift: tuple[int, ...]) -> dict[str, Any]:
+        if shift not in self.values:
+            kept: dict[str, Any] = {}
+
+            def keep(node: Any, value: Any) -> None:
+                kept[node.name] = value
+
+            override = {n: wrapped(self.graph[n], dims) for n, dims in self.wrapped.items()}
+            self.graph.run(shifted([self.draw.input], self.graph, MOVED, shift), keep, torch.float64, override)
+            if not self.floors:
+                self.floors = self.graph.rounding([self.draw.input], torch.float64, override)
+            self.values[shift] = kept
+        return self.values[shift]
+
+    def judge(self) -> str:
+        """What a network says of the certifier as it is now.
+
+        ``contradicted``: a claim is false. ``undecided``: a rule tripped over itself. ``weaker``: a shift was given up that holds. ``different``:
+        another claim, and true here. ``same``: nothing changed.
+        """
+        found = self.derive()
+        if self._wrapping(found) != self.wrapped:
+            return "different"
+        zero = (0,) * len(self.draw.shape)
+        base = self._run(zero)
+        claims = claims_of(self.graph, found)
+        for node in self.graph.nodes:
+            state = found.states[node.name]
+            if (
+                isinstance(state, Constant)
+                and isinstance(node.value, torch.Tensor)
+                and not (state.value.shape == node.value.shape and torch.equal(state.value, node.value))
+            ):
+                return "contradicted"
+        known = {(c.node, c.result): c.state for c in claims_of(self.graph, self.true)}
+        changed = [c for c in claims if known.get((c.node, c.result)) != c.state]
+        for claim in changed:
+            value = base[claim.node] if claim.result is None else base[claim.node][claim.result]
+            if tuple(value.shape) != claim.state.shape:
+                return "undecided"
+            floor = SLACK * self.floors.get(claim.node, 0.0)
+            if layout_error(value, claim.state) > floor:
+                return "contradicted"
+            for axis, (n, s) in enumerate(zip(self.draw.shape, claim.state.strides, strict=True)):
+                if s < n:
+                    moved = self._run(tuple(s if a == axis else 0 for a in range(len(zero))))[claim.node]
+                    moved = moved if claim.result is None else moved[claim.result]
+                    if (square_error(moved, value, claim.state, axis, s) or 0.0) > floor:
+                        return "contradicted"
+        if len(found.unknown) > len(self.true.unknown):
+            return "undecided"
+        if any(not self._weaker(c.state.strides, known[c.node, c.result].strides) for c in changed):
+            return "different"
+        coarser = any(c.state.strides != known[c.node, c.result].strides for c in changed)
+        return "weaker" if coarser else "different" if changed else "same"
+
+    @staticmethod
+    def _weaker(strides: tuple[int, ...], true: tuple[int, ...]) -> bool:
+        return all(a % b == 0 for a, b in zip(strides, true, strict=True))
+
+
+@cache
+def corpus(each: int, networks: int, seed: int = 0) -> tuple[Case, ...]:
+    """``each`` calls of every sample, and as many random networks of up to four operations."""
+    found: list[Case] = []
+
+    def keep(draw: Draw, graph: Graph) -> None:
+        for circular in (False, True):
+            case = Case(draw, graph, circular)
+            if not circular or case.wrapped:
+                found.append(case)
+
+    for target, sample in SAMPLES.items():
+        made = attempt = 0
+        while made < each and attempt < 40 * each:
+            draw = Draw(seed * 7_919 + attempt)
+            attempt += 1
+            try:
+                _, results = apply(draw, overload(target), sample)
+            except Unfit:
+                continue
+            made += 1
+            keep(draw, draw.graph(results))
+    for number in range(networks):
+        draw, outputs = network(seed * 7_919 + number, length=2 + number % 3)
+        keep(draw, draw.graph(outputs))
+    random.Random(seed).shuffle(found)  # so that a budget meets calls of every kind
+    return tuple(found)
+
+
+def verdict(mutant: Mutant, cases: tuple[Case, ...], budget: int = 500) -> tuple[str, int]:
+    """The worst that any network says of a mutant, and how many were asked: ``contradicted`` ends the search."""
+    path, _ = source_of(mutant.module)
+    reach = range(mutant.line - 3, mutant.line + 4)
+    seen, asked = "not run", 0
+    order = ["not run", "same", "different", "weaker", "undecided", "contradicted"]
+    with planted(mutant):
+        near = [case for case in cases if any((path, line) in case.lines for line in reach)]
+        for case in sorted(near, key=lambda case: (path, mutant.line) not in case.lines):
+            asked += 1
+            try:
+                found = case.judge()
+            except (AssertionError, IndexError, ValueError, ZeroDivisionError, KeyError, TypeError, RuntimeError):
+                found = "undecided"  # outside a rule, where certify would fail loudly
+            seen = max(seen, found, key=order.index)
+            if seen == "contradicted" or asked == budget:
+                break
+    return seen, asked
