@@ -12,6 +12,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from equiconv.certification.spectra import has_spectrum
 from equiconv.certification.states import (
     Constant,
     Dim,
@@ -30,6 +31,8 @@ from equiconv.certification.step import Step, axis_names, still
 def align(step: Step, operands: Sequence[Signal | Constant], shape: Sequence[int]) -> Signal:
     """The state of f(a, b, …) for any f that acts entry by entry on operands broadcast to ``shape``."""
     rank = len(shape)
+    if any(isinstance(o, Signal) and has_spectrum(o) for o in operands):
+        raise AssertionError("a spectrum reached an operation that is not known to be linear")
     signals = [o for o in operands if isinstance(o, Signal)]
     dims = [list(_spread(step, signal, shape)) for signal in signals]
     agreed: list[Dim] = []

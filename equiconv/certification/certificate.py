@@ -15,7 +15,7 @@ from typing import Any
 import torch
 
 from equiconv.certification.advice import how_to_decide
-from equiconv.certification.states import Dim, Factor, Signal, Still, Sum, Uniform, Window
+from equiconv.certification.states import Dim, Factor, Frequency, Signal, Still, Sum, Uniform, Window
 from equiconv.graph import SourceLine
 from equiconv.groups import Translations, TranslationSubgroup
 
@@ -396,6 +396,8 @@ def _factor_out(f: Factor) -> dict[str, Any]:
         return {"sum": [_dim_out(p) for p in f.parts], "pad": f.pad}
     if isinstance(f, Window):
         return {"window": f.size, "axis": f.axis, "step": str(f.step), "period": f.period}
+    if isinstance(f, Frequency):
+        return {"frequencies": [None if c is None else list(c) for c in f.characters], "group": list(f.group)}
     return {"uniform" if isinstance(f, Uniform) else "still": f.size}
 
 
@@ -408,6 +410,8 @@ def _factor_in(f: Mapping[str, Any]) -> Factor:
         return Sum(tuple(_dim_in(p) for p in f["sum"]), f["pad"])
     if "window" in f:
         return Window(f["window"], f["axis"], Fraction(f["step"]), f["period"])
+    if "frequencies" in f:
+        return Frequency(tuple(None if c is None else tuple(c) for c in f["frequencies"]), tuple(f["group"]))
     return Uniform(f["uniform"]) if "uniform" in f else Still(f["still"])
 
 

@@ -15,6 +15,7 @@ from torch import Tensor
 from equiconv.certification.certificate import Certificate, Claim
 from equiconv.certification.opening import captured
 from equiconv.certification.refutation import shifted
+from equiconv.certification.spectra import modulated, spectral
 from equiconv.certification.states import Signal, axes_of, source_indices
 from equiconv.graph import Graph, Node, has_values, wrapped
 from equiconv.graph.capture import largest_difference
@@ -154,6 +155,8 @@ def square_error(got: Tensor, base: Tensor, state: Signal, axis: int, k: int) ->
             continue
         source, valid = source_indices(dim, axis, k)
         expected = expected.index_select(d, torch.from_numpy(source))
+        if spectral(dim):
+            expected = modulated(expected, dim, d, axis, k)
         if not valid.all():
             keep = torch.from_numpy(valid.nonzero()[0])
             got, expected = got.index_select(d, keep), expected.index_select(d, keep)

@@ -22,21 +22,25 @@ class Rule:
     """How an operation transforms what is known of its operands.
 
     target: the overload's name, such as ``aten.conv2d.default``. family: its row in the documentation. theorem: the law it rests on.
+    spectral: it knows what to do with the phases of a spectrum (:class:`~equiconv.certification.states.Frequency`); for any other rule the shifts
+    that turn one are given up before it runs.
     """
 
     target: str
     family: str
     theorem: str
     transfer: Transfer
+    spectral: bool = False
 
 
 RULES: dict[str, Rule] = {}
 
 
-def rule(*targets: str, family: str, theorem: str) -> Callable[[Transfer], Transfer]:
+def rule(*targets: str, family: str, theorem: str, spectral: bool = False) -> Callable[[Transfer], Transfer]:
     """Register a transfer function for operations named in full (``aten.relu.default``); a second rule for one name is refused.
 
     The function receives a :class:`~equiconv.certification.step.Step` and returns a Signal (or a tuple of them, one an output).
+    ``spectral`` says that it understands spectra among its operands; without it they are safely given up first.
     """
 
     def register(transfer: Transfer) -> Transfer:
@@ -45,7 +49,7 @@ def rule(*targets: str, family: str, theorem: str) -> Callable[[Transfer], Trans
                 raise ValueError(
                     f"rule: {target} has a rule already, in {RULES[target].transfer.__module__}; remove one of the two"
                 )
-            RULES[target] = Rule(target, family, theorem, transfer)
+            RULES[target] = Rule(target, family, theorem, transfer, spectral)
         return transfer
 
     return register
