@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+import equiconv as eq
 from proofs.crosscheck import Given
 from proofs.language import Cyclic, Fun, Range, Term, character, conjugate, size, sum_over, variables
 from proofs.laws import Claim, Law, Twin
@@ -18,9 +19,9 @@ u, v = Fun("u", (Cyclic(n),)), Fun("v", (Cyclic(n),))
 
 
 def phases(given: Given) -> Any:
-    """ω^(k·f/n): row f, column k"""
-    xp, count = given.xp, given.index(given["n"])
-    return xp.exp(-2j * xp.pi * (count[:, None] * count[None, :] % given["n"]) / given["n"])
+    """ω^(k·f/n), the eigenvalues of the shifts: row f, column k"""
+    xp, n = given.xp, given["n"]
+    return xp.stack([xp.asarray(eq.Shift(k, n).eigvals()) for k in range(n)], 1)
 
 
 # Σ_i A[o, i]·(ω^(k·f/n)·x[i]) = ω^(k·f/n)·Σ_i A[o, i]·x[i] -----------------------------------------------------------------------------
@@ -75,7 +76,7 @@ def conjugated_script(p: Proof) -> None:
 
 def conjugated_library(given: Given) -> dict[str, object]:
     turn = phases(given)
-    return {"lhs": (turn * given["u"][:, None]).conj(), "rhs": turn.conj() * given["u"].conj()[:, None]}
+    return {"lhs": 1 * (turn * given["u"][:, None]).conj(), "rhs": turn.conj() * given["u"].conj()[:, None]}
 
 
 def modulus(other: Any = f, conjugate_too: bool = True) -> Goal:
@@ -91,9 +92,9 @@ def modulus_script(p: Proof) -> None:
 
 
 def modulus_library(given: Given) -> dict[str, object]:
-    turned = phases(given) * given["u"][:, None]
-    rest = given.xp.zeros_like(turned)
-    return {"lhs": turned * turned.conj(), "rhs": (given["u"] * given["u"].conj())[:, None] + rest}
+    """k is no variable of it any more: the last shift."""
+    turned = phases(given)[:, -1] * given["u"]
+    return {"lhs": turned * turned.conj(), "rhs": given["u"] * given["u"].conj()}
 
 
 # a real part ------------------------------------------------------------------------------------------------------------------------------

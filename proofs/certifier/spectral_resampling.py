@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+import equiconv as eq
 from proofs.crosscheck import Given
 from proofs.language import Cyclic, Fun, Range, Term, character, conjugate, size, sum_over, variables
 from proofs.laws import Claim, Law, Twin
@@ -13,6 +14,11 @@ n, m, b, h = size("n"), size("m"), size("b"), size("h")
 f, k, t = variables("f k t", Cyclic(n))
 (j,) = variables("j", Cyclic(n))
 X = Fun("X", (Cyclic(n),))
+
+
+def phases(given: Given, k: int, n: int) -> Any:
+    """ω^(j·k/n) for j = 0, …, n − 1: the eigenvalues of S_k"""
+    return given.xp.asarray(eq.Shift(k, n).eigvals())
 
 
 # entry j turns by (f + j)·k/n --------------------------------------------------------------------------------------------------------
@@ -31,16 +37,13 @@ def rolled_script(p: Proof) -> None:
 def rolled_library(given: Given) -> dict[str, object]:
     """axes f, k, t"""
     xp, n, X = given.xp, given["n"], given["X"]
-    count = given.index(n)
-
-    def turn(frequency: Any, k: int) -> Any:
-        return xp.exp(-2j * xp.pi * (frequency * k % n) / n)
+    turns = [phases(given, k, n) for k in range(n)]
 
     def table(entry: Any) -> Any:
         return xp.stack([xp.stack([entry(f, k) for k in range(n)]) for f in range(n)])
 
-    left = table(lambda f, k: n * xp.fft.ifft(X * turn(count + f, k)))
-    right = table(lambda f, k: turn(count[:1] + f, k)[0] * n * xp.roll(xp.fft.ifft(X), k))
+    left = table(lambda f, k: n * xp.fft.ifft(X * xp.roll(turns[k], -f)))
+    right = table(lambda f, k: turns[k][f] * n * xp.roll(xp.fft.ifft(X), k))
     return {"lhs": left, "rhs": right}
 
 
@@ -66,8 +69,8 @@ def longer_script(p: Proof) -> None:
 def longer_library(given: Given) -> dict[str, object]:
     """axes p, q"""
     xp, m, length = given.xp, given["m"], given["b"] * given["m"]
-    count = given.index(length)
-    turned = [given["Y"] * xp.exp(-2j * xp.pi * (count * q % m) / m) for q in range(m)]
+    at = given.index(length) % m
+    turned = [given["Y"] * phases(given, q, m)[at] for q in range(m)]
     left = [length * xp.fft.ifft(y) for y in turned]
     right = [length * xp.roll(xp.fft.ifft(given["Y"]), given["b"] * q) for q in range(m)]
     return {"lhs": xp.stack(left, 1), "rhs": xp.stack(right, 1)}
@@ -96,16 +99,16 @@ def half_script(p: Proof) -> None:
 
 
 def half_library(given: Given) -> dict[str, object]:
-    """axes k, t; numpy's irfft takes the first n // 2 + 1 entries, so the frequencies are laid out by hand here."""
+    """axes k, t; an irfft would take n // 2 + 1 entries, so the frequencies are laid out by hand here."""
     xp, n = given.xp, given["n"]
-    count, frequency = given.index(n), given.index(given["h"])
+    at = given.index(given["h"]) % n
 
     def signal(spectrum: Any) -> Any:
-        waves = xp.exp(2j * xp.pi * (frequency[:, None] * count[None, :] % n) / n)
+        waves = xp.stack([phases(given, -t, n)[at] for t in range(n)], 1)
         both = given["w"][:, None] * spectrum[:, None] * waves
         return (both + given["w"][:, None] * spectrum.conj()[:, None] * waves.conj()).sum(0)
 
-    turned = [given["Z"] * xp.exp(-2j * xp.pi * (frequency * k % n) / n) for k in range(n)]
+    turned = [given["Z"] * phases(given, k, n)[at] for k in range(n)]
     left = [signal(z) for z in turned]
     return {"lhs": xp.stack(left), "rhs": xp.stack([xp.roll(signal(given["Z"]), k) for k in range(n)])}
 
