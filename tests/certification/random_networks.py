@@ -9,13 +9,14 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-Operation = tuple[str, Callable[[Tensor], Tensor]]
+Operation = tuple[str, Callable[[Tensor, list[Tensor]], Tensor]]
+Draw = Callable[[random.Random, torch.Generator, list[Tensor]], Operation]
 
 
 class Program(nn.Module):
     """A chain of operations, some of which look back at an earlier tensor of the same shape; ``text`` prints it."""
 
-    def __init__(self, seed: int, shape: tuple[int, int], length: int = 5) -> None:
+    def __init__(self, seed: int, shape: tuple[int, int], length: int = 5, draw: Draw | None = None) -> None:
         super().__init__()
         self.text: list[str] = []
         self.steps: list[Callable[[Tensor, list[Tensor]], Tensor]] = []
@@ -26,10 +27,10 @@ class Program(nn.Module):
         tries = 0
         while len(self.steps) < length and tries < 200:
             tries += 1
-            text, step = _draw(rng, generator, history)
+            text, step = (draw or _draw)(rng, generator, history)
             try:
                 y = step(history[-1], history)
-            except (RuntimeError, NotImplementedError, IndexError, ValueError):
+            except (RuntimeError, NotImplementedError, IndexError, ValueError, TypeError):
                 continue  # the drawn operation does not take this shape
             if y.numel() == 0 or y.numel() > 4000 or not torch.isfinite(y).all():
                 continue
