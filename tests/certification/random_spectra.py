@@ -40,7 +40,9 @@ def _transform(rng: random.Random, x: Tensor) -> Operation:
     if rng.random() < 0.35:
         sizes = [max(1, x.shape[d] + rng.choice([0, 0, 0, -1, 1, 2, -2, x.shape[d]])) for d in dims]
         if kind in ("irfft", "hfft"):
-            sizes[-1] = rng.choice([2 * x.shape[dims[-1]] - 2, 2 * x.shape[dims[-1]] - 1, x.shape[dims[-1]], 4, 6, 8, 12])
+            sizes[-1] = rng.choice(
+                [2 * x.shape[dims[-1]] - 2, 2 * x.shape[dims[-1]] - 1, x.shape[dims[-1]], 4, 6, 8, 12]
+            )
     norm = rng.choice([None, "ortho", "forward"])
     function = getattr(torch.fft, f"{kind}n")
     return f"{kind}n(s={sizes},dim={dims})", lambda t, h: function(t, s=sizes, dim=dims, norm=norm)
@@ -103,7 +105,9 @@ def _joins(rng: random.Random, generator: torch.Generator, history: list[Tensor]
     block = [k if i == d else s for i, s in enumerate(x.shape)]
     constant = _like(generator, block, x)
     other = history[rng.randrange(len(history))]
-    kind = rng.choice(["zeros", "constant", "self", "conj", "other", "stack", "pad", "pad 1", "write", "write block", "middle"])
+    kind = rng.choice(
+        ["zeros", "constant", "self", "conj", "other", "stack", "pad", "pad 1", "write", "write block", "middle"]
+    )
     if kind == "zeros":
         return f"cat(x, zeros, {d})", lambda t, h: torch.cat([t, torch.zeros(block, dtype=t.dtype)], d)
     if kind == "constant":
@@ -153,7 +157,9 @@ def _products(rng: random.Random, generator: torch.Generator, history: list[Tens
     x = history[-1]
     at = rng.randrange(len(history))
     constant = _like(generator, [s if rng.random() < 0.7 else 1 for s in x.shape], x)
-    kind = rng.choice(["constant", "constant", "other", "conj", "quotient", "square", "phase", "mask", "matmul", "outer"])
+    kind = rng.choice(
+        ["constant", "constant", "other", "conj", "quotient", "square", "phase", "mask", "matmul", "outer"]
+    )
     if kind == "constant":
         return f"* constant{tuple(constant.shape)}", lambda t, h: t * constant.to(t.dtype)
     if kind == "other":

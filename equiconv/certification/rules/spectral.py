@@ -56,6 +56,7 @@ def _operand(step: Step, name: str) -> Operand:
             "feature_dropout",
             "lift_fresh",
             "lift_fresh_copy",
+            "_neg_view",
             "neg",
             "resolve_conj",
             "resolve_neg",
