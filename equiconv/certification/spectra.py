@@ -71,10 +71,15 @@ def pull(step: Step, dim: Dim) -> tuple[Character, Dim]:
     shared: Character = (0,) * len(step.shape)
     rest: list[Factor] = []
     for factor in dim:
-        if isinstance(factor, Frequency) and factor.size == 1 and factor.characters[0] is not None:
-            shared = tuple(a + b for a, b in zip(shared, factor.characters[0], strict=True))
-        else:
-            rest.append(factor)
+        if isinstance(factor, Frequency):
+            known = [f for f in factor.characters if f is not None]
+            common = tuple(
+                found.pop() if len(found := set(numbers)) == 1 else 0 for numbers in zip(*known, strict=True)
+            )
+            if any(common):
+                shared = tuple(a + b for a, b in zip(shared, common, strict=True))
+                factor = Frequency(tuple(combined(f, common, -1) for f in factor.characters), factor.group)
+        rest.append(factor)
     return shared, step.canonical(rest)
 
 

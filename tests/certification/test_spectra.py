@@ -127,6 +127,16 @@ CASES: dict[str, tuple[nn.Module, tuple[int, int], str]] = {
     "along one axis": (Net(lambda x: fft.irfft(fft.rfft(x) * LINE, n=8)), (1, 1), "equivariant"),
     "truncated modes": (Modes2d(1, 3, 3), (1, 1), "equivariant"),
     "one mode": (Modes2d(1, 1, 2), (1, 1), "equivariant"),
+    "one frequency alone": (
+        Net(
+            lambda x: (
+                fft.irfft(fft.rfft(x) * torch.eye(5)[2], n=8)
+                + fft.irfft(nn.functional.pad(fft.rfft(x)[..., 1:2], (1, 3)), n=8)
+            )
+        ),
+        (1, 1),
+        "equivariant",
+    ),
     "an operator": (Operator(2), (1, 1), "equivariant"),
     "pooled to 6 × 4": (Net(lambda x: pool(x, 6, 4)), (2, 2), "equivariant"),
     "pooled to 8 × 4": (Net(lambda x: pool(x, 8, 4)), (3, 2), "equivariant"),

@@ -23,10 +23,11 @@ PLACES = ((0, 0), (1, 0), (-1, 0), (0, 1), (1, 1), (-1, 1))
 
 def transform(step: Step, dim: Dim, length: int, out: int, sign: int) -> Dim:
     """Σ_i x[i]·exp(−2πi·sign·i·j/length) for j < ``out``; the dim is trimmed to ``length`` entries, or filled up with zeros."""
+    dim = step.canonical(dim)
+    if spectral(dim) and (found := characters(dim, step.shape)) is not None:
+        return _rolling(step, found[:length], length, out, -sign)
     shared, body = pull(step, dim)
     loose = turned(step, shared)
-    if spectral(body) and (found := characters(body, step.shape)) is not None:
-        return (*loose, *_rolling(step, found[:length], length, out, -sign))
     if axes_of(body) and len(body) == 1 and isinstance(window := body[0], Window) and window.rolls:
         if window.size == length:
             return (*loose, *_spectrum(step, window, out, sign))
@@ -42,12 +43,12 @@ def transform(step: Step, dim: Dim, length: int, out: int, sign: int) -> Dim:
 
 def half_inverse(step: Step, dim: Dim, length: int) -> Dim:
     """A real signal of ``length`` entries from the first half of its spectrum. Linear over the real numbers only: phases that are left must be signs."""
+    dim = step.canonical(dim)
+    if spectral(dim) and (found := characters(dim, step.shape)) is not None:
+        return _rolling(step, found[: length // 2 + 1], length, length, 1, real=True)
     shared, body = pull(step, dim)
     give_up_phases(step, [turned(step, shared)], "takes the real part of a spectrum", power=2)
-    loose = turned(step, shared)
-    if spectral(body) and (found := characters(body, step.shape)) is not None:
-        return (*loose, *_rolling(step, found[: length // 2 + 1], length, length, 1, real=True))
-    return (*loose, *_lost(step, body, length))
+    return (*turned(step, shared), *_lost(step, body, length))
 
 
 def _spectrum(step: Step, window: Window, out: int, sign: int) -> Dim:
