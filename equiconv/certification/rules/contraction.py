@@ -103,7 +103,7 @@ def linear(step: Step) -> Signal:
 def _add(step: Step, dims: Sequence[Dim], bias: object) -> Signal:
     result = Signal(tuple(step.strides), tuple(step.canonical(d) for d in dims))
     if isinstance(bias, (Signal, Constant)):
-        return step.result(combine(step, [result, bias], step.out_shape).dims)
+        return step.result(phases.combine(step, [result, bias], step.out_shape).dims)
     return step.result(result.dims)
 
 
