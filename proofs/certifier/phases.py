@@ -81,8 +81,9 @@ def conjugated_library(given: Given) -> dict[str, object]:
 
 def modulus(other: Any = f, conjugate_too: bool = True) -> Goal:
     def square(turn: Any, at: Any) -> Term:
-        second = turn(at) * u(at)
-        return turn(f) * u(f) * (conjugate(second) if conjugate_too else second)
+        second: Term = turn(at) * u(at)
+        found: Term = turn(f) * u(f) * (conjugate(second) if conjugate_too else second)
+        return found
 
     return Goal(square(lambda h: character(k * h / n), other), square(lambda h: character(0 * h), other))
 

@@ -185,7 +185,8 @@ def whole(step: Step) -> Signal:
 )
 def total(step: Step) -> Signal:
     """A sum over dims without phases is linear in the others."""
-    return aggregate(step)
+    found: Signal = aggregate(step)
+    return found
 
 
 # Conjugate, product, modulus ----------------------------------------------------------------------------------------------------
@@ -295,4 +296,5 @@ def norm(step: Step) -> Signal:
     """A function of the moduli."""
     x = step.signal("self")
     step.arguments = {**step.arguments, "self": Signal(x.strides, tuple(plain(dim) for dim in x.dims))}
-    return aggregate(step)
+    found: Signal = aggregate(step)
+    return found
