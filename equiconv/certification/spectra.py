@@ -14,7 +14,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from equiconv.certification.states import Character, Dim, Factor, Frequency, Signal, Still, Sum, Window
+from equiconv.certification.states import Character, Dim, Factor, Frequency, Signal, Still, Sum, Uniform
 from equiconv.certification.step import Step, axis_names, signals_in
 
 Characters = tuple[Character | None, ...]
@@ -52,14 +52,14 @@ def characters(dim: Sequence[Factor], group: Sequence[int]) -> Characters | None
     zero: Character = (0,) * len(group)
     found: Characters = (zero,)
     for factor in dim:
-        inner: Characters | None = (zero,) * factor.size
-        if isinstance(factor, Frequency):
+        inner: Characters | None = None  # what is not known to stay put may move
+        if isinstance(factor, (Still, Uniform)):
+            inner = (zero,) * factor.size
+        elif isinstance(factor, Frequency):
             inner = factor.characters
         elif isinstance(factor, Sum):
             parts = [characters(part, group) for part in factor.parts]
             inner = None if any(p is None for p in parts) else tuple(c for p in parts if p is not None for c in p)
-        elif isinstance(factor, Window):
-            inner = None
         if inner is None:
             return None
         found = tuple(combined(a, b) for a in found for b in inner)
