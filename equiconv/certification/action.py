@@ -8,6 +8,7 @@ import torch
 from torch import Tensor
 
 from equiconv.certification.digits import chained
+from equiconv.certification.spectra import modulated, spectral
 from equiconv.certification.states import Digit, Dim, axes_of, source_indices
 
 
@@ -40,6 +41,8 @@ def _dim_by_dim(dims: Sequence[Dim], tensor: Tensor, axis: int, k: int) -> tuple
             continue
         source, valid = source_indices(dim, axis, k)
         tensor = tensor.index_select(d, torch.from_numpy(source).to(tensor.device))
+        if spectral(dim):
+            tensor = modulated(tensor, dim, d, axis, k)
         if not valid.all():
             along = torch.from_numpy(valid).to(tensor.device).reshape([-1 if i == d else 1 for i in range(tensor.ndim)])
             known = along.expand(tensor.shape) if known is None else known & along

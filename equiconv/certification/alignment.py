@@ -15,6 +15,7 @@ from torch import Tensor
 
 from equiconv.certification.action import act
 from equiconv.certification.digits import chained, digits_of
+from equiconv.certification.spectra import has_spectrum
 from equiconv.certification.states import (
     Constant,
     Digit,
@@ -34,6 +35,8 @@ from equiconv.certification.step import Step, axis_names, still
 def align(step: Step, operands: Sequence[Signal | Constant], shape: Sequence[int]) -> Signal:
     """The state of f(a, b, …) for any f that acts entry by entry on operands broadcast to ``shape``."""
     rank = len(shape)
+    if any(isinstance(o, Signal) and has_spectrum(o) for o in operands):
+        raise AssertionError("a spectrum reached an operation that is not known to be linear")
     signals = [o for o in operands if isinstance(o, Signal)]
     dims = agree_on_digits(step, [_spread(step, signal, shape) for signal in signals])
     agreed: list[Dim] = []

@@ -14,6 +14,7 @@ from torch.utils import _pytree as pytree
 import equiconv.certification.rules  # noqa: F401  (fills the registry)
 from equiconv.certification.advice import wanted
 from equiconv.certification.registry import find, is_random, of_invariants
+from equiconv.certification.spectra import give_up_spectra, has_spectrum
 from equiconv.certification.states import Constant, Dim, Signal, Window
 from equiconv.certification.step import Loss, Step, UnknownOperation, constants_in, signals_in, still
 from equiconv.graph import Graph, Node, without_values
@@ -134,8 +135,11 @@ def _operation(node: Node, values: Mapping[str, Any], shape: tuple[int, ...], ci
         if rule is None:
             raise UnknownOperation(wanted(step, known))
         step.theorem = rule.theorem
-        if not rule.digits:
+        # A digit and a spectrum never meet in a rule: the digits of a tensor with phases are paid for.
+        if not rule.digits or any(map(has_spectrum, signals_in(step.arguments))):
             step.pay_all()
+        if not rule.spectral:
+            give_up_spectra(step)
         result = rule.transfer(step)
         if step.wrapped and node.operation not in WRAPPABLE:
             raise AssertionError("its padding was taken to wrap, but nothing can run it so")

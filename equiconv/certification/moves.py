@@ -9,7 +9,29 @@ from collections.abc import Iterable, Sequence
 from dataclasses import replace
 
 from equiconv.certification.digits import chained, copies_of, digits_of, merged
-from equiconv.certification.states import Digit, Dim, Factor, Still, Sum, Uniform, Window, axes_of, forget, size_of
+from equiconv.certification.spectra import (
+    give_up_phases,
+    halves,
+    joined_spectra,
+    picked,
+    plain,
+    pull,
+    spectral,
+    turned,
+)
+from equiconv.certification.states import (
+    Digit,
+    Dim,
+    Factor,
+    Frequency,
+    Still,
+    Sum,
+    Uniform,
+    Window,
+    axes_of,
+    forget,
+    size_of,
+)
 from equiconv.certification.step import Step, axis_names, still
 
 WRAP = "make the padding circular (equiconv.symmetrize does it for the whole model)"
@@ -170,6 +192,8 @@ def narrow(step: Step, dim: Dim, start: int, length: int, stride: int = 1, origi
     size = size_of(dim)
     if start == 0 and length == size and stride == 1:
         return dim
+    if spectral(dim):
+        return _cut_spectrum(step, dim, range(start, start + length * stride, stride))
     if not axes_of(dim):
         return (Uniform(length),) if dim and all(isinstance(f, Uniform) for f in dim) and length > 1 else still(length)
     head, rest = dim[0], dim[1:]
@@ -203,6 +227,17 @@ def narrow(step: Step, dim: Dim, start: int, length: int, stride: int = 1, origi
     return still(length)
 
 
+def _cut_spectrum(step: Step, dim: Dim, positions: range) -> Dim:
+    """Some entries of a dim with phases: each keeps its own, and what they share stays as it is."""
+    if (found := picked(step, dim, positions)) is not None:
+        return found
+    shared, body = pull(step, dim)
+    if spectral(body):
+        give_up_phases(step, [body], "slices a dim in which a spectrum is only a part")
+        body = plain(step.canonical(body))
+    return (*turned(step, shared), *narrow(step, body, positions.start, len(positions), positions.step))
+
+
 def reduce(step: Step, dim: Dim, what: str) -> None:
     """Aggregate over a dim: a sum over whole periods does not see a roll; over part of one it does."""
     for factor in step.canonical(dim):
@@ -218,6 +253,8 @@ def reduce(step: Step, dim: Dim, what: str) -> None:
         elif isinstance(factor, Sum):
             for part in factor.parts:
                 reduce(step, part, what)
+        elif isinstance(factor, Frequency):
+            give_up_phases(step, [(factor,)], f"{what} aggregates entries that a shift turns by different phases")
 
 
 def reduce_dims(step: Step, dims: Sequence[Dim], gone: Iterable[int], what: str) -> list[Dim]:
@@ -262,6 +299,9 @@ def regroup(step: Step, dims: Sequence[Dim], shape: Sequence[int], digits: bool 
                 other = pending.pop(0)
                 if len(one := step.canonical(merged((factor, other), copies))) == 1:
                     pending.insert(0, one[0])
+                    continue
+                if (both := picked(step, (factor, other), range(factor.size * other.size))) and spectral(both):
+                    pending[:0] = both
                     continue
                 step.give_up(
                     axes_of((factor, other)),
@@ -314,6 +354,11 @@ def split(step: Step, factor: Factor, outer: int, digits: bool = False) -> tuple
         if step.strides[factor.axis] == n:
             return (Still(outer),), (Still(b),)
         return (Window(outer, factor.axis, new, int(n / abs(new))),), (Still(b),)
+    if isinstance(factor, Frequency):
+        if digits := halves(factor, outer):
+            return (digits[0],), (digits[1],)
+        give_up_phases(step, [(factor,)], "a reshape cuts a spectrum into blocks")
+        return (Still(outer),), (Still(b),)
     step.give_up(axes_of((factor,)), "reshape", "a reshape cuts a concatenation into blocks", theorem="split_and_merge")
     return (Still(outer),), (Still(b),)
 
@@ -326,6 +371,9 @@ def join(step: Step, parts: Sequence[Dim], pad: str | None = None) -> Dim:
         if not size_of(part):
             continue
         last = joined[-1] if joined else ()
+        if joined and (spectrum := joined_spectra(step, last, part)):
+            joined[-1] = spectrum
+            continue
         if len(last) == 1 and len(part) == 1 and isinstance(a := last[0], Window) and isinstance(b := part[0], Window):
             same = a.origin is not None and (a.origin, a.axis, a.step, a.period) == (b.origin, b.axis, b.step, b.period)
             if same and (a.offset + a.size - b.offset) % a.period == 0:

@@ -21,7 +21,7 @@ from typing import Any
 
 from equiconv.certification.certificate import Certificate
 from equiconv.certification.digits import faulty
-from equiconv.certification.states import Digit, Factor, Still, Sum, Uniform, Window, canonical
+from equiconv.certification.states import Digit, Factor, Frequency, Still, Sum, Uniform, Window, canonical
 
 FORMAT = 3
 #: The largest file that is read. Certificates of the largest image networks take some megabytes.
@@ -30,7 +30,14 @@ _LARGEST = 2**62
 _DEEPEST = 16
 _FRACTION = re.compile(r"-?\d{1,18}(/\d{1,18})?")
 #: The factors of a dim by the key that names them in a file; it holds the size, or the parts of a concatenation.
-_FACTORS: dict[str, type[Any]] = {"still": Still, "uniform": Uniform, "window": Window, "digit": Digit, "sum": Sum}
+_FACTORS: dict[str, type[Any]] = {
+    "still": Still,
+    "uniform": Uniform,
+    "window": Window,
+    "digit": Digit,
+    "frequencies": Frequency,
+    "sum": Sum,
+}
 _HINTS: dict[type[Any], dict[str, Any]] = {}
 _KINDS = ("invariant", "equivariant", "none", "undecided")
 _CHOICES = {
@@ -59,7 +66,7 @@ def digest_of(data: Mapping[str, Any]) -> str:
 
 
 def _out(value: Any) -> Any:
-    if isinstance(value, (Still, Uniform, Window, Digit, Sum)):
+    if isinstance(value, (Still, Uniform, Window, Digit, Frequency, Sum)):
         return _factor_out(value)
     if dataclasses.is_dataclass(value):
         return {f.name: _out(getattr(value, f.name)) for f in dataclasses.fields(value)}

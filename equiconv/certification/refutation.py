@@ -14,6 +14,7 @@ import torch
 from torch import Tensor
 
 from equiconv.certification.certificate import Refutation
+from equiconv.certification.spectra import has_spectrum, plain
 from equiconv.certification.states import Factor, Signal, Sum, axes_of, size_of
 from equiconv.certification.step import still
 from equiconv.graph import Graph
@@ -135,9 +136,12 @@ def try_shifts(
 def unexplained(got: Tensor, base: Tensor, layout: Signal | None) -> float:
     """The smallest max |got − roll(base)| over rolls of the dims in which the output could roll; the identity among them.
 
-    Integers and truth values differ by 1 or not at all.
+    Integers and truth values differ by 1 or not at all. Of numbers that phases could turn only the modulus counts: |a| = |φ·b| for every phase φ.
     """
     error = largest_difference(got, base)
+    if got.is_complex() or (layout is not None and has_spectrum(layout)):
+        moduli = Signal(layout.strides, tuple(plain(dim) for dim in layout.dims)) if layout is not None else None
+        return min(error, unexplained(got.abs(), base.abs(), moduli))
     digits: list[Factor] = []
     for size, dim in zip(base.shape, layout.dims if layout is not None else [()] * base.ndim, strict=True):
         # Every dim counts, not only those that the derivation saw move: a subgroup is refuted only where no roll at all explains the output.

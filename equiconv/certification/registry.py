@@ -23,6 +23,8 @@ class Rule:
 
     target: the overload's name, such as ``aten.conv2d.default``. family: its row in the documentation. theorem: the law it rests on.
     digits: the transfer understands :class:`~equiconv.certification.states.Digit` factors; any other never sees one.
+    spectral: it knows what to do with the phases of a spectrum (:class:`~equiconv.certification.states.Frequency`); for any other rule the shifts
+    that turn one are given up before it runs.
     """
 
     target: str
@@ -30,16 +32,20 @@ class Rule:
     theorem: str
     transfer: Transfer
     digits: bool = False
+    spectral: bool = False
 
 
 RULES: dict[str, Rule] = {}
 
 
-def rule(*targets: str, family: str, theorem: str, digits: bool = False) -> Callable[[Transfer], Transfer]:
+def rule(
+    *targets: str, family: str, theorem: str, digits: bool = False, spectral: bool = False
+) -> Callable[[Transfer], Transfer]:
     """Register a transfer function for operations named in full (``aten.relu.default``); a second rule for one name is refused.
 
     The function receives a :class:`~equiconv.certification.step.Step` and returns a Signal (or a tuple of them, one an output). Unless it says
-    ``digits=True``, the digits of its operands are paid for before it runs: each stays put or rolls by itself.
+    ``digits=True``, the digits of its operands are paid for before it runs: each stays put or rolls by itself. Unless it says ``spectral=True``, the
+    shifts that turn an entry of a spectrum are given up before it runs.
     """
 
     def register(transfer: Transfer) -> Transfer:
@@ -48,7 +54,7 @@ def rule(*targets: str, family: str, theorem: str, digits: bool = False) -> Call
                 raise ValueError(
                     f"rule: {target} has a rule already, in {RULES[target].transfer.__module__}; remove one of the two"
                 )
-            RULES[target] = Rule(target, family, theorem, transfer, digits)
+            RULES[target] = Rule(target, family, theorem, transfer, digits, spectral)
         return transfer
 
     return register

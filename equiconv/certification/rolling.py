@@ -12,6 +12,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from typing import TypeVar
 
+from equiconv.certification.spectra import has_spectrum
 from equiconv.certification.states import Constant, Dim, Factor, Signal, Still, Uniform, Window, axes_of, size_of
 from equiconv.certification.step import Step
 
@@ -27,6 +28,8 @@ def candidates(
     if len(signals) != 1 or len(constants) != 1 or constants[0][0].generic:
         return []
     (signal, names), (constant, others) = signals[0], constants[0]
+    if has_spectrum(signal):
+        return []  # a phase is free along any constant already
     dims = dict(zip(names, step.settle(signal).dims, strict=True))
     free = {n: size for n, size in zip(others, constant.shape, strict=True) if n in out and n not in dims and size > 1}
     summed = [label for label in names if label in others and label not in out and axes_of(dims[label])]

@@ -9,6 +9,7 @@ is an ordered tuple of factors (mixed radix, outermost first, as in a reshape):
   U[u] ↦ U[u − k/step]. Of size = period it *rolls*; longer it is a halo, shorter a crop.
 - :class:`Digit`: one digit of the index u of a rolling signal, which a reshape has split; the digits of u move together and carry.
 - :class:`Sum`: a concatenation of blocks, each with factors of its own; no digit lies inside one.
+- :class:`Frequency`: every entry has a character of the group, a phase by which a shift multiplies it; the phases of the dims multiply.
 
 Invariants, asserted: |step|·period = n of the axis (a shift by n is the identity), and s/step is an integer for s the stride of K. The digits of one
 signal in a tensor form a chain (:func:`~equiconv.certification.digits.chained`).
@@ -114,7 +115,45 @@ class Sum:
         return " ++ ".join(describe(part) for part in self.parts)
 
 
-Factor: TypeAlias = Still | Uniform | Window | Digit | Sum
+Character: TypeAlias = tuple[int, ...]
+
+
+@dataclass(frozen=True)
+class Frequency:
+    """Entries of a spectrum: a shift by k multiplies entry i by ∏_a exp(−2πi·f_a·k_a/n_a), where f = ``characters[i]`` has a number for each
+    group axis and n = ``group`` holds their sizes. ``None`` marks an entry that is 0 and so fits every phase. One entry alone is a phase of all that
+    the other factors index.
+    """
+
+    characters: tuple[Character | None, ...]
+    group: tuple[int, ...]
+
+    @property
+    def size(self) -> int:
+        return len(self.characters)
+
+    @property
+    def axes(self) -> set[int]:
+        """Group axes that turn some entry."""
+        return {axis for f in self.characters if f is not None for axis, number in enumerate(f) if number}
+
+    def reduced(self, orders: Sequence[int]) -> Frequency:
+        """The same phases on a subgroup: its elements along an axis are ``orders`` many, and frequencies that differ by so many agree there."""
+        numbers = tuple(
+            None if f is None else tuple(a % m for a, m in zip(f, orders, strict=True)) for f in self.characters
+        )
+        return Frequency(numbers, self.group)
+
+    def __str__(self) -> str:
+        shown = []
+        for axis in sorted(self.axes):
+            numbers = ["·" if f is None else str(f[axis]) for f in self.characters]
+            text = " ".join(numbers if len(numbers) <= 8 else [*numbers[:4], "…", *numbers[-2:]])
+            shown.append(f"axis {axis}: {text}")
+        return f"frequencies({'; '.join(shown) or self.size})"
+
+
+Factor: TypeAlias = Still | Uniform | Window | Digit | Sum | Frequency
 Dim: TypeAlias = tuple[Factor, ...]
 
 
@@ -176,6 +215,8 @@ def axes_of(dim: Sequence[Factor]) -> set[int]:
         elif isinstance(factor, Sum):
             for part in factor.parts:
                 found |= axes_of(part)
+        elif isinstance(factor, Frequency):
+            found |= factor.axes
     return found
 
 
@@ -245,6 +286,10 @@ def canonical(dim: Sequence[Factor], strides: Sequence[int], shape: Sequence[int
                 raise AssertionError(f"broken {type(factor).__name__.lower()} {factor} under the stride {s} of Z_{n}")
             if s == n:
                 current = Still(factor.size)  # only the zero shift is left
+        elif isinstance(factor, Frequency):
+            spectrum = factor.reduced([n // s for n, s in zip(shape, strides, strict=True)])
+            unturned = not spectrum.axes and None not in spectrum.characters
+            current = Still(factor.size) if unturned else spectrum
         _append(out, current)
     return tuple(out)
 

@@ -94,6 +94,7 @@ LAW = Law(
     name="modulation",
     title="A shift by k multiplies the spectrum by ω^(k·f/n); its modulus and its bispectrum do not change",
     items=("L24",),
+    families=("Fourier transform",),
     claims=(
         Claim(
             says="F(S_k x)[f] = ω^(k·f/n)·F x[f]",

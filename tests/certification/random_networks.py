@@ -9,7 +9,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-Operation = tuple[str, Callable[[Tensor], Tensor]]
+Operation = tuple[str, Callable[[Tensor, list[Tensor]], Tensor]]
+Draw = Callable[[random.Random, torch.Generator, list[Tensor]], Operation]
 
 KINDS = [
     "conv",
@@ -58,7 +59,14 @@ DIGITS = [
 class Program(nn.Module):
     """A chain of operations, some of which look back at an earlier tensor of the same shape; ``text`` prints it."""
 
-    def __init__(self, seed: int, shape: tuple[int, int], length: int = 5, kinds: Sequence[str] = KINDS) -> None:
+    def __init__(
+        self,
+        seed: int,
+        shape: tuple[int, int],
+        length: int = 5,
+        kinds: Sequence[str] = KINDS,
+        draw: Draw | None = None,
+    ) -> None:
         super().__init__()
         self.text: list[str] = []
         self.steps: list[Callable[[Tensor, list[Tensor]], Tensor]] = []
@@ -69,10 +77,10 @@ class Program(nn.Module):
         tries = 0
         while len(self.steps) < length and tries < 200:
             tries += 1
-            text, step = _draw(rng, generator, history, kinds)
+            text, step = draw(rng, generator, history) if draw else _draw(rng, generator, history, kinds)
             try:
                 y = step(history[-1], history)
-            except (RuntimeError, NotImplementedError, IndexError, ValueError):
+            except (RuntimeError, NotImplementedError, IndexError, ValueError, TypeError):
                 continue  # the drawn operation does not take this shape
             if y.numel() == 0 or y.numel() > 4000 or not torch.isfinite(y).all():
                 continue

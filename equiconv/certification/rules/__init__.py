@@ -2,6 +2,7 @@
 
 from equiconv.certification.rules import (  # noqa: F401
     contraction,
+    fourier,
     gathering,
     indexing,
     invariants,
@@ -14,5 +15,6 @@ from equiconv.certification.rules import (  # noqa: F401
     sampling_grid,
     shape,
     sliding,
+    spectral,
     transposed,
 )

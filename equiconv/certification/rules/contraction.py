@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
+from equiconv.certification import phases
 from equiconv.certification.alignment import align
 from equiconv.certification.moves import narrow, reduce_dims
 from equiconv.certification.registry import rule
@@ -29,21 +30,27 @@ def contract(
 
     free: an action for labels that no signal has, which are uniform in every signal; the constants must then move with it.
     """
-    found = combine(step, operands, free)
+    found = combine(step, operands, free, carrier=out[0] if out else "")
     summed = [i for i, label in enumerate(found) if label not in out]
     left = dict(zip(found, reduce_dims(step, list(found.values()), summed, what), strict=True))
     return [left[label] for label in out]
 
 
-def combine(step: Step, operands: Sequence[Operand], free: Mapping[str, Dim] | None = None) -> dict[str, Dim]:
-    """How every label moves in f(a, b, …), one entry for each index of the union of the labels; ``free`` as in :func:`contract`."""
+def combine(
+    step: Step, operands: Sequence[Operand], free: Mapping[str, Dim] | None = None, carrier: str = ""
+) -> dict[str, Dim]:
+    """How every label moves in f(a, b, …), one entry for each index of the union of the labels; ``free`` as in :func:`contract`.
+
+    Of spectra, f is the product. carrier: the label whose dim takes a phase that all entries share.
+    """
     sizes: dict[str, int] = {}
     for operand, labels in operands:
         for label, size in zip(labels, operand.shape, strict=True):
             sizes[label] = max(size, sizes.get(label, 1))
     union = list(sizes)
     laid = [_lay_out(operand, labels, union, free or {}) for operand, labels in operands]
-    joint = align(step, laid, [sizes[label] for label in union])
+    at = union.index(carrier) if carrier in union else 0
+    joint = phases.combine(step, laid, [sizes[label] for label in union], product=True, carrier=at)
     return dict(zip(union, joint.dims, strict=True))
 
 
@@ -107,7 +114,7 @@ def _batch(rank: int) -> list[str]:
     return [f"b{rank - i}" for i in range(rank)]  # aligned from the right, as broadcasting does
 
 
-@rule("aten.linear.default", family="contraction", theorem=THEOREM, digits=True)
+@rule("aten.linear.default", family="contraction", theorem=THEOREM, digits=True, spectral=True)
 def linear(step: Step) -> Signal:
     """x·Wᵀ + b: the contracted dim must be still, or the weights alike wherever it moves, or roll with it."""
     x, weight, bias = _tensor(step, "input"), _tensor(step, "weight"), step["bias"]
@@ -120,7 +127,7 @@ def linear(step: Step) -> Signal:
 def _add(step: Step, dims: Sequence[Dim], bias: object) -> Signal:
     result = Signal(tuple(step.strides), tuple(dims))
     if isinstance(bias, (Signal, Constant)):
-        return step.result(align(step, [result, bias], step.out_shape).dims)
+        return step.result(phases.combine(step, [result, bias], step.out_shape).dims)
     return step.result(result.dims)
 
 
@@ -133,6 +140,7 @@ def _add(step: Step, dims: Sequence[Dim], bias: object) -> Signal:
     family="contraction",
     theorem=THEOREM,
     digits=True,
+    spectral=True,
 )
 def matmul(step: Step) -> Signal:
     """Matrix products with NumPy's rules for vectors and batches."""
@@ -146,7 +154,7 @@ def matmul(step: Step) -> Signal:
     return product(step, [(a, left), (b, right)], out, "a matrix product")
 
 
-@rule("aten.addmv.default", family="contraction", theorem=THEOREM)
+@rule("aten.addmv.default", family="contraction", theorem=THEOREM, spectral=True)
 def add_matrix_vector(step: Step) -> Signal:
     dims = contract(
         step, [(_tensor(step, "mat"), ["m", "k"]), (_tensor(step, "vec"), ["k"])], ["m"], "a matrix product"
@@ -154,7 +162,7 @@ def add_matrix_vector(step: Step) -> Signal:
     return _add(step, dims, step["self"])
 
 
-@rule("aten.addbmm.default", family="contraction", theorem=THEOREM)
+@rule("aten.addbmm.default", family="contraction", theorem=THEOREM, spectral=True)
 def add_products(step: Step) -> Signal:
     """The products of all pairs of matrices of a batch, added up."""
     operands = [(_tensor(step, "batch1"), ["b", "m", "k"]), (_tensor(step, "batch2"), ["b", "k", "n"])]
@@ -171,7 +179,7 @@ def distance(step: Step) -> Signal:
     return step.result(contract(step, operands, [], "a distance"))
 
 
-@rule("aten._trilinear.default", family="contraction", theorem=THEOREM)
+@rule("aten._trilinear.default", family="contraction", theorem=THEOREM, spectral=True)
 def trilinear(step: Step) -> Signal:
     """Σ i1·i2·i3 over some dims, each operand spread along the dims that it lacks: a bilinear layer."""
     names = ("i1", "i2", "i3")
@@ -186,7 +194,7 @@ def trilinear(step: Step) -> Signal:
     return step.result(contract(step, operands, out, "a bilinear layer"))
 
 
-@rule("aten.addmm.default", "aten.baddbmm.default", family="contraction", theorem=THEOREM, digits=True)
+@rule("aten.addmm.default", "aten.baddbmm.default", family="contraction", theorem=THEOREM, digits=True, spectral=True)
 def add_product(step: Step) -> Signal:
     names = list(step.arguments)
     a, b = _tensor(step, names[1]), _tensor(step, names[2])
@@ -205,7 +213,7 @@ def _shared_heads(step: Step, t: Signal | Constant, heads: int) -> Signal | Cons
     return Signal(tuple(step.strides), tuple(dims))
 
 
-@rule("aten.einsum.default", family="contraction", theorem=THEOREM, digits=True)
+@rule("aten.einsum.default", family="contraction", theorem=THEOREM, digits=True, spectral=True)
 def einsum(step: Step) -> Signal:
     """Any Einstein sum; a label that one operand has twice takes its diagonal."""
     equation = str(step["equation"]).replace(" ", "")
@@ -241,12 +249,18 @@ def diagonal_of(step: Step, x: Signal, i: int, j: int) -> Signal:
     """The entries whose indices along dims i and j are equal, as a last dim: both must move alike."""
     size = size_of(x.dims[i])
     lines = [Signal(x.strides, (x.dims[d],)) for d in (i, j)]
-    (along,) = align(step, lines, [size]).dims
+    (along,) = phases.combine(step, lines, [size], product=True).dims
     rest = [dim for d, dim in enumerate(x.dims) if d not in (i, j)]
     return Signal(tuple(step.strides), tuple(step.canonical(dim) for dim in (*rest, along)))
 
 
-@rule("aten.diagonal.default", "aten.diagonal_copy.default", family="contraction", theorem="actions_agree")
+@rule(
+    "aten.diagonal.default",
+    "aten.diagonal_copy.default",
+    family="contraction",
+    theorem="actions_agree",
+    spectral=True,
+)
 def diagonal(step: Step) -> Signal:
     """A diagonal of two dims, as a last dim."""
     x = step.signal("self")

@@ -12,6 +12,7 @@ from equiconv.certification.moves import narrow, regroup, strided
 from equiconv.certification.registry import rule
 from equiconv.certification.rules.gathering import index_by_signals, interleave
 from equiconv.certification.rules.shape import blocks
+from equiconv.certification.spectra import carried, give_up_spectra, picked, pull, spectral, turned
 from equiconv.certification.states import Constant, Dim, Signal, Window, axes_of, size_of
 from equiconv.certification.step import Step, UnknownOperation, axis_names, still
 
@@ -24,7 +25,14 @@ def _operand(step: Step) -> str | None:
     return getattr(first, "name", None)
 
 
-@rule("aten.slice.Tensor", "aten.slice_copy.Tensor", family="slice, select, index", theorem=THEOREM, digits=True)
+@rule(
+    "aten.slice.Tensor",
+    "aten.slice_copy.Tensor",
+    family="slice, select, index",
+    theorem=THEOREM,
+    digits=True,
+    spectral=True,
+)
 def slice_(step: Step) -> Signal:
     d = int(step["dim"]) % len(step["self"].dims)
     x = step.pay_for("self", [d])
@@ -43,7 +51,14 @@ def _recall(step: Step, d: int) -> Dim:
     return step.canonical(step["self"].dims[d])
 
 
-@rule("aten.narrow.default", "aten.narrow_copy.default", family="slice, select, index", theorem=THEOREM, digits=True)
+@rule(
+    "aten.narrow.default",
+    "aten.narrow_copy.default",
+    family="slice, select, index",
+    theorem=THEOREM,
+    digits=True,
+    spectral=True,
+)
 def narrow_(step: Step) -> Signal:
     d = int(step["dim"]) % len(step["self"].dims)
     x = step.pay_for("self", [d])
@@ -69,6 +84,7 @@ def narrow_(step: Step) -> Signal:
     family="slice, select, index",
     theorem=THEOREM,
     digits=True,
+    spectral=True,
 )
 def split(step: Step) -> list[Signal]:
     """Consecutive cuts; each keeps its own K."""
@@ -87,7 +103,14 @@ def split(step: Step) -> list[Signal]:
     return results
 
 
-@rule("aten.select.int", "aten.select_copy.int", family="slice, select, index", theorem=THEOREM, digits=True)
+@rule(
+    "aten.select.int",
+    "aten.select_copy.int",
+    family="slice, select, index",
+    theorem=THEOREM,
+    digits=True,
+    spectral=True,
+)
 def select(step: Step) -> Signal:
     """One entry of a dim, which goes away: an obstacle where the entry moves."""
     d = int(step["dim"]) % len(step["self"].dims)
@@ -95,13 +118,12 @@ def select(step: Step) -> Signal:
     dims = list(x.dims)
     dropped = _entry(step, x.dims[d], int(step["index"]) % size_of(x.dims[d]))
     del dims[d]
-    if dropped:
-        raise AssertionError("an entry that still moves was dropped")
-    return step.result(dims)
+    return step.result(carried(step, dims, dropped))
 
 
 def _entry(step: Step, dim: Dim, index: int) -> Dim:
-    left = step.canonical(narrow(step, dim, index, 1))
+    """One entry of a dim that goes away; returns the phase that is left of it."""
+    shared, left = pull(step, step.canonical(narrow(step, dim, index, 1)))
     if moving := axes_of(left):
         step.give_up(
             moving,
@@ -110,10 +132,17 @@ def _entry(step: Step, dim: Dim, index: int) -> Dim:
             "aggregate over the axis instead of picking one position",
             theorem="part_of_a_period",
         )
-    return step.canonical(left)
+    return turned(step, shared)
 
 
-@rule("aten.unbind.int", "aten.unbind_copy.int", family="slice, select, index", theorem=THEOREM, digits=True)
+@rule(
+    "aten.unbind.int",
+    "aten.unbind_copy.int",
+    family="slice, select, index",
+    theorem=THEOREM,
+    digits=True,
+    spectral=True,
+)
 def unbind(step: Step) -> list[Signal]:
     d = int(step["dim"]) % len(step["self"].dims)
     step.pay_for("self", [d])
@@ -122,31 +151,33 @@ def unbind(step: Step) -> list[Signal]:
         part = Step(step.node, step.arguments, step.shape, step.circular, step.theorem)
         x = part.signal("self")
         dims = list(x.dims)
-        _entry(part, x.dims[d], index)
+        dropped = _entry(part, x.dims[d], index)
         del dims[d]
-        results.append(part.result(dims, [int(s) for s in value.shape]))
+        results.append(part.result(carried(part, dims, dropped), [int(s) for s in value.shape]))
         step.losses.extend(part.losses)
     return results
 
 
-@rule("aten.index_select.default", family="slice, select, index", theorem=THEOREM)
+@rule("aten.index_select.default", family="slice, select, index", theorem=THEOREM, spectral=True)
 def index_select(step: Step) -> Signal:
     x, index = _whole(step, "self"), step["index"]
     d = int(step["dim"]) % len(x.shape)
     if not (isinstance(x, Signal) and isinstance(index, Constant) and not index.generic):
-        return index_by_signals(step, x, [(d, index)])
+        give_up_spectra(step)
+        return index_by_signals(step, _whole(step, "self"), [(d, index)])
     dims = list(x.dims)
     dims[d] = _gather(step, x.dims[d], index.value.reshape(-1).tolist())
     return step.result(dims)
 
 
-@rule("aten.index.Tensor", "aten._unsafe_index.Tensor", family="slice, select, index", theorem=THEOREM)
+@rule("aten.index.Tensor", "aten._unsafe_index.Tensor", family="slice, select, index", theorem=THEOREM, spectral=True)
 def index(step: Step) -> Signal:
     """One constant index tensor; a constant cyclic index is a roll."""
     x = _whole(step, "self")
     chosen = [(d, i) for d, i in enumerate(step["indices"]) if i is not None]
     if not all(isinstance(i, Constant) and not i.generic for _, i in chosen):
-        return index_by_signals(step, x, chosen)
+        give_up_spectra(step)
+        return index_by_signals(step, _whole(step, "self"), chosen)
     x = step.signal("self")
     dims = list(x.dims)
     if len(chosen) != 1:
@@ -190,6 +221,8 @@ def _gather(step: Step, dim: Dim, indices: Sequence[int]) -> Dim:
     indices = [i % size for i in indices]
     if not indices:
         raise UnknownOperation("it makes an empty tensor")
+    if spectral(dim) and (found := picked(step, dim, indices)) is not None:
+        return found
     if not axes_of(dim):
         return still(len(indices))
     if indices == list(range(size)):
@@ -227,7 +260,7 @@ def embedding(step: Step) -> Signal:
     return step.result([*step.signal("indices").dims, still(int(weight.shape[1]))])
 
 
-@rule("aten.select_scatter.default", family="slice, select, index", theorem="concatenation")
+@rule("aten.select_scatter.default", family="slice, select, index", theorem="concatenation", spectral=True)
 def select_scatter(step: Step) -> Signal:
     """Overwrite one entry of a dim: the entries before it, the new one, the entries after it."""
     x, source = _whole(step, "self"), _whole(step, "src")
@@ -240,14 +273,15 @@ def select_scatter(step: Step) -> Signal:
     return _overwrite(step, x, source, d, i, i + 1)
 
 
-@rule("aten.slice_scatter.default", family="slice, select, index", theorem="concatenation")
+@rule("aten.slice_scatter.default", family="slice, select, index", theorem="concatenation", spectral=True)
 def slice_scatter(step: Step) -> Signal | Constant:
     """Overwrite a range of a dim: the entries before it, the new ones, the entries after it."""
     x, source = _whole(step, "self"), _whole(step, "src")
     d = int(step["dim"]) % len(step.out_shape)
     start, stop, stride = slice(step["start"], step["end"], step["step"]).indices(step.out_shape[d])
     if stride != 1:
-        return interleave(step, x, source, d, start, stride)
+        give_up_spectra(step)
+        return interleave(step, _whole(step, "self"), _whole(step, "src"), d, start, stride)
     if start == 0 and stop == step.out_shape[d]:
         return step.result(source.dims) if isinstance(source, Signal) else source
     return _overwrite(step, x, source, d, start, stop)

@@ -18,33 +18,13 @@ THEOREM = "pointwise"
         f"aten.{name}"
         for name in (
             "hardswish.default",
-            "_to_copy.default",
-            "to.dtype",
-            "to.device",
-            "to.dtype_layout",
-            "to.prim_Device",
-            "contiguous.default",
-            "alias.default",
-            "detach.default",
-            "detach_copy.default",
-            "lift_fresh_copy.default",
-            "lift_fresh.default",
-            "dropout.default",
-            "feature_dropout.default",
-            "alpha_dropout.default",
             "log_sigmoid.default",
             "floor_divide.default",
             "floor_divide.Scalar",
             "rrelu.default",
-            "real.default",
-            "imag.default",
-            "conj.default",
-            "_conj.default",
-            "resolve_conj.default",
             "masked_fill.Tensor",
             "hardtanh.default",
             "where.ScalarSelf",
-            "where.ScalarOther",
             "where.Scalar",
         )
     ),
@@ -55,15 +35,6 @@ THEOREM = "pointwise"
 def pointwise(step: Step) -> Signal | list[Signal]:
     """f(a, b, …) entry by entry, operands broadcast."""
     return step.result(align(step, [*signals_in(step.arguments), *constants_in(step.arguments)], step.out_shape).dims)
-
-
-@rule("aten.type_as.default", "aten.to.other", family="pointwise", theorem=THEOREM, digits=True)
-def cast_like(step: Step) -> Signal | Constant:
-    """A cast to the dtype of another tensor, whose values and shape do not matter."""
-    operand, like = step["self"], step.node.value
-    if isinstance(operand, Constant):
-        return Constant(operand.value.to(like.device, like.dtype), operand.generic, operand.label)
-    return step.result(step.signal("self").dims)
 
 
 @rule("aten.prelu.default", family="pointwise", theorem=THEOREM, digits=True)
@@ -78,7 +49,7 @@ def prelu(step: Step) -> Signal:
     return step.result(align(step, [x, Constant(value, weight.generic, weight.label)], step.out_shape).dims)
 
 
-@rule("aten.fill.Scalar", "aten.fill.Tensor", family="pointwise", theorem=THEOREM, digits=True)
+@rule("aten.fill.Scalar", "aten.fill.Tensor", family="pointwise", theorem=THEOREM, digits=True, spectral=True)
 def fill(step: Step) -> Constant:
     """Overwrites every entry: what was there does not matter."""
     value = step["value"]
@@ -106,6 +77,7 @@ def fill(step: Step) -> Constant:
     family="pointwise",
     theorem="constant_stabiliser",
     digits=True,
+    spectral=True,
 )
 def made_like(step: Step) -> Constant:
     """A constant tensor of a signal's shape: its values do not depend on the input."""
@@ -116,7 +88,7 @@ def made_like(step: Step) -> Constant:
     return Constant(torch.full(step.out_shape, number, dtype=like.dtype, device=like.device), False, "a filled tensor")
 
 
-@rule("getitem", family="pointwise", theorem=THEOREM, digits=True)
+@rule("getitem", family="pointwise", theorem=THEOREM, digits=True, spectral=True)
 def getitem(step: Step) -> object:
     """One of several results. Of positions nothing is claimed where they may move: then whoever reads them keeps no shift."""
     first, chosen = step["0"][0], step["0"][step["1"]]
@@ -132,13 +104,3 @@ def getitem(step: Step) -> object:
         theorem="positions_renumbered",
     )
     return step.settle(chosen)
-
-
-@rule("aten.copy.default", family="pointwise", theorem=THEOREM, digits=True)
-def copy(step: Step) -> Signal | Constant:
-    """Overwrites the destination with the source, broadcast to it."""
-    source = step["src"]
-    if isinstance(source, Constant):
-        like = step.node.value
-        return Constant(source.value.to(like.dtype).expand(step.out_shape), source.generic, source.label)
-    return step.result(align(step, [step.signal("src")], step.out_shape).dims)

@@ -33,10 +33,6 @@ def reduced(step: Step, x: Signal, dims: Sequence[int], keepdim: bool, what: str
     *(
         f"aten.{name}"
         for name in (
-            "mean.dim",
-            "mean.default",
-            "sum.dim_IntList",
-            "sum.default",
             "amax.default",
             "amin.default",
             "max.default",
@@ -47,7 +43,6 @@ def reduced(step: Step, x: Signal, dims: Sequence[int], keepdim: bool, what: str
             "std.correction",
             "std.dim",
             "std.default",
-            "linalg_vector_norm.default",
             "norm.ScalarOpt_dim",
             "norm.Scalar",
             "prod.default",

@@ -8,11 +8,14 @@ from typing import Any
 
 from equiconv.certification.alignment import align
 from equiconv.certification.moves import join, regroup
+from equiconv.certification.phases import combine, side_by_side, vanishes
 from equiconv.certification.registry import rule
+from equiconv.certification.spectra import give_up_phases, picked, plain, pull, spectral, turned
 from equiconv.certification.states import (
     Constant,
     Dim,
     Factor,
+    Frequency,
     Signal,
     Sum,
     Uniform,
@@ -37,6 +40,7 @@ THEOREM = "split_and_merge"
     family="shape",
     theorem=THEOREM,
     digits=True,
+    spectral=True,
 )
 def reshape(step: Step) -> Signal:
     """Read the index as one mixed-radix number and cut it anew."""
@@ -53,19 +57,27 @@ def reshape(step: Step) -> Signal:
     family="shape",
     theorem="permuted_dims",
     digits=True,
+    spectral=True,
 )
 def squeeze(step: Step) -> Signal:
     """Dims of one entry come and go; a crop of one entry that moves stays with its neighbour."""
     return step.result(regroup(step, step.signal("self").dims, step.out_shape, digits=True))
 
 
-@rule("aten.sym_size.int", family="shape", theorem=THEOREM, digits=True)
+@rule("aten.sym_size.int", family="shape", theorem=THEOREM, digits=True, spectral=True)
 def size(step: Step) -> int:
     """A size is a number: where it depended on the input, the operation that made the tensor has no rule."""
     return step.signal("self").shape[int(step["dim"])]
 
 
-@rule("aten.permute.default", "aten.permute_copy.default", family="shape", theorem="permuted_dims", digits=True)
+@rule(
+    "aten.permute.default",
+    "aten.permute_copy.default",
+    family="shape",
+    theorem="permuted_dims",
+    digits=True,
+    spectral=True,
+)
 def permute(step: Step) -> Signal:
     x = step.signal("self")
     return step.result([x.dims[int(d) % len(x.dims)] for d in step["dims"]])
@@ -79,6 +91,7 @@ def permute(step: Step) -> Signal:
     family="shape",
     theorem="permuted_dims",
     digits=True,
+    spectral=True,
 )
 def transpose(step: Step) -> Signal:
     x = step.signal("self")
@@ -94,7 +107,7 @@ def transpose(step: Step) -> Signal:
     return step.result(dims)
 
 
-@rule("aten.movedim.int", "aten.movedim.intlist", family="shape", theorem="permuted_dims", digits=True)
+@rule("aten.movedim.int", "aten.movedim.intlist", family="shape", theorem="permuted_dims", digits=True, spectral=True)
 def movedim(step: Step) -> Signal:
     x = step.signal("self")
     rank = len(x.dims)
@@ -118,13 +131,14 @@ def movedim(step: Step) -> Signal:
     family="shape",
     theorem="uniform",
     digits=True,
+    spectral=True,
 )
 def expand(step: Step) -> Signal:
     """Repeats an entry: the new index does not matter."""
-    return step.result(align(step, [step.signal("self")], step.out_shape).dims)
+    return step.result(combine(step, [step.signal("self")], step.out_shape).dims)
 
 
-@rule("aten.repeat.default", "aten.tile.default", family="shape", theorem="uniform")
+@rule("aten.repeat.default", "aten.tile.default", family="shape", theorem="uniform", spectral=True)
 def repeat(step: Step) -> Signal:
     """Whole copies one after another: an outer index that does not matter."""
     x = step.signal("self")
@@ -135,7 +149,7 @@ def repeat(step: Step) -> Signal:
     return step.result([(Uniform(c), *dim) for c, dim in zip(counts, dims, strict=True)])
 
 
-@rule("aten.repeat_interleave.self_int", family="shape", theorem="uniform")
+@rule("aten.repeat_interleave.self_int", family="shape", theorem="uniform", spectral=True)
 def repeat_interleave(step: Step) -> Signal:
     """Every entry several times over: an inner index that does not matter."""
     x = step.signal("self")
@@ -147,7 +161,14 @@ def repeat_interleave(step: Step) -> Signal:
     return step.result(dims)
 
 
-@rule("aten.cat.default", "aten.concat.default", "aten.concatenate.default", family="shape", theorem="concatenation")
+@rule(
+    "aten.cat.default",
+    "aten.concat.default",
+    "aten.concatenate.default",
+    family="shape",
+    theorem="concatenation",
+    spectral=True,
+)
 def concatenate(step: Step) -> Signal:
     """Blocks side by side along one dim; along the others the operands must move alike."""
     parts = [t for t in step["tensors"] if 0 not in t.shape]
@@ -155,7 +176,7 @@ def concatenate(step: Step) -> Signal:
     return blocks(step, parts, int(step["dim"]) % rank)
 
 
-@rule("aten.stack.default", family="shape", theorem="concatenation")
+@rule("aten.stack.default", family="shape", theorem="concatenation", spectral=True)
 def stack(step: Step) -> Signal:
     """Blocks of one entry each along a new dim."""
     rank = len(step.out_shape)
@@ -171,12 +192,13 @@ def stack(step: Step) -> Signal:
 
 def blocks(step: Step, parts: Sequence[Signal | Constant], d: int, named: bool = True) -> Signal:
     """Parts side by side along dim ``d``; ``named`` where they are the operation's own operands, which cuts may be joined with."""
+    parts = side_by_side(step, parts, d)
     others: list[Signal | Constant] = []
     for part in parts:
-        if isinstance(part, Signal):
+        if isinstance(part, Signal) and not vanishes(step, part):
             others.append(Signal(part.strides, tuple(() if i == d else dim for i, dim in enumerate(part.dims))))
     shape = [1 if i == d else s for i, s in enumerate(step.out_shape)]
-    agreed = align(step, others, shape)
+    agreed = combine(step, others or [Signal(tuple(step.strides), tuple((Uniform(s),) for s in shape))], shape)
     along: list[Dim] = []
     names = _names(step) if named else [None] * len(parts)
     for part, name in zip(parts, names, strict=True):
@@ -206,7 +228,7 @@ def _named(factor: Factor, name: str | None) -> Factor:
     return factor
 
 
-@rule("aten.flip.default", family="shape", theorem="flip")
+@rule("aten.flip.default", family="shape", theorem="flip", spectral=True)
 def flip(step: Step) -> Signal:
     """Reversal turns a roll by k into a roll by −k."""
     x = step.signal("self")
@@ -220,12 +242,14 @@ def _reverse(dim: Dim) -> Dim:
             return replace(factor, step=-factor.step, origin=None, offset=0)
         if isinstance(factor, Sum):
             return Sum(tuple(_reverse(p) for p in reversed(factor.parts)), factor.pad)
+        if isinstance(factor, Frequency):
+            return replace(factor, characters=factor.characters[::-1])
         return factor
 
     return tuple(one(f) for f in dim)
 
 
-@rule("aten.roll.default", family="shape", theorem="shifts_commute")
+@rule("aten.roll.default", family="shape", theorem="shifts_commute", spectral=True)
 def roll(step: Step) -> Signal:
     """A roll commutes with rolls; on anything else that moves it is an obstacle."""
     x = step.signal("self")
@@ -233,13 +257,26 @@ def roll(step: Step) -> Signal:
     dims = list(x.dims)
     if not step["dims"]:
         dims = regroup(step, dims, (size_of([f for dim in dims for f in dim]),))
-        _check_roll(step, dims[0], int(shifts[0]))
-        return step.result(regroup(step, [_rolled(step, dims[0], int(shifts[0]))], step.out_shape))
+        return step.result(regroup(step, [rolled(step, dims[0], int(shifts[0]))], step.out_shape))
     for shift, d in zip(shifts, step["dims"], strict=True):
         position = int(d) % len(dims)
-        _check_roll(step, dims[position], int(shift))
-        dims[position] = _rolled(step, dims[position], int(shift))
+        dims[position] = rolled(step, dims[position], int(shift))
     return step.result(dims)
+
+
+def rolled(step: Step, dim: Dim, shift: int) -> Dim:
+    """A dim rolled by a constant number of entries; a spectrum's entries take their phases along."""
+    if spectral(dim := step.canonical(dim)):
+        size = size_of(dim)
+        if (found := picked(step, dim, [(i - shift) % size for i in range(size)])) is not None:
+            return found
+        shared, body = pull(step, dim)
+        if spectral(body):
+            give_up_phases(step, [body], "rolls a dim in which a spectrum is only a part")
+            body = plain(step.canonical(body))
+        return (*turned(step, shared), *rolled(step, body, shift))
+    _check_roll(step, dim, shift)
+    return _rolled(step, dim, shift)
 
 
 def _check_roll(step: Step, dim: Dim, shift: int) -> None:
