@@ -16,7 +16,6 @@ NETWORKS = int(os.environ.get("EQUICONV_RULE_NETWORKS", "5"))
 #: Operations that a CPU does not have; their rules are shared with a neighbour that has a sample.
 ELSEWHERE = {
     "aten.cudnn_batch_norm.default": "aten.batch_norm.default",
-    "aten.cudnn_grid_sampler.default": "aten.grid_sampler_2d.default",
 }
 #: Rules for many operations at once, which have samples under the names of those.
 SHARED = {"pointwise", "of invariants"}

@@ -8,11 +8,12 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor
 
+from equiconv.certification.action import act
 from equiconv.certification.certify import claims_of
 from equiconv.certification.checker import SLACK, CheckReport, square_error, squares
 from equiconv.certification.derivation import Derivation, derive
 from equiconv.certification.refutation import shifted, unexplained
-from equiconv.certification.states import Signal, axes_of, permutes, source_indices
+from equiconv.certification.states import Signal, permutes
 from equiconv.certification.validation import Draw
 from equiconv.graph import Graph, wrapped
 from equiconv.graph.capture import largest_difference
@@ -53,9 +54,8 @@ def contradicted(draw: Draw, graph: Graph, derivation: Derivation) -> list[tuple
 
 def _acted(value: Tensor, state: Signal, g: Sequence[int]) -> Tensor:
     for axis, k in enumerate(g):
-        for d, dim in enumerate(state.dims):
-            if k and axis in axes_of(dim):
-                value = value.index_select(d, torch.from_numpy(source_indices(dim, axis, k)[0]))
+        if k:
+            value, _ = act(state.dims, value, axis, k)
     return value
 
 
