@@ -355,8 +355,8 @@ def split(step: Step, factor: Factor, outer: int, digits: bool = False) -> tuple
             return (Still(outer),), (Still(b),)
         return (Window(outer, factor.axis, new, int(n / abs(new))),), (Still(b),)
     if isinstance(factor, Frequency):
-        if digits := halves(factor, outer):
-            return (digits[0],), (digits[1],)
+        if (found := halves(factor, outer)) is not None:
+            return (found[0],), (found[1],)
         give_up_phases(step, [(factor,)], "a reshape cuts a spectrum into blocks")
         return (Still(outer),), (Still(b),)
     step.give_up(axes_of((factor,)), "reshape", "a reshape cuts a concatenation into blocks", theorem="split_and_merge")

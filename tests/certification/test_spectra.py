@@ -346,7 +346,7 @@ def test_no_claim_about_a_random_network_is_contradicted(block: int) -> None:
     turning = 0
     for seed in range(block * PER_BLOCK, (block + 1) * PER_BLOCK):
         shape = SHAPES[seed % len(SHAPES)]
-        net = Program(seed, shape, 2 + seed % 7, draw).eval()
+        net = Program(seed, shape, 2 + seed % 7, draw=draw).eval()
         x = torch.randn(1, 2, *shape, generator=torch.Generator().manual_seed(seed))
         _, found = attack(net, x)
         for circular, (derivation, report) in found.items():
