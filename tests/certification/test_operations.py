@@ -82,7 +82,12 @@ TWINS = {
     "a diagonal of dims that move apart": (contraction, "diagonal_of", _careless_diagonal, "diagonal of an image"),
     "every other entry, forgotten": (gathering, "align", _careless_align, "every other column is one"),
     "a kernel that moves": (sliding, "kernel_of", _careless_kernel, "kernel cut from the image"),
-    "statistics of a crop": (normalisation, "reduce", lambda *_: None, "batch statistics of a crop"),
+    "statistics of a crop": (
+        normalisation,
+        "reduce_dims",
+        lambda step, dims, *_: list(dims),
+        "batch statistics of a crop",
+    ),
     "positions that are renumbered": (sliding, "renumbered", _careless_positions, "max unpool"),
 }
 
