@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import itertools
 import math
 from collections.abc import Callable
 from typing import Any
 
+import torch
+
 from proofs.evaluation import Exact, Meaning, World, pseudorandom
 from proofs.language import Fun, Integers, Range, assume, body, size, variables
-from proofs.laws import Claim, Law, Twin
+from proofs.laws import Claim, Law, Tested, Twin
 from proofs.proving import Goal, Proof
 
 m, s, t, d, k, K, p = (size(name) for name in "mstdkKp")
@@ -92,6 +95,30 @@ def images(step: str, by: str, width: Callable[[int, int, int, int], int]) -> An
     return meanings
 
 
+def crops(by: int | None = None, extra: int = 0) -> bool:
+    """Two crops of one image of whole numbers, ``by`` (a step) apart, through two padded layers: equal where no window of either reaches the padding."""
+    generator = torch.Generator().manual_seed(0)
+    for length, first, second in itertools.product((17, 20), LAYERS, LAYERS):
+        image = torch.randint(-9, 10, (1, 1, 2 * length), generator=generator).double()
+        weights = [torch.randint(-9, 10, (1, 1, layer["k"]), generator=generator).double() for layer in (first, second)]
+        step = first["t"] * second["t"]
+        moved = step if by is None else by
+
+        def network(x: torch.Tensor, layers: Any = (first, second), weights: Any = weights) -> torch.Tensor:
+            for layer, w in zip(layers, weights, strict=True):
+                x = torch.nn.functional.conv1d(x, w, stride=layer["t"], padding=layer["p"], dilation=layer["d"])
+            return x[0, 0]
+
+        reach = first["t"] * second["d"] * (second["k"] - 1) + first["d"] * (first["k"] - 1)
+        begins = first["t"] * second["p"] + first["p"]  # the window of output o begins at step·o − begins
+        y = [network(image[..., start : start + length]) for start in (0, moved)]
+        inside = [o for o in range(len(y[0])) if begins <= step * o < begins + length - reach]
+        inside = range(max(0, inside[0] - extra), inside[-1] + 1)
+        if any(o + 1 in inside and y[0][o + 1] != y[1][o] for o in inside):
+            return False
+    return True
+
+
 def whole(d: int, k: int, _s: int, _K: int) -> int:
     return d * k - d + 1
 
@@ -108,6 +135,7 @@ def outer(_d: int, _k: int, s: int, K: int) -> int:
     return s * K - s + 1
 
 
+LAYERS = ({"k": 3, "t": 1, "d": 1, "p": 1}, {"k": 3, "t": 2, "d": 1, "p": 1}, {"k": 4, "t": 1, "d": 2, "p": 3})
 ONE = (
     {"m": 2, "t": 2, "d": 1, "k": 2, "p": 1},
     {"m": 2, "t": 1, "d": 2, "k": 2, "p": 2},
@@ -156,6 +184,15 @@ LAW = Law(
             ),
             meanings=images("st", "st", both),
             worlds=TWO,
+        ),
+        Tested(
+            says="Two zero-padded layers of torch's: on two crops of one image, a step apart, the outputs whose windows reach no padding are the same",
+            check=crops,
+            twins={
+                "one output more, whose window reaches the padding": lambda: crops(extra=1),
+                "the crops are one position apart, whatever the step": lambda: crops(by=1),
+            },
+            checked="whole numbers, exactly; images of 17 and 20 positions, all pairs of three layers: strides and dilations 1 and 2, kernels 3 and 4",
         ),
     ),
 )

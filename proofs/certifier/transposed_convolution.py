@@ -40,6 +40,9 @@ def transposed(signal: torch.Tensor, given: Given) -> torch.Tensor:
     periods = 2 + d * (width - 1) // (t * n)
     weight = torch.as_tensor(given["w"])[None, None]
     whole = torch.nn.functional.conv_transpose1d(signal.repeat(periods)[None, None], weight, stride=t, dilation=d)
+    whole = torch.nn.functional.pad(
+        whole, (0, t)
+    )  # where windows are shorter than t, torch ends before the period does
     return whole[0, 0, (periods - 1) * t * n : periods * t * n]
 
 
