@@ -31,6 +31,8 @@ from equiconv.certification.validation import Draw, Unfit, apply, overload
 from equiconv.graph import Graph, wrapped
 from tests.certification.samples import SAMPLES, network
 
+#: A statement of several lines runs as some of them: a mutant counts as run when a line this near to it did.
+REACH = 3
 MOVED = {"x": (2, 3)}
 ROOM = "equiconv.certification"
 MODULES = (
@@ -207,6 +209,24 @@ def _alike(a: types.CodeType, b: types.CodeType) -> bool:
     return same and all(_alike(x, y) for x, y in inner)
 
 
+@cache
+def _places() -> dict[str, set[int]]:
+    """By file, the lines within reach of a mutant."""
+    found: dict[str, set[int]] = {}
+    for module in MODULES:
+        path, tree = source_of(module)
+        found[path] = {line + d for line, _, _ in _changes(tree) for d in range(-REACH, REACH + 1)}
+    return found
+
+
+@cache
+def _near(code: types.CodeType) -> frozenset[tuple[str, int]]:
+    """The lines of a function that are within reach of a mutant."""
+    places = _places().get(code.co_filename, set())
+    first = code.co_firstlineno
+    return frozenset((code.co_filename, n) for _, _, n in code.co_lines() if n in places and n != first)
+
+
 @contextmanager
 def planted(mutant: Mutant) -> Iterator[None]:
     """The certifier with this change in it."""
@@ -243,11 +263,12 @@ class Case:
         self.wrapped = self._wrapping(self.true)
 
     def _trace(self, frame: types.FrameType, event: str, argument: Any) -> Any:
-        name = frame.f_code.co_filename
-        if "certification" not in name:
-            return None
+        """Lines near a mutant, and of each function only until all of those have run: a trace is slow."""
+        if event == "call":
+            lines = _near(frame.f_code)
+            return self._trace if lines and not lines <= self.lines else None
         if event == "line":
-            self.lines.add((name, frame.f_lineno))
+            self.lines.add((frame.f_code.co_filename, frame.f_lineno))
         return self._trace
 
     def derive(self) -> Derivation:
@@ -350,7 +371,7 @@ def corpus(each: int, networks: int, seed: int = 0) -> tuple[Case, ...]:
 def verdict(mutant: Mutant, cases: tuple[Case, ...], budget: int = 500) -> tuple[str, int]:
     """The worst that any network says of a mutant, and how many were asked: ``contradicted`` ends the search."""
     path, _ = source_of(mutant.module)
-    reach = range(mutant.line - 3, mutant.line + 4)
+    reach = range(mutant.line - REACH, mutant.line + REACH + 1)
     seen, asked = "not run", 0
     order = ["not run", "same", "different", "weaker", "undecided", "contradicted"]
     with planted(mutant):
