@@ -14,7 +14,7 @@ import sys
 import types
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -28,7 +28,8 @@ from equiconv.certification.derivation import Derivation, derive
 from equiconv.certification.refutation import shifted
 from equiconv.certification.states import Constant
 from equiconv.certification.validation import Draw, Unfit, apply, overload
-from equiconv.graph import Graph, wrapped
+from equiconv.graph import Graph, capture, wrapped
+from tests.certification.networks import SHAPE, cases
 from tests.certification.samples import SAMPLES, network
 
 #: A statement of several lines runs as some of them: a mutant counts as run when a line this near to it did.
@@ -252,6 +253,7 @@ class Case:
 
     def __init__(self, draw: Draw, graph: Graph, circular: bool) -> None:
         self.draw, self.graph, self.circular = draw, graph, circular
+        self.witness: Witness | None = None
         self.lines: set[tuple[str, int]] = set()
         sys.settrace(self._trace)
         try:
@@ -339,40 +341,72 @@ class Case:
         return all(a % b == 0 for a, b in zip(strides, true, strict=True))
 
 
+@dataclass(frozen=True)
+class Witness:
+    """A network that can be made again: a call of an operation on drawn operands, a random network, or a small one by its name."""
+
+    source: str
+    seed: int = 0
+    circular: bool = False
+
+
+NETWORK, SMALL = "network", "small: "
+
+
+@cache
+def _small() -> dict[str, Any]:
+    return cases()
+
+
+@cache
+def case_of(witness: Witness) -> Case | None:
+    """The network, or None where the draw does not suit the operation, or nothing would wrap."""
+    if witness.source.startswith(SMALL):
+        net = copy.deepcopy(_small()[witness.source.removeprefix(SMALL)][0]).eval()
+        image = torch.randn(1, 1, *SHAPE, generator=torch.Generator().manual_seed(1))
+        drawn, graph = Draw(0, SHAPE), capture(net, (image,))
+        drawn.input = image.double()
+    elif witness.source == NETWORK:
+        drawn, outputs = network(witness.seed, length=2 + witness.seed % 3)
+        graph = drawn.graph(outputs)
+    else:
+        drawn = Draw(witness.seed)
+        try:
+            _, results = apply(drawn, overload(witness.source), SAMPLES[witness.source])
+        except Unfit:
+            return None
+        graph = drawn.graph(results)
+    case = Case(drawn, graph, witness.circular)
+    case.witness = witness
+    return case if case.wrapped or not witness.circular else None
+
+
 @cache
 def corpus(each: int, networks: int, seed: int = 0) -> tuple[Case, ...]:
-    """``each`` calls of every sample, and as many random networks of up to four operations."""
+    """``each`` calls of every sample, as many random networks of up to four operations, and the small networks if there are any of those."""
     found: list[Case] = []
-
-    def keep(draw: Draw, graph: Graph) -> None:
-        for circular in (False, True):
-            case = Case(draw, graph, circular)
-            if not circular or case.wrapped:
-                found.append(case)
-
-    for target, sample in SAMPLES.items():
+    for source in SAMPLES:
         made = attempt = 0
         while made < each and attempt < 40 * each:
-            draw = Draw(seed * 7_919 + attempt)
+            witness = Witness(source, seed * 7_919 + attempt)
             attempt += 1
-            try:
-                _, results = apply(draw, overload(target), sample)
-            except Unfit:
-                continue
-            made += 1
-            keep(draw, draw.graph(results))
-    for number in range(networks):
-        draw, outputs = network(seed * 7_919 + number, length=2 + number % 3)
-        keep(draw, draw.graph(outputs))
+            if (case := case_of(witness)) is not None:
+                made += 1
+                found += [case, *filter(None, [case_of(replace(witness, circular=True))])]
+    others = [Witness(NETWORK, seed * 7_919 + number) for number in range(networks)]
+    others += [Witness(SMALL + name) for name in _small()] if networks else []
+    for witness in others:
+        found += filter(None, [case_of(witness), case_of(replace(witness, circular=True))])
     random.Random(seed).shuffle(found)  # so that a budget meets calls of every kind
     return tuple(found)
 
 
-def verdict(mutant: Mutant, cases: tuple[Case, ...], budget: int = 500) -> tuple[str, int]:
-    """The worst that any network says of a mutant, and how many were asked: ``contradicted`` ends the search."""
+def verdict(mutant: Mutant, cases: tuple[Case, ...], budget: int = 500) -> tuple[str, int, Witness | None]:
+    """The worst that any network says of a mutant, how many were asked, and which of them said so: ``contradicted`` ends the search."""
     path, _ = source_of(mutant.module)
     reach = range(mutant.line - REACH, mutant.line + REACH + 1)
     seen, asked = "not run", 0
+    worst: Witness | None = None
     order = ["not run", "same", "different", "weaker", "undecided", "contradicted"]
     with planted(mutant):
         near = [case for case in cases if any((path, line) in case.lines for line in reach)]
@@ -382,7 +416,8 @@ def verdict(mutant: Mutant, cases: tuple[Case, ...], budget: int = 500) -> tuple
                 found = case.judge()
             except (AssertionError, IndexError, ValueError, ZeroDivisionError, KeyError, TypeError, RuntimeError):
                 found = "undecided"  # outside a rule, where certify would fail loudly
-            seen = max(seen, found, key=order.index)
+            if order.index(found) > order.index(seen):
+                seen, worst = found, case.witness
             if seen == "contradicted" or asked == budget:
                 break
-    return seen, asked
+    return seen, asked, worst

@@ -9,7 +9,7 @@ from typing import Any
 
 from equiconv.certification.moves import reduce, slide
 from equiconv.certification.registry import rule
-from equiconv.certification.states import Dim, Positions, Signal, axes_of, canonical, size_of
+from equiconv.certification.states import Dim, Positions, Signal, axes_of, canonical, size_of, weaken
 from equiconv.certification.step import Step, axis_names, still
 from equiconv.graph.wrapping import paddings, per_dim
 
@@ -225,10 +225,10 @@ def im2col(step: Step) -> Signal:
 def renumbered(step: Step, moving: Iterable[int], values: Signal) -> Positions:
     """The claim of the positions where the values were found: along the axes that move there only the zero shift, along others as the values.
 
-    No loss is recorded here, but where they are read (see the rule getitem).
+    Equal values have positions that differ, so that no dim of them is uniform. No loss is recorded here, but where they are read (see the rule getitem).
     """
     strides = tuple(n if a in moving else s for a, (s, n) in enumerate(zip(values.strides, step.shape, strict=True)))
-    return Positions(strides, tuple(canonical(dim, strides, step.shape) for dim in values.dims))
+    return Positions(strides, tuple(canonical(weaken(dim), strides, step.shape) for dim in values.dims))
 
 
 def unmoved(step: Step, shape: Sequence[int]) -> Signal:
