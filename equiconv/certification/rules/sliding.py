@@ -225,7 +225,8 @@ def im2col(step: Step) -> Signal:
 def renumbered(step: Step, moving: Iterable[int], values: Signal, windows: int = 0) -> Positions:
     """The claim of the positions where the values were found: along the axes that move there only the zero shift, along others as the values.
 
-    windows: how many of the last dims index windows; equal values of two windows have positions that differ, so those are not uniform. No loss is recorded here, but where they are read (see the rule getitem).
+    windows: how many of the last dims index windows; equal values of two windows have positions that differ, so those are not uniform.
+    No loss is recorded here, but where they are read (see the rule getitem).
     """
     strides = tuple(n if a in moving else s for a, (s, n) in enumerate(zip(values.strides, step.shape, strict=True)))
     first = len(values.dims) - windows
