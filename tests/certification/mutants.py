@@ -5,6 +5,7 @@ judgement lasts. Only networks that run the changed line are asked, so that hund
 """
 
 from __future__ import annotations
+import __future__
 
 import ast
 import copy
@@ -58,11 +59,12 @@ GIVING_UP = {
 
 @dataclass(frozen=True)
 class Mutant:
-    """Module, line and what was changed there; ``number`` tells apart changes of one line."""
+    """Module, line and what was changed there: change ``number`` of the module's statement ``at``."""
 
     module: str
     line: int
     says: str
+    at: int
     number: int
 
     @property
@@ -79,8 +81,8 @@ class Mutant:
 Change = Callable[[], None]
 
 
-def _changes(tree: ast.Module) -> Iterator[tuple[int, str, Change]]:
-    """Every change of a module: the line, what it says, and a function that makes it in the tree."""
+def _changes(tree: ast.AST) -> Iterator[tuple[int, str, Change]]:
+    """Every change of a syntax tree: the line, what it says, and a function that makes it in the tree."""
     for parent in ast.walk(tree):
         for name, value in ast.iter_fields(parent):
             for at, node in enumerate(value if isinstance(value, list) else [value]):
@@ -148,8 +150,9 @@ def mutants() -> tuple[Mutant, ...]:
     """All of them, in the order of the source; those in the registration of rules and in messages make no difference and are left out."""
     found = []
     for module in MODULES:
-        for number, (line, says, _) in enumerate(_changes(source_of(module)[1])):
-            found.append(Mutant(module, line, says, number))
+        for at, statement in enumerate(source_of(module)[1].body):
+            for number, (line, says, _) in enumerate(_changes(statement)):
+                found.append(Mutant(module, line, says, at, number))
     return tuple(m for m in found if _codes(m))
 
 
@@ -181,11 +184,12 @@ def _walk(code: types.CodeType) -> Iterator[types.CodeType]:
 def _codes(mutant: Mutant) -> tuple[tuple[types.FunctionType, types.CodeType], ...]:
     """The functions that a mutant changes, with their changed code."""
     path, tree = source_of(mutant.module)
-    changed = copy.deepcopy(tree)
+    changed = copy.deepcopy(tree.body[mutant.at])
     change = next(c for number, (_, _, c) in enumerate(_changes(changed)) if number == mutant.number)
     change()
+    made = compile(ast.Module([changed], []), path, "exec", __future__.annotations.compiler_flag, dont_inherit=True)
     key = lambda code: (code.co_qualname, code.co_firstlineno)  # noqa: E731
-    new = {key(code): code for code in _walk(compile(changed, path, "exec"))}
+    new = {key(code): code for code in _walk(made)}
     found = []
     for function in _functions(mutant.module):
         code = new.get(key(function.__code__))
