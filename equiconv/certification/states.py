@@ -279,7 +279,7 @@ def canonical(dim: Sequence[Factor], strides: Sequence[int], shape: Sequence[int
                 for inner in parts[0]:
                     _append(out, inner)
                 continue
-            current = Sum(tuple(parts), factor.pad)
+            current = Sum(tuple(parts), factor.pad) if parts else Still(0)
         elif isinstance(factor, (Window, Digit)):
             n, s = shape[factor.axis], strides[factor.axis]
             if abs(factor.step) * factor.period != n or (s / factor.step).denominator != 1:

@@ -5,6 +5,7 @@ judgement lasts. Only networks that run the changed line are asked, so that hund
 """
 
 from __future__ import annotations
+import __future__
 
 import ast
 import copy
@@ -14,7 +15,7 @@ import sys
 import types
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -28,9 +29,12 @@ from equiconv.certification.derivation import Derivation, derive
 from equiconv.certification.refutation import shifted
 from equiconv.certification.states import Constant
 from equiconv.certification.validation import Draw, Unfit, apply, overload
-from equiconv.graph import Graph, wrapped
+from equiconv.graph import Graph, capture, wrapped
+from tests.certification.networks import SHAPE, cases
 from tests.certification.samples import SAMPLES, network
 
+#: A statement of several lines runs as some of them: a mutant counts as run when a line this near to it did.
+REACH = 3
 MOVED = {"x": (2, 3)}
 ROOM = "equiconv.certification"
 MODULES = (
@@ -55,11 +59,12 @@ GIVING_UP = {
 
 @dataclass(frozen=True)
 class Mutant:
-    """Module, line and what was changed there; ``number`` tells apart changes of one line."""
+    """Module, line and what was changed there: change ``number`` of the module's statement ``at``."""
 
     module: str
     line: int
     says: str
+    at: int
     number: int
 
     @property
@@ -76,8 +81,8 @@ class Mutant:
 Change = Callable[[], None]
 
 
-def _changes(tree: ast.Module) -> Iterator[tuple[int, str, Change]]:
-    """Every change of a module: the line, what it says, and a function that makes it in the tree."""
+def _changes(tree: ast.AST) -> Iterator[tuple[int, str, Change]]:
+    """Every change of a syntax tree: the line, what it says, and a function that makes it in the tree."""
     for parent in ast.walk(tree):
         for name, value in ast.iter_fields(parent):
             for at, node in enumerate(value if isinstance(value, list) else [value]):
@@ -145,8 +150,9 @@ def mutants() -> tuple[Mutant, ...]:
     """All of them, in the order of the source; those in the registration of rules and in messages make no difference and are left out."""
     found = []
     for module in MODULES:
-        for number, (line, says, _) in enumerate(_changes(source_of(module)[1])):
-            found.append(Mutant(module, line, says, number))
+        for at, statement in enumerate(source_of(module)[1].body):
+            for number, (line, says, _) in enumerate(_changes(statement)):
+                found.append(Mutant(module, line, says, at, number))
     return tuple(m for m in found if _codes(m))
 
 
@@ -178,11 +184,12 @@ def _walk(code: types.CodeType) -> Iterator[types.CodeType]:
 def _codes(mutant: Mutant) -> tuple[tuple[types.FunctionType, types.CodeType], ...]:
     """The functions that a mutant changes, with their changed code."""
     path, tree = source_of(mutant.module)
-    changed = copy.deepcopy(tree)
+    changed = copy.deepcopy(tree.body[mutant.at])
     change = next(c for number, (_, _, c) in enumerate(_changes(changed)) if number == mutant.number)
     change()
+    made = compile(ast.Module([changed], []), path, "exec", __future__.annotations.compiler_flag, dont_inherit=True)
     key = lambda code: (code.co_qualname, code.co_firstlineno)  # noqa: E731
-    new = {key(code): code for code in _walk(compile(changed, path, "exec"))}
+    new = {key(code): code for code in _walk(made)}
     found = []
     for function in _functions(mutant.module):
         code = new.get(key(function.__code__))
@@ -205,6 +212,24 @@ def _alike(a: types.CodeType, b: types.CodeType) -> bool:
     )
     same = (a.co_code, a.co_names, mine) == (b.co_code, b.co_names, theirs)
     return same and all(_alike(x, y) for x, y in inner)
+
+
+@cache
+def _places() -> dict[str, set[int]]:
+    """By file, the lines within reach of a mutant."""
+    found: dict[str, set[int]] = {}
+    for module in MODULES:
+        path, tree = source_of(module)
+        found[path] = {line + d for line, _, _ in _changes(tree) for d in range(-REACH, REACH + 1)}
+    return found
+
+
+@cache
+def _near(code: types.CodeType) -> frozenset[tuple[str, int]]:
+    """The lines of a function that are within reach of a mutant."""
+    places = _places().get(code.co_filename, set())
+    first = code.co_firstlineno
+    return frozenset((code.co_filename, n) for _, _, n in code.co_lines() if n in places and n != first)
 
 
 @contextmanager
@@ -232,6 +257,7 @@ class Case:
 
     def __init__(self, draw: Draw, graph: Graph, circular: bool) -> None:
         self.draw, self.graph, self.circular = draw, graph, circular
+        self.witness: Witness | None = None
         self.lines: set[tuple[str, int]] = set()
         sys.settrace(self._trace)
         try:
@@ -243,11 +269,12 @@ class Case:
         self.wrapped = self._wrapping(self.true)
 
     def _trace(self, frame: types.FrameType, event: str, argument: Any) -> Any:
-        name = frame.f_code.co_filename
-        if "certification" not in name:
-            return None
+        """Lines near a mutant, and of each function only until all of those have run: a trace is slow."""
+        if event == "call":
+            lines = _near(frame.f_code)
+            return self._trace if lines and not lines <= self.lines else None
         if event == "line":
-            self.lines.add((name, frame.f_lineno))
+            self.lines.add((frame.f_code.co_filename, frame.f_lineno))
         return self._trace
 
     def derive(self) -> Derivation:
@@ -318,40 +345,72 @@ class Case:
         return all(a % b == 0 for a, b in zip(strides, true, strict=True))
 
 
+@dataclass(frozen=True)
+class Witness:
+    """A network that can be made again: a call of an operation on drawn operands, a random network, or a small one by its name."""
+
+    source: str
+    seed: int = 0
+    circular: bool = False
+
+
+NETWORK, SMALL = "network", "small: "
+
+
+@cache
+def _small() -> dict[str, Any]:
+    return cases()
+
+
+@cache
+def case_of(witness: Witness) -> Case | None:
+    """The network, or None where the draw does not suit the operation, or nothing would wrap."""
+    if witness.source.startswith(SMALL):
+        net = copy.deepcopy(_small()[witness.source.removeprefix(SMALL)][0]).eval()
+        image = torch.randn(1, 1, *SHAPE, generator=torch.Generator().manual_seed(1))
+        drawn, graph = Draw(0, SHAPE), capture(net, (image,))
+        drawn.input = image.double()
+    elif witness.source == NETWORK:
+        drawn, outputs = network(witness.seed, length=2 + witness.seed % 3)
+        graph = drawn.graph(outputs)
+    else:
+        drawn = Draw(witness.seed)
+        try:
+            _, results = apply(drawn, overload(witness.source), SAMPLES[witness.source])
+        except Unfit:
+            return None
+        graph = drawn.graph(results)
+    case = Case(drawn, graph, witness.circular)
+    case.witness = witness
+    return case if case.wrapped or not witness.circular else None
+
+
 @cache
 def corpus(each: int, networks: int, seed: int = 0) -> tuple[Case, ...]:
-    """``each`` calls of every sample, and as many random networks of up to four operations."""
+    """``each`` calls of every sample, as many random networks of up to four operations, and the small networks if there are any of those."""
     found: list[Case] = []
-
-    def keep(draw: Draw, graph: Graph) -> None:
-        for circular in (False, True):
-            case = Case(draw, graph, circular)
-            if not circular or case.wrapped:
-                found.append(case)
-
-    for target, sample in SAMPLES.items():
+    for source in SAMPLES:
         made = attempt = 0
         while made < each and attempt < 40 * each:
-            draw = Draw(seed * 7_919 + attempt)
+            witness = Witness(source, seed * 7_919 + attempt)
             attempt += 1
-            try:
-                _, results = apply(draw, overload(target), sample)
-            except Unfit:
-                continue
-            made += 1
-            keep(draw, draw.graph(results))
-    for number in range(networks):
-        draw, outputs = network(seed * 7_919 + number, length=2 + number % 3)
-        keep(draw, draw.graph(outputs))
+            if (case := case_of(witness)) is not None:
+                made += 1
+                found += [case, *filter(None, [case_of(replace(witness, circular=True))])]
+    others = [Witness(NETWORK, seed * 7_919 + number) for number in range(networks)]
+    others += [Witness(SMALL + name) for name in _small()] if networks else []
+    for witness in others:
+        found += filter(None, [case_of(witness), case_of(replace(witness, circular=True))])
     random.Random(seed).shuffle(found)  # so that a budget meets calls of every kind
     return tuple(found)
 
 
-def verdict(mutant: Mutant, cases: tuple[Case, ...], budget: int = 500) -> tuple[str, int]:
-    """The worst that any network says of a mutant, and how many were asked: ``contradicted`` ends the search."""
+def verdict(mutant: Mutant, cases: tuple[Case, ...], budget: int = 500) -> tuple[str, int, Witness | None]:
+    """The worst that any network says of a mutant, how many were asked, and which of them said so: ``contradicted`` ends the search."""
     path, _ = source_of(mutant.module)
-    reach = range(mutant.line - 3, mutant.line + 4)
+    reach = range(mutant.line - REACH, mutant.line + REACH + 1)
     seen, asked = "not run", 0
+    worst: Witness | None = None
     order = ["not run", "same", "different", "weaker", "undecided", "contradicted"]
     with planted(mutant):
         near = [case for case in cases if any((path, line) in case.lines for line in reach)]
@@ -361,7 +420,8 @@ def verdict(mutant: Mutant, cases: tuple[Case, ...], budget: int = 500) -> tuple
                 found = case.judge()
             except (AssertionError, IndexError, ValueError, ZeroDivisionError, KeyError, TypeError, RuntimeError):
                 found = "undecided"  # outside a rule, where certify would fail loudly
-            seen = max(seen, found, key=order.index)
+            if order.index(found) > order.index(seen):
+                seen, worst = found, case.witness
             if seen == "contradicted" or asked == budget:
                 break
-    return seen, asked
+    return seen, asked, worst

@@ -341,3 +341,30 @@ def test_a_result_is_known_to_its_last_place_at_best() -> None:
     graph = capture(total, (X,))
     value = float(graph.run([X], dtype=torch.float64)[0].abs())
     assert graph.rounding([X], torch.float64)[graph.outputs[0][1]] >= torch.finfo(torch.float64).eps * value
+
+
+# Found by random networks ---------------------------------------------------------------------------------------------
+
+
+def _places_of_maxima(x: Tensor) -> Tensor:
+    flat = x.mean((2, 3), keepdim=True).expand(1, 1, 12, 8)
+    return x * F.max_pool2d(flat, 1, return_indices=True)[1]
+
+
+def _places_of_adaptive_maxima(x: Tensor) -> Tensor:
+    flat = x.mean((2, 3), keepdim=True).expand(1, 1, 12, 8)
+    return x * F.adaptive_max_pool2d(flat, (12, 8), return_indices=True)[1]
+
+
+@pytest.mark.parametrize("function", [_places_of_maxima, _places_of_adaptive_maxima])
+def test_positions_of_equal_values_differ(function) -> None:
+    """Each is 0, 1, 2, …: multiplied by the image, only the zero shift is left."""
+    net = Net(function).eval()
+    certificate = certify(net, X)
+    assert certificate.strides == (12, 8)
+    assert not certificate.check(net, X).violations
+
+
+def test_a_block_without_entries_is_checked() -> None:
+    net = Net(lambda x: torch.split(torch.cat([torch.ones_like(x[:, :, :1]), x], 2), [0, 13], 2)[1]).eval()
+    assert certify(net, X).check(net, X)

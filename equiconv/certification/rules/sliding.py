@@ -9,7 +9,7 @@ from typing import Any
 
 from equiconv.certification.moves import reduce, slide
 from equiconv.certification.registry import rule
-from equiconv.certification.states import Dim, Positions, Signal, axes_of, canonical, size_of
+from equiconv.certification.states import Dim, Positions, Signal, axes_of, canonical, size_of, weaken
 from equiconv.certification.step import Step, axis_names, still
 from equiconv.graph.wrapping import paddings, per_dim
 
@@ -141,12 +141,12 @@ for _rank in (1, 2, 3):
     def max_pool_with_indices(step: Step, rank: int = _rank) -> tuple[Signal, Signal]:
         """Values as in max pooling; the indices are positions, which a shift renumbers."""
         values = _pool(step, rank, "max pool")
-        return values, renumbered(step, step.moving_axes(step.signal("self").dims[-rank:]), values)
+        return values, renumbered(step, step.moving_axes(step.signal("self").dims[-rank:]), values, rank)
 
     @rule(f"aten.adaptive_max_pool{_rank}d.default", family="sliding window", theorem="adaptive_windows")
     def adaptive_max_pool(step: Step, rank: int = _rank) -> tuple[Signal, Signal]:
         values = _adaptive(step, rank, "adaptive max pool")
-        return values, renumbered(step, step.moving_axes(step.signal("self").dims[-rank:]), values)
+        return values, renumbered(step, step.moving_axes(step.signal("self").dims[-rank:]), values, rank)
 
     @rule(
         f"aten.adaptive_avg_pool{_rank}d.default",
@@ -222,13 +222,16 @@ def im2col(step: Step) -> Signal:
     return step.result([*lead, (*channels, *still(kh * kw)), (*dims[0], *dims[1])])
 
 
-def renumbered(step: Step, moving: Iterable[int], values: Signal) -> Positions:
+def renumbered(step: Step, moving: Iterable[int], values: Signal, windows: int = 0) -> Positions:
     """The claim of the positions where the values were found: along the axes that move there only the zero shift, along others as the values.
 
+    windows: how many of the last dims index windows; equal values of two windows have positions that differ, so those are not uniform.
     No loss is recorded here, but where they are read (see the rule getitem).
     """
     strides = tuple(n if a in moving else s for a, (s, n) in enumerate(zip(values.strides, step.shape, strict=True)))
-    return Positions(strides, tuple(canonical(dim, strides, step.shape) for dim in values.dims))
+    first = len(values.dims) - windows
+    dims = [weaken(dim) if i >= first else dim for i, dim in enumerate(values.dims)]
+    return Positions(strides, tuple(canonical(dim, strides, step.shape) for dim in dims))
 
 
 def unmoved(step: Step, shape: Sequence[int]) -> Signal:

@@ -9,6 +9,7 @@ from tests.certification.samples import (  # noqa: F401  (each fills SAMPLES)
     reduction,
     shape,
     sliding,
+    spectra,
     transposed,
 )
 from tests.certification.samples.registry import SAMPLES, network, sample

@@ -107,11 +107,9 @@ def addmv(draw: Draw):
 def trilinear(draw: Draw):
     """Σ over two labels of a product of three, as a bilinear layer calls it."""
     x = draw.operand(2)
-    n, width = draw.sizes(x)
-    first = draw.call(aten.reshape.default, x, [n, 1, width, 1])
-    last = draw.call(aten.reshape.default, draw.call(aten.tanh.default, x), [n, 1, 1, width])
-    weight = draw.constant(draw.periodic([1, 3, width, width]))
-    return first, weight, last, [], [], [], draw.rng.choice(([2, 3], [3], [2]))
+    width = draw.sizes(x)[1]
+    weight = draw.constant(draw.periodic([3, width, width]))
+    return x, weight, draw.call(aten.tanh.default, x), [1, 3], [0], [1, 2], draw.rng.choice(([2, 3], [3], [2]))
 
 
 @sample("aten.diagonal.default", "aten.diagonal_copy.default")
