@@ -21,13 +21,30 @@ from equiconv.certification.step import UnknownOperation, constants_in
 # Entry by entry ----------------------------------------------------------------------------------------------------------
 
 
-@local("pointwise.pointwise")
+@local(
+    "pointwise.pointwise",
+    *(  # of tensors that are no spectra: where a Fourier transform ended the interior, nothing is left to say
+        f"spectral.{name}"
+        for name in (
+            "same",
+            "add",
+            "where",
+            "masked_fill",
+            "part",
+            "conjugate",
+            "multiply",
+            "divide",
+            "power",
+            "modulus",
+        )
+    ),
+)
 def pointwise(scan: Scan) -> Local:
     operands: list[Operand] = [*locals_in(scan.arguments), *constants_in(dict(scan.arguments))]
     return scan.result(align(scan, operands, scan.out_shape))
 
 
-@local("pointwise.cast_like")
+@local("spectral.cast")
 def cast_like(scan: Scan) -> Local:
     return scan.result(scan.local("self").dims)
 
@@ -48,7 +65,7 @@ def getitem(scan: Scan) -> object:
     return scan["0"][scan["1"]]
 
 
-@local("pointwise.copy")
+@local("spectral.copy")
 def copy(scan: Scan) -> Local:
     return scan.result(align(scan, [scan.local("src")], scan.out_shape))
 
@@ -193,7 +210,7 @@ def _reduced(scan: Scan, name: str = "self") -> list[Dim]:
     return [() if d in gone else dim for d, dim in enumerate(x.dims) if keep or d not in gone]
 
 
-@local("reduction.aggregate", "reduction.index_of_extreme")
+@local("reduction.aggregate", "reduction.index_of_extreme", "spectral.total", "spectral.norm")
 def aggregate(scan: Scan) -> Local:
     return scan.result(_reduced(scan))
 
