@@ -23,7 +23,7 @@ from equiconv.certification.step import UnknownOperation, constants_in
 
 @local(
     "pointwise.pointwise",
-    *(
+    *(  # of tensors that are no spectra: where a Fourier transform ended the interior, nothing is left to say
         f"spectral.{name}"
         for name in (
             "same",
