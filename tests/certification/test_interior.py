@@ -15,8 +15,9 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from equiconv.certification import Certificate, certify
-from equiconv.certification.interior import Extent, Interior, windows
+from equiconv.certification.interior import Extent, Interior, table, windows
 from equiconv.certification.interior.grids import Grid, embed, sample
+from equiconv.certification.registry import RULES
 from equiconv.graph import capture
 from tests.certification.inside import attack
 from tests.certification.networks import Net
@@ -438,6 +439,26 @@ def test_the_other_axis_keeps_its_interior(name: str) -> None:
     assert trial.translated([extent]) <= trial.tolerance
     assert max(trial.outside(extent)) <= trial.tolerance
     assert all(trial.translated([more]) > 1e6 * trial.tolerance for more in grown(extent))
+
+
+def test_every_rule_is_reached_by_an_operation() -> None:
+    """A certifier's rule that is renamed or moved would leave its operations without a rule here, and say nothing."""
+    reached = {name for operation, rule in RULES.items() for name in (operation, table.name_of(rule))}
+    assert table.known()
+    assert not table.known() - reached
+    elsewhere = (
+        "spectral.parts",
+        "spectral.whole",
+        "pointwise.fill",
+        "pointwise.made_like",
+    )  # other dims, or no operand that moves
+    assert not {
+        name
+        for operation, rule in RULES.items()
+        if (name := table.name_of(rule)).startswith(("pointwise.", "spectral."))
+        and not name.startswith(elsewhere)
+        and not table.known() & {name, operation}
+    }
 
 
 def test_an_operation_without_a_rule_is_not_known() -> None:
