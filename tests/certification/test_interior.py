@@ -441,6 +441,26 @@ def test_the_other_axis_keeps_its_interior(name: str) -> None:
     assert all(trial.translated([more]) > 1e6 * trial.tolerance for more in grown(extent))
 
 
+def test_every_rule_is_reached_by_an_operation() -> None:
+    """A certifier's rule that is renamed or moved would leave its operations without a rule here, and say nothing."""
+    reached = {name for operation, rule in RULES.items() for name in (operation, table.name_of(rule))}
+    assert table.known()
+    assert not table.known() - reached
+    elsewhere = (
+        "spectral.parts",
+        "spectral.whole",
+        "pointwise.fill",
+        "pointwise.made_like",
+    )  # other dims, or no operand that moves
+    assert not {
+        name
+        for operation, rule in RULES.items()
+        if (name := table.name_of(rule)).startswith(("pointwise.", "spectral."))
+        and not name.startswith(elsewhere)
+        and not table.known() & {name, operation}
+    }
+
+
 def test_an_operation_without_a_rule_is_not_known() -> None:
     net = Net(lambda x, c: torch.fft.fft2(c(x)).real, conv(padding=1))
     found = interior_of(net, torch.randn(1, 1, *SHAPE))

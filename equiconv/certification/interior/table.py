@@ -6,7 +6,7 @@ from collections.abc import Callable
 from typing import Any, TypeAlias
 
 from equiconv.certification.interior.scan import Scan
-from equiconv.certification.registry import find
+from equiconv.certification.registry import Rule, find
 
 Transfer: TypeAlias = Callable[[Scan], Any]
 
@@ -35,7 +35,15 @@ def rule_for(target: Any, certified: bool) -> Transfer | None:
     rule = find(target)
     if rule is None or not certified:
         return None
-    module = rule.transfer.__module__
-    if not module.startswith("equiconv.certification.rules."):
-        return None  # a user's rule says what circular shifts do, not where the border is seen
-    return _TABLE.get(f"{module.rsplit('.', 1)[1]}.{rule.transfer.__name__}")
+    return _TABLE.get(name_of(rule))
+
+
+def name_of(rule: Rule) -> str:
+    """A certifier's rule as :func:`local` names it; empty for a user's, which says what circular shifts do, not where the border is seen."""
+    package, _, module = rule.transfer.__module__.rpartition(".")
+    return f"{module}.{rule.transfer.__name__}" if package == "equiconv.certification.rules" else ""
+
+
+def known() -> frozenset[str]:
+    """The names of every rule and operation that has a rule here."""
+    return frozenset(_TABLE)
