@@ -113,7 +113,7 @@ def crops(by: int | None = None, extra: int = 0) -> bool:
         begins = first["t"] * second["p"] + first["p"]  # the window of output o begins at step·o − begins
         y = [network(image[..., start : start + length]) for start in (0, moved)]
         inside = [o for o in range(len(y[0])) if begins <= step * o < begins + length - reach]
-        inside = range(max(0, inside[0] - extra), inside[-1] + 1)
+        inside = list(range(max(0, inside[0] - extra), inside[-1] + 1))
         if any(o + 1 in inside and y[0][o + 1] != y[1][o] for o in inside):
             return False
     return True
