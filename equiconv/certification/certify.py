@@ -25,6 +25,7 @@ from equiconv.certification.interior import interior_of, localise
 from equiconv.certification.obstacles import obstacles_of
 from equiconv.certification.opening import captured
 from equiconv.certification.registry import find, of_invariants
+from equiconv.certification.reliance import reliance
 from equiconv.certification.states import Constant, Signal, Window, axes_of, describe, permutes
 from equiconv.graph import Graph, fingerprint, has_values, wrapped
 
@@ -149,6 +150,8 @@ def assemble(
             f"it updates {', '.join(graph.mutates)} when it runs, so its output is no function of the input alone",
         )
         held, best = held.undecided(shape), best.undecided(shape)
+    elif weights == "these":
+        notes = (*notes, *_reliances(graph, shape, moved, as_is, wrapping, padding == "circular"))
     unknown = tuple(
         Unknown(u.node, u.operation, graph[u.node].module, graph[u.node].source, u.reason) for u in as_is.unknown
     )
@@ -184,6 +187,32 @@ def assemble(
             ("equiconv", equiconv.__version__),
         ),
     )
+
+
+def _reliances(
+    graph: Graph,
+    shape: tuple[int, ...],
+    moved: Mapping[str, tuple[int, ...]],
+    as_is: Derivation,
+    wrapping: Derivation,
+    circular: bool,
+) -> list[str]:
+    """A note where what holds, or else what circular padding would buy, owes something to the values of the weights."""
+
+    def note(these: Derivation, circular: bool, condition: str = "") -> str | None:
+        return reliance(
+            graph,
+            shape,
+            these,
+            lambda: derive(graph, shape, moved, circular=circular, generic=True),
+            lambda found: _verdict(graph, found, shape).strides,
+            condition,
+        )
+
+    found = note(as_is, circular)
+    if found is None and not circular:
+        found = note(wrapping, True, "were every padding circular: ")
+    return [] if found is None else [found]
 
 
 # Input ------------------------------------------------------------------------------------------------------------------

@@ -68,7 +68,8 @@ def _exact(side: Side) -> str:
     if c.refutations is None:
         return "larger subgroups were not tried"
     refuted = sum(r.refuted for r in c.refutations)
-    return ("yes" if c.exact else "no: a lower bound") + f", {refuted} of {len(c.refutations)} larger subgroups refuted"
+    tried = f"{refuted} of {len(c.refutations)} larger subgroups refuted"
+    return f"yes, {tried}" if c.exact else f"no, {tried}; {findings.measured(c)}"
 
 
 def _check(side: Side) -> str:

@@ -95,14 +95,12 @@ def headline(certificate: Certificate, name: str) -> str:
                 f"{name} respects no circular shift of its input: for each of the {total - 1:,} there are, "
                 "some input breaks the symmetry."
             )
-        return (
-            f"No circular shift of its input but that by 0 is proved safe for {name}, and not every other one is "
-            "refuted."
-        )
+        open_ = measured(c, " (", ")") or ": larger subgroups were not tried"
+        return f"No circular shift of its input but that by 0 is proved safe for {name}{open_}."
     verb = {"invariant": "does not change", "equivariant": "moves along"}[c.kind]
     shifts = _under(c.strides, shape)
     tail = "; under no larger subgroup" if c.exact and order_of(c.strides, shape) < total else ""
-    lower = "" if c.exact else " (proved; a larger subgroup was not refuted)"
+    lower = "" if c.exact else measured(c, " (derived; ", ")") or " (derived; larger subgroups were not tried)"
     return f"The output of {name} {verb} under {shifts}{tail}{lower}."
 
 
@@ -161,8 +159,20 @@ def safe(certificate: Certificate) -> str:
     if c.exact:
         every = order_of(c.strides, shape) == math.prod(shape)
         return base + ("" if every else " This is exact: every larger subgroup was refuted by running the network.")
-    left = [r.shift for r in c.refutations if not r.refuted]
-    return base + f" This is a lower bound: running the network did not refute {_list([str(s) for s in left])}."
+    return base + measured(c, f" Derived: {strides_text(c.strides, shape)}; ", ".")
+
+
+def measured(certificate: Certificate, before: str = "", after: str = "") -> str:
+    """What running the network did not refute, which is measured and not derived; empty where nothing larger was tried or all of it was refuted."""
+    c = certificate
+    if c.measured is not None:
+        larger = c.measured.describe(c.shape)
+    else:
+        left = [str(r.shift) for r in c.refutations or () if not r.refuted]
+        if not left:
+            return ""
+        larger = _list(left)
+    return f"{before}measured: running the network did not refute {larger} (not proved){after}"
 
 
 def breaks(certificate: Certificate) -> list[str]:

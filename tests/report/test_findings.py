@@ -52,7 +52,7 @@ def flattening() -> nn.Module:
 def test_headlines() -> None:
     cases = [
         (certified(Classifier(), 1, 1, 8, 8), "respects no circular shift of its input: for each of the 63"),
-        (certified(Classifier(), 1, 1, 8, 8, refute=False), "not every other one is refuted"),
+        (certified(Classifier(), 1, 1, 8, 8, refute=False), "proved safe for net: larger subgroups were not tried."),
         (
             certified(Classifier("circular"), 1, 1, 8, 8),
             "does not change under 16 of the 64 circular shifts of its input",
@@ -139,3 +139,28 @@ def test_plan_fits_the_group(shape: tuple[int, ...]) -> None:
 def test_small_groups_are_measured_whole() -> None:
     assert plan_shifts((32, 32), (4, 4)).draws is None
     assert plan_shifts((32, 32), (4, 4), draws=5).draws == 5
+
+
+class Embedding(nn.Module):
+    """Adds an embedding of positions that happens to be zero: without its values nothing is derived, and every shift holds."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.position = nn.Parameter(torch.zeros(4, 6))
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        return (x + self.position).relu().mean((-2, -1))
+
+
+def test_what_is_derived_and_what_is_measured_are_told_apart() -> None:
+    x = torch.randn(1, 1, 4, 6, generator=torch.Generator().manual_seed(0))
+    open_ = eq.certify(Embedding().eval(), x, weights="generic")
+    assert not open_.exact
+    assert open_.measured is not None
+    words = "measured: running the network did not refute Z × Z (not proved)"
+    assert findings.headline(open_, "net").endswith(f"proved safe for net ({words}).")
+    assert findings.safe(open_) == f"Only the shift by 0. Derived: {{0}} × {{0}}; {words}."
+    exact = eq.certify(Embedding().eval(), x)
+    assert exact.exact
+    assert not findings.measured(exact)
+    assert "measured" not in findings.headline(exact, "net") + findings.safe(exact)

@@ -67,7 +67,9 @@ def _badges(audit: Audit) -> list[Markup]:
         return [_badge("undecided", "warn")]
     found = [
         _badge("no symmetry", "bad") if c.kind == "none" else _badge(c.kind, "good"),
-        _badge("exact", "good") if c.exact else _badge("lower bound", "warn"),
+        _badge("exact", "good")
+        if c.exact
+        else _badge("derived" if c.refutations is None else "derived, larger not refuted", "warn"),
     ]
     if check is not None and check.violations:
         found.append(_badge("a claim fails", "bad"))
@@ -267,7 +269,7 @@ def _exactness(audit: Audit) -> Markup:
             parts.append(el("p", f"Every claim, run on the input: {side.check}.", class_="soft small"))
     if not parts:
         return Markup("")
-    lead = "The lower bound is derived from the graph; the upper bound comes from running the network."
+    lead = "What holds is derived from the graph; what is larger is tried by running the network."
     return _section("Why to believe it", lead, parts)
 
 

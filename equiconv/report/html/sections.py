@@ -203,7 +203,7 @@ def refutations(certificate: Certificate) -> Markup:
     """The tries behind "exact", collapsed."""
     c = certificate
     if c.refutations is None:
-        return el("p", "Larger subgroups were not tried, so the verdict is a lower bound.", class_="soft")
+        return el("p", "Larger subgroups were not tried: the verdict is derived, and more may hold.", class_="soft")
     if not c.refutations:
         return el("p", "No larger subgroup exists: every circular shift is in it already.", class_="soft")
     refuted = sum(r.refuted for r in c.refutations)
@@ -219,7 +219,7 @@ def refutations(certificate: Certificate) -> Markup:
     head = el(
         "thead", el("tr", [el("th", h, scope="col", class_="num") for h in heads], el("th", "Outcome", scope="col"))
     )
-    summary = el("summary", f"{refuted} of {len(rows)} minimal larger subgroups refuted")
+    summary = el("summary", f"{refuted} of {len(rows)} minimal larger subgroups refuted{findings.measured(c, '; ')}")
     words = el(
         "p",
         "Any larger subgroup contains one of these: the subgroup above with one more shift added, of prime index. Each "
