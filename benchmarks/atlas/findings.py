@@ -81,7 +81,7 @@ def sentences(rows: Sequence[Row], confirmed: Mapping[str, Row], known: int, ver
     failed = [row for row in rows if "error" in row]
     undecided = [row for row in rows if "error" not in row and not decided(row)]
     found = [
-        f"{version}: {len(rows)} of its {known} architectures, from {len(families)} families; {len(good)} are decided, {len(undecided)} undecided "
+        f"{version}: {len(rows):,} of its {known:,} architectures, from {len(families)} families; {len(good)} are decided, {len(undecided)} undecided "
         f"(an operation without a rule), {len(failed)} could not be captured or ran over their limits."
     ]
     if not good:

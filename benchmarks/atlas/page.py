@@ -16,14 +16,15 @@ main, header, footer { max-width: 1480px; }
 .controls { display: flex; flex-wrap: wrap; gap: 10px 16px; align-items: center; margin: 0 0 12px; }
 .controls input, .controls select { font: inherit; font-size: 14px; padding: 5px 9px; border: 1px solid var(--rule); border-radius: 6px; }
 .controls input, .controls select { background: var(--card); color: var(--ink); }
-.controls input { min-width: 260px; }
-#atlas { font-size: 13px; } #atlas td { overflow-wrap: anywhere; } #atlas td.nobreak { overflow-wrap: normal; }
+.controls label { flex: 1 1 280px; max-width: 420px; display: flex; gap: 8px; align-items: center; } .controls input { flex: 1; min-width: 0; }
+#atlas { font-size: 13px; min-width: 1260px; } #atlas td { overflow-wrap: break-word; } #atlas .badge { white-space: nowrap; }
+#atlas td:nth-child(6), #atlas td:nth-child(8) { min-width: 172px; } #atlas td > .soft { display: block; }
 #atlas thead button { all: unset; cursor: pointer; } #atlas thead button:focus-visible { outline: 2px solid var(--link); }
 #atlas thead [aria-sort=ascending] button::after { content: " ▲"; } #atlas thead [aria-sort=descending] button::after { content: " ▼"; }
 .scroll.tall { max-height: 80vh; }
 .bars { display: grid; grid-template-columns: max-content 1fr; gap: 4px 12px; align-items: center; font-size: 13.5px; }
 .bars i { display: inline-block; height: 11px; border-radius: 2px; background: var(--series-good); vertical-align: -1px; margin-right: 8px; }
-.bars.lost i { background: var(--series-bad); }
+.bars.lost i, .bars i.lost { background: var(--series-bad); }
 """
 _SCRIPT = """
 const table = document.getElementById("atlas"), body = table.tBodies[0], all = [...body.rows];
@@ -51,6 +52,8 @@ for (const head of table.tHead.rows[0].cells) head.firstChild.addEventListener("
 });
 filter();
 """
+#: The letters of a subgroup that holds the shift by 0 alone.
+_NOTHING = frozenset("{0} ×")
 _HEADS = (
     "Family", "Model", "Parameters", "Input", "As it stands", "Broken by", "Were padding circular", "Then broken by", "Confirmed", "Seconds", "MB",
 )  # fmt: skip
@@ -77,7 +80,7 @@ def page(lines: Sequence[Mapping[str, Any]], rows: Sequence[Mapping[str, Any]], 
         el(
             "main",
             _figures(rows, good),
-            el("section", el("h2", "Findings"), el("ul", [el("li", text) for text in findings])),
+            el("section", el("h2", "Findings"), el("ul", [el("li", breakable(text)) for text in findings])),
             _charts(good),
             el("section", el("h2", "Every model"), _controls(), _table(lines, rows)),
         ),
@@ -116,7 +119,14 @@ def _charts(good: Sequence[Mapping[str, Any]]) -> Markup:
 def _bars(pairs: Sequence[tuple[str, int]], css: str) -> Markup:
     most = max((n for _, n in pairs), default=1)
     bars = [
-        (el("span", name, class_="nobreak"), el("span", el("i", style=f"width: {70 * n / most:.1f}%"), n))
+        (
+            el("span", name, class_="nobreak"),
+            el(
+                "span",
+                el("i", style=f"width: {70 * n / most:.1f}%", class_="lost" if set(name) <= _NOTHING else None),
+                n,
+            ),
+        )
         for name, n in pairs
     ]
     return el("div", list(bars), class_=f"bars{css}")
@@ -158,7 +168,7 @@ def _row(line: Mapping[str, Any], row: Mapping[str, Any]) -> Markup:
     seconds = (row.get("export_seconds") or 0) + (row.get("derive_seconds") or 0)
     trouble = row.get("error") or ("no rule: " + line["unknown"] if line["unknown"] else "")
     cells = [
-        el("td", line["family"]),
+        el("td", breakable(line["family"])),
         el("td", breakable(line["model"])),
         el("td", f"{line['parameters'] / 1e6:,.1f} M", class_="num", data_v=line["parameters"]),
         el("td", line["input"].removeprefix("1×"), class_="nobreak"),

@@ -95,7 +95,8 @@ def _merged(losses: Sequence[Any], shape: tuple[int, ...]) -> str:
     together: dict[str, list[int]] = {}
     for loss in losses:
         together.setdefault(loss.message.replace(axis_names([loss.axis], shape), "\0"), []).append(loss.axis)
-    return "; ".join(text.replace("\0", axis_names(set(axes), shape)) for text, axes in together.items())
+    whole = (text.replace("\0", axis_names(set(axes), shape)) for text, axes in together.items())
+    return "; ".join(dict.fromkeys(whole))  # a message that names several axes itself is said once
 
 
 def _collect_crops(

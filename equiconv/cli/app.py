@@ -465,7 +465,7 @@ def _axes(text: str) -> tuple[int, ...]:
 def _report_targets(model: str, out: Path, json: Path | None, html: Path | None) -> tuple[Path | None, Path | None]:
     """The JSON file and the HTML file to write; both in the folder, unless files are named."""
     if json is None and html is None:
-        stem = "".join(c if c.isalnum() or c in "-." else "-" for c in model)
+        stem = "".join(c if c.isalnum() or c in "-." else "-" for c in model).lstrip("-.") or "model"
         require_folder(out)
         return out / f"{stem}.json", out / f"{stem}.html"
     if json is not None:

@@ -250,7 +250,8 @@ def staircase(
     parts: list[Markup] = []
     for e in range(0, math.floor(high) + 1, max(1, math.ceil(high / 6))):
         at = y(2.0**e)
-        name = "Z" if e == 0 else f"{2**e}Z"
+        names = {name_of(2**e, axis) for axis in range(len(sizes))}
+        name = names.pop() if len(names) == 1 else f"{2**e}Z"
         parts += [
             _line(left, at, left + inner_w, at, "grid"),
             el("text", name, x=left - 8, y=_r(at + 4), text_anchor="end", class_="tick"),

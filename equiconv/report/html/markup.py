@@ -4,6 +4,7 @@ forgotten."""
 from __future__ import annotations
 
 import html
+import re
 
 
 class Markup(str):
@@ -50,12 +51,20 @@ def el(tag: str, *children: Child, **attributes: object) -> Markup:
     return Markup(f"<{tag}{opening}>{text(children)}</{tag}>")
 
 
+#: A product of subgroups, or a percentage: what a line must not break within.
+_WHOLE = re.compile(r"((?:\{0\}|\d*Z)(?: × (?:\{0\}|\d*Z))+|[\d.]+ %)")
+
+
 def breakable(path: str) -> Markup:
-    """A dotted or slashed path that may break after its separators, so that it never widens a page."""
-    out, word = [], ""
-    for letter in path:
-        word += letter
-        if letter in "./_":
-            out += [text(word), Markup("<wbr>")]
-            word = ""
-    return Markup("".join([*out, text(word)]))
+    """Text whose dotted or slashed paths may break after their separators, so that they never widen a page; a product of subgroups and a percentage stay
+    whole.
+
+    >>> breakable("stem.conv leaves 2Z × 2Z")
+    'stem.<wbr>conv leaves <span class="nobreak">2Z × 2Z</span>'
+    """
+    pieces = enumerate(_WHOLE.split(path))
+    return Markup("".join(el("span", p, class_="nobreak") if i % 2 else _after_separators(p) for i, p in pieces))
+
+
+def _after_separators(path: str) -> str:
+    return "".join(text(part) if part not in "./_" else f"{part}<wbr>" for part in re.split(r"([./_])", path) if part)
