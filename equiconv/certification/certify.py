@@ -437,7 +437,8 @@ def claims_of(graph: Graph, derivation: Derivation) -> list[Claim]:
         state = derivation.states[node.name]
         rule = None
         if node.kind == "operation" and node.name not in unknown:
-            rule = find(node.target) or of_invariants(node.target)
+            own = None if node.name in derivation.of_invariants else find(node.target)
+            rule = own or of_invariants(node.target)
         theorem = rule.theorem if rule else ""
         if isinstance(state, Signal):
             claims.append(Claim(node.name, node.operation, node.module, None, state, theorem))

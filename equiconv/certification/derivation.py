@@ -46,6 +46,7 @@ class Derivation:
     states: claim of every node (Signal, Constant, or a list of them for several results). outputs: the claims of the graph's outputs
     without digits. losses: every shrink, in order.
     wrapped: nodes whose padding was taken to wrap. unknown: operations without a rule. behind: nodes that such an operation reaches.
+    of_invariants: nodes whose own rule does not cover their use, and whose operands K leaves alone.
     """
 
     states: dict[str, Any] = field(default_factory=dict)
@@ -54,6 +55,7 @@ class Derivation:
     wrapped: dict[str, Wrap] = field(default_factory=dict)
     unknown: list[Unknown] = field(default_factory=list)
     behind: set[str] = field(default_factory=set)
+    of_invariants: set[str] = field(default_factory=set)
 
 
 def derive(
@@ -130,7 +132,7 @@ def _operation(node: Node, values: Mapping[str, Any], shape: tuple[int, ...], ci
         if not signals_in((args, kwargs)) and not _has_none_subgraph(node, values):
             return _constant(node, args, kwargs)
         rule = find(node.target)
-        if rule is None and known and not any(step.moving_axes(signal.dims) for signal in signals_in(arguments)):
+        if rule is None and known and _unmoved(step):
             rule = of_invariants(node.target)
         if rule is None:
             raise UnknownOperation(wanted(step, known))
@@ -140,7 +142,19 @@ def _operation(node: Node, values: Mapping[str, Any], shape: tuple[int, ...], ci
             step.pay_all()
         if not rule.spectral:
             give_up_spectra(step)
-        result = rule.transfer(step)
+        try:
+            result = rule.transfer(step)
+        except AssertionError:
+            raise
+        except Exception:
+            # A use that the rule did not foresee (a tensor without dims) is covered all the same where no operand moves.
+            step = Step(node, arguments, shape, circular)
+            rest = of_invariants(node.target) if known and _unmoved(step) else None
+            if rest is None or rest is rule:
+                raise
+            step.theorem = rest.theorem
+            result = rest.transfer(step)
+            found.of_invariants.add(node.name)
         if step.wrapped and node.operation not in WRAPPABLE:
             raise AssertionError("its padding was taken to wrap, but nothing can run it so")
     except UnknownOperation as error:
@@ -161,6 +175,11 @@ def _operation(node: Node, values: Mapping[str, Any], shape: tuple[int, ...], ci
         before = tuple(Step(node, arguments, shape, circular).strides)
         found.wrapped[node.name] = Wrap(tuple(sorted(step.wrapped)), before, step.wrapped_axes)
     return result
+
+
+def _unmoved(step: Step) -> bool:
+    """True where K leaves every operand alone."""
+    return not any(step.moving_axes(signal.dims) for signal in signals_in(step.arguments))
 
 
 def draws_nothing(node: Node, kwargs: Mapping[str, Any], args: Sequence[Any]) -> bool:

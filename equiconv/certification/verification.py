@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import dataclasses
 import os
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from fractions import Fraction
 from typing import Any
@@ -33,7 +33,7 @@ from equiconv.certification.derivation import Derivation, derive
 from equiconv.certification.opening import captured
 from equiconv.certification.records import read
 from equiconv.certification.refutation import REAL, refute
-from equiconv.certification.states import Signal, canonical, forget
+from equiconv.certification.states import Digit, Factor, Signal, canonical, forget
 from equiconv.graph import Fingerprint, Graph, Node, SourceLine, fingerprint, has_values, wrapped
 
 #: Fields that an own check covers, or that nothing at hand could contradict.
@@ -335,7 +335,7 @@ def follows(claimed: Signal, derived: Signal, shape: Sequence[int]) -> bool:
     (False, False)
     """
     if claimed == derived:
-        return True
+        return _blamed(claimed.dims) == _blamed(derived.dims)
     smaller = all(c % d == 0 and n % c == 0 for c, d, n in zip(claimed.strides, derived.strides, shape, strict=True))
     if not smaller or len(claimed.dims) != len(derived.dims):
         return False
@@ -344,7 +344,14 @@ def follows(claimed: Signal, derived: Signal, shape: Sequence[int]) -> bool:
         # Where a window was cut from is known besides its action; a claim may leave that out.
         if ours not in (theirs if claimed.strides == derived.strides else restricted, restricted, forget(restricted)):
             return False
+        if _blamed([ours]) != _blamed([restricted]):
+            return False
     return True
+
+
+def _blamed(dims: Iterable[Sequence[Factor]]) -> list[str | None]:
+    """The nodes that digits blame for their cut: no part of the action, and the obstacles name them."""
+    return [factor.node for dim in dims for factor in dim if isinstance(factor, Digit)]
 
 
 def _place(claim: Claim) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import json
 from fractions import Fraction
 
 import pytest
@@ -11,11 +12,13 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from equiconv.certification import Window, certify
+from equiconv.certification.records import digest_of
 from equiconv.certification.refutation import draws, unexplained
 from equiconv.certification.registry import RULES, Rule
 from equiconv.certification.rules.resampling import _matrix
 from equiconv.certification.states import Signal, Still, Sum
 from equiconv.certification.step import Step
+from equiconv.certification.verification import verify
 from equiconv.graph import CaptureError, capture
 from equiconv.graph.wrapping import bind
 from tests.certification.networks import Net
@@ -368,3 +371,74 @@ def test_positions_of_equal_values_differ(function) -> None:
 def test_a_block_without_entries_is_checked() -> None:
     net = Net(lambda x: torch.split(torch.cat([torch.ones_like(x[:, :, :1]), x], 2), [0, 13], 2)[1]).eval()
     assert certify(net, X).check(net, X)
+
+
+# Uses that no rule foresaw --------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    "scalar",
+    [
+        lambda t: t.softmax(0),
+        lambda t: t.sort()[0],
+        lambda t: t.topk(1)[0],
+        lambda t: t.cumsum(0),
+        lambda t: t.gather(0, torch.tensor([0])),
+        lambda t: t.index_select(0, torch.tensor([0])),
+    ],
+)
+def test_a_tensor_without_dims_does_not_move(scalar) -> None:
+    """What a rule trips over (a dim modulo 0 dims) is a function of what does not move all the same."""
+    net = Net(lambda x: scalar(x.square().sum())).eval()
+    certificate = certify(net, X)
+    assert (certificate.strides, certificate.kind, certificate.exact) == ((1, 1), "invariant", True)
+    assert "partial_reduction" in {c.theorem for c in certificate.claims}
+    assert certificate.verify(net, X)
+    moving = certify(Net(lambda x: scalar(x.square().sum()) + x.cumsum(2)).eval(), X)
+    assert moving.strides == (12, 1)
+
+
+def test_a_rule_that_trips_over_what_moves_is_not_saved_by_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(RULES, "aten.relu.default", Rule("aten.relu.default", "pointwise", "pointwise", _trips))
+    assert certify(Net(lambda x: x.sum().relu()).eval(), X).strides == (1, 1)
+    assert certify(Net(lambda x: x.relu().sum()).eval(), X).kind == "undecided"
+    drawn = certify(Net(lambda x: torch.rand_like(x.sum())).eval(), X)
+    assert drawn.kind == "undecided"
+
+
+def test_a_place_that_depends_on_the_input_is_said() -> None:
+    certificate = certify(Net(lambda x: x[0, 0][x.sum((0, 1, 3)).argmax()]).eval(), X)
+    reasons = {u.operation: u.reason for u in certificate.unknown}
+    assert "depends on the input" in reasons["aten.select.int"]
+
+
+def test_a_divisor_that_can_be_0_is_not_taken_for_positive() -> None:
+    """|X| + 1 is positive; |X| − 2, which torch may write as add(|X|, 1, alpha=−2), is not, nor is a clamp whose upper end is 0."""
+
+    def ratio(divisor):
+        def net(x: Tensor) -> Tensor:
+            spectrum = torch.fft.fft2(x)
+            return torch.fft.ifft2(spectrum / divisor(spectrum.abs())).abs()
+
+        return certify(Net(net).eval(), X, refute=False).strides
+
+    assert ratio(lambda a: a + 1.0) == (1, 1)
+    assert ratio(lambda a: a.clamp(min=0.5)) == (1, 1)
+    assert ratio(lambda a: torch.add(a, 1.0, alpha=-2.0)) == (12, 8)
+    assert ratio(lambda a: a.clamp(0.5, 0.0)) == (12, 8)
+
+
+@pytest.mark.parametrize("forged", ["nowhere", "relu"])
+def test_a_forged_blame_is_refused(tmp_path, forged: str) -> None:
+    """Which reshape cut a digit is no part of its action, but the obstacles name it: a node that there is not ended in a KeyError."""
+    net = Net(lambda x: x.reshape(1, 1, 3, 4, 8).relu()).eval()
+    path = certify(net, X).save(tmp_path / "c.json")
+    assert verify(path, net, X)
+    data = json.loads(path.read_text())
+    digits = [f for c in data["claims"] for dim in c["state"]["dims"] for f in dim if f.get("node")]
+    assert digits
+    for digit in digits:
+        digit["node"] = forged
+    data["digest"] = digest_of(data)
+    path.write_text(json.dumps(data))
+    assert verify(path, net, X).failures[:1] == ("steps",)

@@ -113,6 +113,10 @@ def split(step: Step) -> list[Signal]:
 )
 def select(step: Step) -> Signal:
     """One entry of a dim, which goes away: an obstacle where the entry moves."""
+    if isinstance(step["index"], Signal):
+        raise UnknownOperation(
+            "it picks a place that depends on the input, as a number: index with a tensor, or gather"
+        )
     d = int(step["dim"]) % len(step["self"].dims)
     x = step.pay_for("self", [d])
     dims = list(x.dims)

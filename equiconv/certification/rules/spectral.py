@@ -259,8 +259,8 @@ def _called(node: object, *names: str) -> bool:
 
 
 def _positive(node: object) -> bool:
-    """A modulus or a square plus a positive number, or clamped from below by one."""
-    if not isinstance(node, fx.Node) or len(node.args) < 2:
+    """A modulus or a square plus a positive number, or clamped from below by one. A factor (alpha) or an upper end may undo that."""
+    if not isinstance(node, fx.Node) or len(node.args) != 2 or node.kwargs:
         return False
     number = node.args[1]
     positive = isinstance(number, (int, float)) and number > 0
