@@ -72,4 +72,13 @@ WITNESSES = (
     Witness("small: instance norm", 0),
     Witness("small: pixel shuffle", 0),
     Witness("small: unfold", 0),
+    Witness("spectral network", 21),
+    Witness("spectral network", 67),
+    Witness("spectral network", 72),
+    Witness("spectral network", 117),
+    Witness("spectral network", 129),
+    Witness("spectral network", 222),
+    Witness("spectral network", 230),
+    Witness("spectral network", 278),
+    Witness("spectral network", 293),
 )
