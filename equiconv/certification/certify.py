@@ -257,13 +257,18 @@ def check_model(model: Any) -> None:
 
 
 def check_leaves(args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> None:
-    """Refuse arrays of other libraries, which torch would refuse with a list of its overloads."""
-    for value in pytree.tree_leaves((args, dict(kwargs))):
+    """Refuse arrays of other libraries, which torch would refuse with a list of its overloads, and an example without a tensor."""
+    leaves = pytree.tree_leaves((args, dict(kwargs)))
+    for value in leaves:
         if not isinstance(value, Tensor) and hasattr(value, "__array_namespace__"):
             kind = f"{type(value).__module__}.{type(value).__qualname__}"
             raise TypeError(
                 f"example: holds a {kind}; a torch model takes tensors: torch.from_numpy(x) makes one of a NumPy array"
             )
+    if not any(isinstance(value, Tensor) for value in leaves):
+        raise TypeError(
+            "example: holds no tensor; pass the model's input as a tensor, a tuple, or a dict of keyword arguments"
+        )
 
 
 def check_numbers(graph: Graph, leaves: Sequence[Any], generic: bool) -> None:
@@ -312,10 +317,6 @@ def carriers(
         for name, label, v in zip(graph.inputs, graph.input_labels, leaves, strict=True)
         if isinstance(v, Tensor)
     ]
-    if not tensors:
-        raise TypeError(
-            "example: holds no tensor; pass the model's input as a tensor, a tuple, or a dict of keyword arguments"
-        )
     shape: tuple[int, ...] | None = None
     moved: dict[str, tuple[int, ...]] = {}
     notes: list[str] = []

@@ -92,6 +92,10 @@ def _factor_out(factor: Factor) -> dict[str, Any]:
 def read(path: str | os.PathLike[str]) -> tuple[Certificate, bool]:
     """A saved certificate, and whether its digest is that of its content; ValueError names the field that is not as it should be."""
     target = Path(path)
+    if not target.is_file():
+        raise FileNotFoundError(
+            f"path: {path} is no file; pass one written by Certificate.save or equiconv certify --json"
+        )
     try:
         size = target.stat().st_size
         if size > MOST_BYTES:

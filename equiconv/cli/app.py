@@ -58,12 +58,12 @@ failed); 2, the command was refused, and the message says why. EQUICONV_TRACEBAC
 
 app = typer.Typer(
     name="equiconv",
-    help="Which symmetries does a neural network really have? Certify, falsify, measure, symmetrize; audit does all.",
     epilog=_EPILOG,
     no_args_is_help=True,
     add_completion=False,
     rich_markup_mode="markdown",
     pretty_exceptions_enable=False,
+    context_settings={"help_option_names": ["-h", "--help"]},
 )
 
 P = ParamSpec("P")
@@ -87,6 +87,24 @@ def _refusing(command: Callable[P, int]) -> Callable[P, None]:
 
     run.__annotations__["return"] = None
     return run
+
+
+def _version(asked: bool) -> None:
+    if asked:
+        import equiconv
+
+        print(f"equiconv {equiconv.__version__}")
+        raise typer.Exit
+
+
+@app.callback()
+def equiconv_(
+    version: Annotated[
+        bool,
+        typer.Option("--version", callback=_version, is_eager=True, help="Print the version and leave."),
+    ] = False,
+) -> None:
+    """Which symmetries does a neural network really have? Certify, falsify, measure, symmetrize; audit does all."""
 
 
 @app.command(epilog=_EPILOG)
@@ -172,9 +190,12 @@ def certify(
     json: JsonOption = None,
 ) -> int:
     """Derive, from the network's graph, the shifts that it provably ignores or follows, and the lines that cost the
-    others. With --weights generic, the weights of a network by name are made only where they are run: not with
-    --no-refute --no-squares, nor beyond 300 million parameters. With --check FILE, check a saved certificate as a
-    proof; status 1 where a step, a hash or the verdict does not hold."""
+    others; or check a saved certificate (--check).
+
+    With --weights generic, the weights of a network by name are made only where they are run: not with --no-refute
+    --no-squares, nor beyond 300 million parameters. With --check FILE, the status is 1 where a step, a hash or the
+    verdict does not hold.
+    """
     if check is not None:
         if json is not None or (axes, padding, weights) != ("-2,-1", "as-is", "these"):
             raise BadInput(

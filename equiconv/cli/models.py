@@ -186,7 +186,10 @@ def _attribute(module: ModuleType, source: str, attribute: str) -> Any:
         return attrgetter(attribute)(module)
     except AttributeError as error:
         known = [n for n in dir(module) if not n.startswith("_")]
-        raise BadInput(f"MODEL: {source!r} has no attribute {attribute!r}.{close_to(attribute, known)}") from error
+        raise BadInput(
+            f"MODEL: {source!r} has no attribute {attribute!r}; name a network, a class or a function that returns one"
+            f".{close_to(attribute, known)}"
+        ) from error
 
 
 def _construct(value: Any, name: str) -> nn.Module:
@@ -195,7 +198,7 @@ def _construct(value: Any, name: str) -> nn.Module:
         return value
     if not callable(value):
         raise BadInput(
-            f"MODEL {name!r} is a {type(value).__name__}; it must be a torch.nn.Module, a class of modules, or a "
+            f"MODEL {name!r} is of type {type(value).__name__}; it must be a torch.nn.Module, a class of modules, or a "
             "function without arguments that returns one"
         )
     made: list[Any] = []

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Literal
 
 import typer
 
@@ -59,8 +59,9 @@ JsonOption = Annotated[
     Path | None, typer.Option("--json", metavar="FILE", help="Write the result as JSON.", show_default=False)
 ]
 PaddingOption = Annotated[
-    str, typer.Option("--padding", help="as-is, or circular: certify as though every padding were circular.")
+    Literal["as-is", "circular"],
+    typer.Option("--padding", help="circular: certify as though every padding were circular."),
 ]
 WeightsOption = Annotated[
-    str, typer.Option("--weights", help="these, or generic: certify the architecture, for all weights.")
+    Literal["these", "generic"], typer.Option("--weights", help="generic: certify the architecture, for all weights.")
 ]

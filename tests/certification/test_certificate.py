@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import json
 from fractions import Fraction
+from pathlib import Path
 
 import pytest
 import torch
@@ -279,3 +280,10 @@ def test_states_refuse_broken_windows() -> None:
     with pytest.raises(AssertionError, match="broken window"):
         canonical((Window(8, 0, Fraction(2), 8),), (1,), (8,))
     assert canonical((Window(8, 0, Fraction(1), 8), Still(3)), (1,), (8,)) == (Window(24, 0, Fraction(1, 3), 24),)
+
+
+def test_an_example_without_a_tensor_and_a_missing_file_say_what_to_pass(tmp_path: Path) -> None:
+    with pytest.raises(TypeError, match="example: holds no tensor; pass"):
+        certify(nn.Conv2d(1, 1, 1).eval(), None)
+    with pytest.raises(FileNotFoundError, match=r"path: .*none\.json is no file; pass one written by"):
+        Certificate.load(tmp_path / "none.json")

@@ -84,8 +84,8 @@ def test_a_module_gives_a_network(nets: Path, monkeypatch: pytest.MonkeyPatch) -
 @pytest.mark.parametrize(
     ("attribute", "message"),
     [
-        ("Nett", "no attribute 'Nett'. Did you mean Net"),
-        ("number", "is a int; it must be a torch.nn.Module"),
+        ("Nett", "no attribute 'Nett'; name a network, a class or a function that returns one. Did you mean Net"),
+        ("number", "is of type int; it must be a torch.nn.Module"),
         ("Needy", "without arguments raised TypeError.*write a function that gives them"),
         ("build_nothing", "returned a int; it must return a torch.nn.Module"),
         ("leave", "raised SystemExit: bye"),
