@@ -222,9 +222,10 @@ def test_colours_darken_evenly_and_mark_what_is_missing() -> None:
 
 
 def test_the_interior_is_drawn_on_the_image(segmenter: Audit, classifier: Audit) -> None:
-    drawn = Page(page(segmenter)).source
+    read = Page(page(segmenter))
+    drawn = read.source
     assert "Without wrap-around" in drawn
-    assert "rows 1…10 × columns 1…8 of 12 × 10 (67 %) see no border" in drawn
+    assert "rows 1…10 × columns 1…8 of 12 × 10 (67 %) see no border" in read.text
     assert 'M1 1H9V11H1Z" class="inside"' in drawn  # in pixels: columns 1 … 8, rows 1 … 10
     assert 'class="field"' in drawn
     ended = Page(page(classifier)).source
