@@ -41,3 +41,15 @@ def test_what_the_readme_shows_of_resnet18() -> None:
     report = eq.certify(net, x, padding="circular", refute=False).check(net, x)
     assert report
     assert f"{report.claims} comparisons" in README
+
+
+def test_what_the_readme_says_of_the_atlas() -> None:
+    findings = (Path(__file__).parent.parent / "docs" / "atlas" / "findings.md").read_text(encoding="utf-8")
+    stands = re.search(r"As they stand, (\d+) of (\d+) ", findings)
+    wraps = re.search(r"Were every padding circular, (\d+) of (\d+) ", findings)
+    assert stands is not None
+    assert wraps is not None
+    assert stands.groups() == ("0", wraps[2])
+    text = flat(README)
+    assert f"timm's {wraps[2]} families. As they stand none respects" in text
+    assert f"were every padding circular, {wraps[1]} would" in text

@@ -10,6 +10,7 @@ import math
 from collections.abc import Callable, Iterator, Sequence
 
 from equiconv.certification.certificate import Measured, Refutation
+from equiconv.groups.translations import prime_factors
 
 Vector = tuple[int, ...]
 #: Tries to refute shifts, each given with a prime index.
@@ -73,7 +74,7 @@ def overgroups(rows: Sequence[Vector], shape: Sequence[int]) -> Iterator[tuple[V
     Such a lattice is spanned by this one and a vector b·c/p, for c a point of the projective space over F_p.
     """
     rank = len(rows)
-    for p in _primes(_index(rows)):
+    for p in prime_factors(_index(rows)):
         for first in range(rank):
             for rest in itertools.product(range(p), repeat=rank - first - 1):
                 weights = (0,) * first + (1, *rest)
@@ -85,18 +86,6 @@ def overgroups(rows: Sequence[Vector], shape: Sequence[int]) -> Iterator[tuple[V
 def _index(rows: Sequence[Vector]) -> int:
     """How many cosets the lattice has among the whole vectors: its determinant."""
     return math.prod(row[i] for i, row in enumerate(rows))
-
-
-def _primes(n: int) -> Iterator[int]:
-    p = 2
-    while p * p <= n:
-        if n % p == 0:
-            yield p
-            while n % p == 0:
-                n //= p
-        p += 1
-    if n > 1:
-        yield n
 
 
 __all__ = ["basis", "climb", "contains", "overgroups"]

@@ -324,7 +324,7 @@ class TranslationSubgroup(Subgroup):
         >>> [(p, h.shifts) for p, h in Translations((4, 6)).subgroup((2, 2)).minimal_overgroups()]
         [(2, (0, 1)), (2, (1, 0)), (2, (1, 1))]
         """
-        for p in _primes(math.lcm(*self.strides)):
+        for p in prime_factors(math.lcm(*self.strides)):
             divisible = [s % p == 0 for s in self.strides]
             for first in reversed(range(self.group.rank)):
                 if divisible[first]:
@@ -334,7 +334,7 @@ class TranslationSubgroup(Subgroup):
                         yield p, Translation(self.group, tuple(c * s // p for c, s in line))
 
 
-def _primes(n: int) -> Iterator[int]:
+def prime_factors(n: int) -> Iterator[int]:
     """The prime factors of n, ascending, each once."""
     p = 2
     while p * p <= n:
