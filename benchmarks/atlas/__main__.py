@@ -105,10 +105,16 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--models", nargs="*", default=[], metavar="NAME", help="these architectures only")
     parser.add_argument("--retry", action="store_true", help="do again what failed or is undecided")
     parser.add_argument(
-        "--confirm", action="store_true", help="run the fast models: refute larger subgroups, check every claim"
+        "--confirm",
+        action="store_true",
+        help="run the models: check every claim, and refute larger subgroups of the fast ones",
     )
     parser.add_argument(
-        "--slowest", type=float, default=0.2, metavar="S", help="confirm models that run in at most S seconds"
+        "--slowest",
+        type=float,
+        default=0.2,
+        metavar="S",
+        help="refute larger subgroups of models that run in at most S seconds",
     )
     parser.add_argument("--jobs", type=int, default=os.cpu_count() or 1, help="worker processes (default: one a core)")
     parser.add_argument("--seconds", type=float, default=300.0, help="time limit of one model")

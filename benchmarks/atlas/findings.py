@@ -14,15 +14,15 @@ Row = Mapping[str, Any]
 
 @dataclass(frozen=True)
 class Confirmation:
-    """Brute force over the models that are fast enough.
+    """What running the models says.
 
-    tried: models run. skipped: too slow. failed: names with an error. exact, exact_circular: names for which every larger subgroup was refuted, as it
-    stands and as though every padding wrapped. claims: commuting squares run. contradictions: names with a claim that failed, which must be none.
-    differ: names whose random weights gave another verdict than no weights did.
+    checked: models whose every claim was run. tried: those of them fast enough to try larger subgroups on. failed: names with an error. exact,
+    exact_circular: names for which every larger subgroup was refuted, as it stands and as though every padding wrapped. claims: commuting squares run.
+    contradictions: names with a claim that failed, which must be none. differ: names whose random weights gave another verdict than no weights did.
     """
 
+    checked: list[str] = field(default_factory=list)
     tried: list[str] = field(default_factory=list)
-    skipped: list[str] = field(default_factory=list)
     failed: list[str] = field(default_factory=list)
     exact: list[str] = field(default_factory=list)
     exact_circular: list[str] = field(default_factory=list)
@@ -54,15 +54,14 @@ def confirmation(rows: Sequence[Row], confirmed: Mapping[str, Row]) -> Confirmat
         if record is None or not decided(row):
             continue
         name = row["model"]
-        if "skipped" in record:
-            found.skipped.append(name)
-            continue
         if "error" in record:
             found.failed.append(name)
             continue
-        found.tried.append(name)
+        found.checked.append(name)
         now, wrapped = record["as_is"], record["circular"]
         claims += now["claims"] + wrapped["claims"]
+        if now["exact"] is not None:
+            found.tried.append(name)
         if now["exact"]:
             found.exact.append(name)
         if wrapped["exact"]:
@@ -105,13 +104,14 @@ def sentences(rows: Sequence[Row], confirmed: Mapping[str, Row], known: int, ver
         found.append(f"What leaves nothing once padding wraps: {_counts(then)}.")
     found.append(_one_change(good, now))
     c = confirmation(rows, confirmed)
-    if c.tried:
+    if c.checked:
         found.append(
-            f"Confirmed by brute force in float64, random weights: every larger subgroup is refuted for {len(c.exact)} of {len(c.tried)} models as they "
-            f"stand and for {len(c.exact_circular)} of {len(c.tried)} as though every padding wrapped; {c.claims:,} commuting squares were run, and "
-            f"{len(c.contradictions)} models contradict their certificate"
+            f"Run in float64 with random weights, as they stand and as though every padding wrapped: {c.claims:,} commuting squares of {len(c.checked)} "
+            f"models, of which {len(c.contradictions)} contradict their certificate"
             + (f" ({', '.join(c.contradictions)})" if c.contradictions else "")
-            + f". {len(c.skipped)} models were too slow to be run, {len(c.failed)} failed to."
+            + (f"; {len(c.failed)} failed to run ({', '.join(c.failed)})" if c.failed else "")
+            + f". By brute force, every larger subgroup is refuted for {len(c.exact)} of {len(c.tried)} models as they stand, and for "
+            f"{len(c.exact_circular)} of {len(c.tried)} as though every padding wrapped; the other {len(c.checked) - len(c.tried)} are too slow to try."
             + (f" With random weights the verdict differs for {', '.join(c.differ)}." if c.differ else "")
         )
     return found

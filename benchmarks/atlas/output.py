@@ -38,8 +38,8 @@ def flat(row: Mapping[str, Any], confirmed: Mapping[str, Any] | None) -> dict[st
         "input": "×".join(map(str, row.get("input", []))),
         "strides": "×".join(map(str, row.get("strides", []))) if row.get("kind") != "undecided" else "",
         "potential": "×".join(map(str, row.get("potential", []))) if row.get("potential_kind") != "undecided" else "",
-        "exact": ran.get("as_is", {}).get("exact", ""),
-        "potential_exact": ran.get("circular", {}).get("exact", ""),
+        "exact": _tried(ran.get("as_is")),
+        "potential_exact": _tried(ran.get("circular")),
         "breaks_cause": breaks.get("cause", ""),
         "breaks_module": breaks.get("module", ""),
         "breaks_line": breaks.get("line", ""),
@@ -49,6 +49,11 @@ def flat(row: Mapping[str, Any], confirmed: Mapping[str, Any] | None) -> dict[st
         "unknown": " ".join(row.get("unknown", [])),
     }
     return {name: line.get(name, row.get(name, "")) for name in COLUMNS}
+
+
+def _tried(ran: Mapping[str, Any] | None) -> bool | str:
+    """Whether every larger subgroup is refuted; empty where none was tried."""
+    return "" if ran is None or ran["exact"] is None else ran["exact"]
 
 
 def table(lines: Sequence[Mapping[str, Any]]) -> str:

@@ -13,8 +13,8 @@ import pytest
 
 from benchmarks.atlas import work
 from benchmarks.atlas.__main__ import main, smallest
-from benchmarks.atlas.findings import potentials, sentences
-from benchmarks.atlas.output import COLUMNS
+from benchmarks.atlas.findings import confirmation, potentials, sentences
+from benchmarks.atlas.output import COLUMNS, flat
 from benchmarks.atlas.record import Record
 from benchmarks.atlas.timm_models import Entry
 from equiconv.certification import registry
@@ -151,7 +151,7 @@ def test_the_findings_count_what_the_rows_say(first: Path) -> None:
     assert "Were every padding circular, 3 of 4 (75%) would (3 invariant)." in found
     assert "One change makes 2 of the 3 that respect nothing respect something" in found
     assert "every larger subgroup is refuted for 4 of 4 models" in found
-    assert "0 models contradict" in found
+    assert "of which 0 contradict their certificate" in found
     assert potentials([r for n, r in rows(first).items() if n in GOOD]) == [("2Z × 2Z", 3), ("{0} × {0}", 1)]
 
 
@@ -182,11 +182,17 @@ def test_a_contradiction_is_shouted(first: Path, capsys: pytest.CaptureFixture[s
         path.write_text(kept)
     out = capsys.readouterr()
     assert "CONTRADICTION: wraps" in out.err
-    assert "1 models contradict their certificate (wraps)" in out.out
+    assert "of which 1 contradict their certificate (wraps)" in out.out
 
 
-def test_a_model_too_slow_to_run_is_not_confirmed() -> None:
-    assert "skipped" in work.confirm(fake_models, "zeros", 0.0)
+def test_of_a_slow_model_the_claims_are_run_and_nothing_larger_is_tried() -> None:
+    slow, fast = work.confirm(fake_models, "zeros", 0.0), work.confirm(fake_models, "zeros", 10.0)
+    assert (slow["circular"]["exact"], fast["circular"]["exact"]) == (None, True)
+    assert slow["circular"]["claims"] == fast["circular"]["claims"] > 0
+    row = work.survey(fake_models, "zeros") | {"family": "zeros", "model": "zeros"}
+    counted = confirmation([row], {"zeros": slow})
+    assert (counted.checked, counted.tried, counted.exact) == (["zeros"], [], [])
+    assert flat(row, slow)["exact"] == ""
 
 
 def test_the_smallest_of_each_family_stands_for_it() -> None:
