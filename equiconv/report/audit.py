@@ -27,7 +27,7 @@ from equiconv.report.sampling import ShiftPlan, plan_shifts
 from equiconv.report.scene import make_scene, read_picture
 from equiconv.symmetrization import symmetrize
 from equiconv.testing import Counterexample, falsify
-from equiconv.testing.falsify import RUNS
+from equiconv.testing.falsification import RUNS
 from equiconv.testing.script import locate
 from equiconv.versions import versions
 
