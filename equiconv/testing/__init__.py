@@ -9,15 +9,45 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from equiconv.testing.assertions import assert_equivariant as assert_equivariant
+    from equiconv.testing.assertions import assert_invariant as assert_invariant
+    from equiconv.testing.assertions import equivariance_error as equivariance_error
     from equiconv.testing.counterexample import Counterexample as Counterexample
     from equiconv.testing.falsification import falsify as falsify
+    from equiconv.testing.report import EquivarianceReport as EquivarianceReport
+    from equiconv.testing.report import LawFailure as LawFailure
+    from equiconv.testing.report import VacuousWarning as VacuousWarning
+    from equiconv.testing.symmetries import Symmetry as Symmetry
+    from equiconv.testing.symmetries import flips as flips
+    from equiconv.testing.symmetries import rotations as rotations
 
 _FILES = {
     "Counterexample": "counterexample",
+    "EquivarianceReport": "report",
+    "LawFailure": "report",
+    "Symmetry": "symmetries",
+    "VacuousWarning": "report",
+    "assert_equivariant": "assertions",
+    "assert_invariant": "assertions",
+    "equivariance_error": "assertions",
     "falsify": "falsification",
+    "flips": "symmetries",
+    "rotations": "symmetries",
 }
 
-__all__ = ["Counterexample", "falsify"]
+__all__ = [
+    "Counterexample",
+    "EquivarianceReport",
+    "LawFailure",
+    "Symmetry",
+    "VacuousWarning",
+    "assert_equivariant",
+    "assert_invariant",
+    "equivariance_error",
+    "falsify",
+    "flips",
+    "rotations",
+]
 
 
 def __getattr__(name: str) -> Any:
