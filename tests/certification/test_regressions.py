@@ -442,3 +442,28 @@ def test_a_forged_blame_is_refused(tmp_path, forged: str) -> None:
     data["digest"] = digest_of(data)
     path.write_text(json.dumps(data))
     assert verify(path, net, X).failures[:1] == ("steps",)
+
+
+def _behind_a_view(x: Tensor) -> Tensor:
+    """The last entries of a tensor whose first ones are the image: four means, which no shift moves."""
+    return torch.cat([x.reshape(1, -1), x.mean((1, 2, 3)).expand(1, 4)], 1)[:, -4:]
+
+
+@pytest.mark.parametrize("read", [torch.as_strided, torch.as_strided_copy])
+def test_the_memory_of_a_view_holds_more_than_the_view(read) -> None:
+    """as_strided of a view that does not move read the image beside it, and was certified invariant; rounding took the difference for its own."""
+    beside = Net(lambda x: read(_behind_a_view(x), (1, 4), (1, 1), 0)).eval()
+    assert not torch.equal(beside(X), beside(X.roll(1, 2)))
+    certificate = certify(beside, X)
+    assert (certificate.strides, certificate.exact) == ((12, 8), True)
+    assert certificate.obstacles[-1].cause == "layout"
+    own = Net(lambda x: read(_behind_a_view(x).square(), (1, 2), (1, 2), 1)).eval()
+    assert certify(own, X).strides == (1, 1)
+
+
+def test_rounding_finds_memory_as_a_run_does() -> None:
+    """A perturbed view in memory of its own made as_strided fail, or read the view in place of what lies beside it."""
+    net = Net(lambda x: torch.as_strided(x.reshape(12, 8)[:, 4:], (12, 4), (8, 1), 0).relu()).eval()
+    image = X.double()
+    floors = capture(net, (image,)).rounding([image])
+    assert 0 < max(floors.values()) < 1e-13
