@@ -82,7 +82,8 @@ def _has_own_memory(step: Step) -> bool:
     if not isinstance(maker, torch._ops.OpOverload) or any(r.alias_info is not None for r in maker._schema.returns):
         return False
     last = sum((int(n) - 1) * int(s) for n, s in zip(step["size"], step["stride"], strict=True))
-    return 0 <= last + int(step["storage_offset"] or 0) < math.prod(step["self"].shape)
+    entries: int = math.prod(step["self"].shape)
+    return 0 <= last + int(step["storage_offset"] or 0) < entries
 
 
 @rule("aten.as_strided_scatter.default", family="slice, select, index", theorem="part_of_a_period")
