@@ -14,6 +14,8 @@ if TYPE_CHECKING:
     from equiconv.testing.assertions import equivariance_error as equivariance_error
     from equiconv.testing.counterexample import Counterexample as Counterexample
     from equiconv.testing.falsification import falsify as falsify
+    from equiconv.testing.linear import assert_adjoint as assert_adjoint
+    from equiconv.testing.linear import assert_commutes as assert_commutes
     from equiconv.testing.report import EquivarianceReport as EquivarianceReport
     from equiconv.testing.report import LawFailure as LawFailure
     from equiconv.testing.report import VacuousWarning as VacuousWarning
@@ -27,6 +29,8 @@ _FILES = {
     "LawFailure": "report",
     "Symmetry": "symmetries",
     "VacuousWarning": "report",
+    "assert_adjoint": "linear",
+    "assert_commutes": "linear",
     "assert_equivariant": "assertions",
     "assert_invariant": "assertions",
     "equivariance_error": "assertions",
@@ -41,6 +45,8 @@ __all__ = [
     "LawFailure",
     "Symmetry",
     "VacuousWarning",
+    "assert_adjoint",
+    "assert_commutes",
     "assert_equivariant",
     "assert_invariant",
     "equivariance_error",

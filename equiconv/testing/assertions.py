@@ -11,9 +11,6 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
-import numpy as np
-import torch
-
 from equiconv.arrays import device, dtype_name
 from equiconv.measurement.actions import OutputAction
 from equiconv.measurement.rounding import BEYOND
@@ -21,9 +18,10 @@ from equiconv.measurement.subject import Subject
 from equiconv.testing import ledger, profiles
 from equiconv.testing.comparison import Evaluation, Values, compare, inputs_of, rate
 from equiconv.testing.falsification import falsify
+from equiconv.testing.inputs import example_of, is_strategy, over_examples
 from equiconv.testing.report import EquivarianceReport, LawFailure, VacuousWarning
-from equiconv.testing.shrinking import first_failure, smallest
-from equiconv.testing.symmetries import GroupLike, Shifting, domain_of
+from equiconv.testing.shrinking import smallest
+from equiconv.testing.symmetries import GroupLike, Shifting, Symmetry, domain_of
 
 __all__ = ["assert_equivariant", "assert_invariant", "equivariance_error"]
 
@@ -130,16 +128,25 @@ def assert_equivariant(
     Traceback (most recent call last):
     equiconv.testing.report.LawFailure: Conv2d: f(S x) = S f(x) fails in ...
     """
+    __tracebackhide__ = True  # pytest then shows the caller's line and not ours
     if vacuous not in ("warn", "error", "ignore"):
         raise ValueError(f"vacuous: got {vacuous!r}; pass 'warn', 'error' or 'ignore'")
-    if _is_strategy(input):
-        options = {"group": group, "axes": axes, "output_action": output_action, "tolerance": tolerance, "seed": seed}
-        report = _over_examples(f, input, options)
+
+    def setup(value: Any) -> _Setup:
+        return _Setup.of(f, value, group, axes, output_action, seed)
+
+    def compared(value: Any) -> EquivarianceReport:
+        return setup(value).report(tolerance, 0, lambda _text: None)
+
+    def searched(value: Any, report: EquivarianceReport) -> EquivarianceReport:
+        wanted = report.compared and (search or not report.passed)
+        return setup(value).searched(report, tolerance, name) if wanted else report
+
+    if is_strategy(input):
+        report, example = over_examples(compared, input, seed)
+        report = report if report.passed else searched(example, report)
     else:
-        setup = _Setup.of(f, input, group, axes, output_action, seed)
-        report = setup.report(tolerance, samples, lambda _text: None)
-        if report.compared and (search or not report.passed):
-            report = setup.searched(report, tolerance, name)
+        report = searched(input, setup(input).report(tolerance, samples, lambda _text: None))
     return judged(report, vacuous)
 
 
@@ -156,6 +163,7 @@ def assert_invariant(
     >>> assert_invariant(net, (1, 1, 6, 6)).law
     'f(S x) = f(x)'
     """
+    __tracebackhide__ = True
     if "output_action" in options:
         raise TypeError(
             'output_action: assert_invariant is assert_equivariant with output_action="invariant"; call that one to pass another'
@@ -165,6 +173,7 @@ def assert_invariant(
 
 def judged(report: EquivarianceReport, vacuous: str) -> EquivarianceReport:
     """Keep the report for the summary of a test run; raise it where the law fails, and say so where it could not have."""
+    __tracebackhide__ = True
     ledger.add(report)
     if not report.passed or (report.vacuous and vacuous == "error"):
         raise LawFailure(report)
@@ -191,12 +200,12 @@ class _Setup:
     def of(
         cls, f: Any, input: Any, group: GroupLike, axes: int | Iterable[int], rule: OutputAction, seed: int
     ) -> _Setup:
-        shape = _as_shape(input)
-        subject = Subject.of(f, input if shape is None else _example(f, shape, seed), _axes_for(group, axes))
+        value, given = example_of(f, input, seed)
+        subject = Subject.of(f, value, _axes_for(group, axes))
         raw = subject.output()
         parts = subject.parts(raw)
         domain = domain_of(subject, group, rule, parts, raw)
-        inputs = list(inputs_of(subject, shape is None, seed))
+        inputs = list(inputs_of(subject, given, seed))
         return cls(Values(subject, domain, seed), inputs, domain.law(parts, raw), rule, seed)
 
     def report(self, tolerance: float | None, samples: int, say: Callable[[str], None]) -> EquivarianceReport:
@@ -253,66 +262,7 @@ class _Setup:
         return replace(report, counterexample=smallest(self.evaluation, failing, tolerance, self.law, name, self.seed))
 
 
-# Inputs ---------------------------------------------------------------------------------------------------------------
-
-
-def _as_shape(input: Any) -> tuple[int, ...] | None:
-    """The shape, where the input is one: a tuple or list of integers, which is no tuple of arguments since it holds no array."""
-    if (
-        isinstance(input, (tuple, list))
-        and input
-        and all(isinstance(n, int) and not isinstance(n, bool) for n in input)
-    ):
-        if min(input) < 1:
-            raise ValueError(f"input: the shape {tuple(input)} has an axis without entries")
-        return tuple(input)
-    return None
-
-
-def _example(f: Any, shape: tuple[int, ...], seed: int) -> Any:
-    """Standard normals: torch's for a module, in the dtype and on the device of its weights; NumPy's for a function."""
-    values = np.random.default_rng(seed).standard_normal(shape)
-    if not isinstance(f, (torch.nn.Module, torch.export.ExportedProgram)):
-        return values
-    tensors = f.parameters() if isinstance(f, torch.export.ExportedProgram) else [*f.parameters(), *f.buffers()]
-    weight = next((p for p in tensors if p.is_floating_point() or p.is_complex()), None)
-    dtype = torch.get_default_dtype() if weight is None else weight.dtype
-    return torch.from_numpy(values).to("cpu" if weight is None else weight.device, dtype)
-
-
 def _axes_for(group: GroupLike, axes: int | Iterable[int]) -> int | tuple[int, ...]:
     """A Symmetry acts by its own function: then any dim will do to tell arrays that move from those that do not."""
-    from equiconv.testing.symmetries import Symmetry
-
     named = isinstance(group, Symmetry) or (isinstance(group, Sequence) and any(isinstance(g, Symmetry) for g in group))
     return -1 if named else axes if isinstance(axes, int) else tuple(axes)
-
-
-def _is_strategy(input: Any) -> bool:
-    import sys
-
-    hypothesis = sys.modules.get("hypothesis.strategies")  # who passes a strategy has imported it
-    return hypothesis is not None and isinstance(input, hypothesis.SearchStrategy)
-
-
-def _over_examples(f: Any, strategy: Any, options: dict[str, Any]) -> EquivarianceReport:
-    """Reports on the examples of a Hypothesis strategy as one; of a failure, on the smallest example that fails."""
-    reports: list[EquivarianceReport] = []
-
-    def wrong(example: Any) -> bool:
-        reports.append(equivariance_error(f, example, **options))
-        return not reports[-1].passed
-
-    failing, count = first_failure(strategy, wrong, options["seed"])
-    if failing is not None:
-        setup = _Setup.of(f, failing.value, *(options[k] for k in ("group", "axes", "output_action", "seed")))
-        tolerance = options["tolerance"]
-        report = setup.searched(setup.report(tolerance, 0, lambda _text: None), tolerance, None)
-    else:
-        report = max(reports, key=lambda r: r.worst.ratio if r.worst else -1.0)
-    telling = [r for r in reports if not r.vacuous]
-    notes = (
-        *report.notes,
-        f"drawn by Hypothesis: {count} examples, of which {len(reports) - len(telling)} could not have failed",
-    )
-    return replace(report, vacuous=None if telling else report.vacuous, notes=notes)

@@ -9,7 +9,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import Any, Protocol, TypeVar
 
 import numpy as np
 import torch
@@ -22,11 +22,27 @@ from equiconv.testing.recipes import Dense, Recipe, Sparse, build
 from equiconv.testing.report import Rate
 from equiconv.testing.symmetries import Domain
 
-__all__ = ["REFUSALS", "Evaluation", "Rows", "Start", "Values", "compare", "entry_of", "inputs_of", "rate"]
+__all__ = ["Evaluation", "Refused", "Rows", "Start", "Values", "accepted", "compare", "entry_of", "inputs_of", "rate"]
+
+T = TypeVar("T")
 
 _FLOORS = 2  # runs that a rounding floor takes
-#: What a function raises on an input that it was not made for.
-REFUSALS = (ArithmeticError, ValueError, RuntimeError, TypeError, IndexError)
+# What a function raises on an input that it was not made for.
+_REFUSALS = (ArithmeticError, ValueError, RuntimeError, TypeError, IndexError)
+
+
+class Refused(Exception):
+    """The function, and not what is ours around it, raised on an input; its error is the cause."""
+
+
+def accepted(call: Callable[..., T], *arguments: Any) -> T:
+    """What the function returns. Raises `Refused` where it does not take the input."""
+    try:
+        return call(*arguments)
+    except _REFUSALS as error:
+        raise Refused(
+            f"{type(error).__name__}: {str(error).splitlines()[0][:120] if str(error) else 'no message'}"
+        ) from error
 
 
 @dataclass(frozen=True, eq=False)
@@ -135,16 +151,14 @@ def compare(
     for name, leaves, ours in inputs:
         progress(f"{evaluation.what}: {name}")
         try:
-            start = evaluation.start(leaves, tolerance is None)
+            start = accepted(evaluation.start, leaves, tolerance is None)
             if not starts:
                 require_steady(evaluation, start)
             row = [entry_of(evaluation, start, g, tolerance, ours) for g in elements]
-        except REFUSALS as error:
-            if not ours:
-                raise
-            notes.append(
-                f"f did not accept {name} ({type(error).__name__}: {str(error).splitlines()[0][:120] if str(error) else 'no message'})"
-            )
+        except Refused as error:
+            if not ours and error.__cause__ is not None:
+                raise error.__cause__ from None
+            notes.append(f"f did not accept {name} ({error})")
             continue
         moved = moved or any(entry[2] for entry in row)
         names.append(name)
@@ -179,14 +193,17 @@ def require_steady(evaluation: Evaluation, start: Start) -> None:
 def entry_of(
     evaluation: Evaluation, start: Start, element: Any, tolerance: float | None, ours: bool
 ) -> tuple[float, float, bool, str]:
-    """Error and bound of the part that differs most, counted in bounds; whether the input moved; the part's name."""
+    """Error and bound of the part that differs most, counted in bounds; whether the input moved; the part's name.
+
+    Raises `Refused` where the function does not take the moved input.
+    """
     unmoved = math.nan, math.nan, False, ""
     leaves = evaluation.domain.move(element, start.leaves)
     moved = any(not _same(a, b) for a, b in zip(leaves, start.leaves, strict=True))
     wanted = start.expected(element)
     if not moved or all(w is None for w in wanted):
         return unmoved
-    got = evaluation.after(start, element)
+    got = accepted(evaluation.after, start, element)
     best: tuple[float, float, bool, str] | None = None
     for part, expected, floor in zip(got, wanted, start.floors, strict=True):
         if expected is None:
@@ -243,8 +260,12 @@ def rate(evaluation: Evaluation, draws: int, tolerance: float | None, seed: int)
             _normals(v, seed + 7_919 * (number + 1) + i) if i in evaluation.subject.moved else v
             for i, v in enumerate(evaluation.subject.leaves)
         ]
-        error, bound, _, _ = entry_of(
-            evaluation, evaluation.start(leaves, tolerance is None), element, tolerance, ours=False
-        )
+        try:
+            start = accepted(evaluation.start, leaves, tolerance is None)
+            error, bound, _, _ = entry_of(evaluation, start, element, tolerance, ours=False)
+        except Refused as refused:
+            raise ValueError(
+                f"samples: f did not accept a standard normal input ({refused}), so no rate can be claimed; pass samples=0"
+            ) from refused
         failures += error > bound
     return Rate(draws, failures, seed)

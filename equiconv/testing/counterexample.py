@@ -26,7 +26,7 @@ class Counterexample:
     output: which part of what f returns. expected, got: what the law says of it, and what f returns for S x.
     error: max |got − expected|. floor: how much of it rounding explains.
     script: lines that, pasted into a fresh interpreter, reproduce it.
-    element: what moves x instead, where it is no shift.
+    element: in words, what moves x instead, where it is no shift.
     runs: how often f was run to find it. complete: the search for a smaller one ended by itself, not for lack of runs.
     """
 
@@ -83,7 +83,7 @@ class Counterexample:
         return "\n".join([*lines, "  to reproduce it:", *(f"    {line}" for line in self.script.splitlines())])
 
     def _moved(self) -> str:
-        return f"g is {self.element}" if self.element else f"S shifts by {self.shift} along the dims {self.axes}"
+        return self.element or f"S shifts by {self.shift} along the dims {self.axes}"
 
     def _input(self) -> str:
         if self.pixels is None:

@@ -27,6 +27,7 @@ def add(report: EquivarianceReport) -> None:
             "device": report.device,
             "library": report.library,
             "verdict": report.verdict,
+            "why": report.vacuous or "",
             "compared": report.compared,
             "ratio": None if worst is None else worst.ratio,
         }

@@ -12,12 +12,13 @@ from torch.utils import _pytree as pytree
 from equiconv.measurement.outputs import largest_difference
 from equiconv.measurement.rounding import BEYOND
 from equiconv.testing import profiles
-from equiconv.testing.comparison import REFUSALS, Evaluation, entry_of
+from equiconv.testing.comparison import Evaluation, Refused, accepted, entry_of
 from equiconv.testing.counterexample import Counterexample
 from equiconv.testing.recipes import LITERAL, Sparse, build, imports, lines, nonzero_pixels
 from equiconv.testing.script import locate
 from equiconv.testing.storage import hypothesis_storage
 from equiconv.testing.strategies import sparse_pixels
+from equiconv.testing.symmetries import Symmetry
 
 __all__ = ["Failing", "first_failure", "smallest"]
 
@@ -83,10 +84,9 @@ def smallest(
         element, *signals = drawn
         runs += 1
         try:
-            error, bound, _, _ = entry_of(
-                evaluation, evaluation.start(leaves_of(signals), tolerance is None), element, tolerance, ours=True
-            )
-        except REFUSALS:
+            start = accepted(evaluation.start, leaves_of(signals), tolerance is None)
+            error, bound, _, _ = entry_of(evaluation, start, element, tolerance, ours=True)
+        except Refused:
             return False  # f does not take an input of our making
         return error > bound
 
@@ -103,6 +103,7 @@ def smallest(
     assert expected is not None  # it was compared
     got = evaluation.after(start, element)[index].value
     args, kwargs = pytree.tree_unflatten(leaves, subject.spec)
+    phrase = f"g is the {element}" if isinstance(element, Symmetry) else str(element)
     first = leaves[next(iter(subject.moved))]
     return Counterexample(
         name=subject.name,
@@ -119,7 +120,7 @@ def smallest(
         script=_script(evaluation, signals, element, name),
         runs=runs,
         complete=True,
-        element=None if hasattr(element, "shifts") else str(element),
+        element=None if hasattr(element, "shifts") else phrase,
     )
 
 

@@ -7,7 +7,7 @@ what it should do to the result.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Protocol
 
 import numpy as np
@@ -250,14 +250,13 @@ def domain_of(subject: Subject, group: GroupLike, rule: OutputAction, parts: Seq
 
     Raises `TypeError` or `ValueError` for what is no group.
     """
-    if isinstance(group, Symmetry):
-        return Named(subject, [group])
-    if _is_list_of(group, Symmetry):
-        if rule != "natural":
+    named = [group] if isinstance(group, Symmetry) else list(group) if _is_list_of(group, Symmetry) else []
+    if named:
+        if rule not in ("natural", "invariant"):
             raise ValueError(
                 "output_action: a Symmetry says itself what it does to the output; leave output_action out"
             )
-        return Named(subject, list(group))
+        return Named(subject, [replace(s, act_output=None) for s in named] if rule == "invariant" else named)
     if _is_list_of(group, Translation):
         return _Listed(subject, rule, list(group), parts, raw)
     return Shifting(subject, rule, _subgroup(subject, group), parts, raw)
