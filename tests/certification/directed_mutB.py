@@ -1,0 +1,177 @@
+"""Small networks, each made for one line of the certifier: the smallest in which a loss or a weaker claim that the line makes is needed."""
+
+from __future__ import annotations
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, fft, nn
+
+from tests.certification.networks import Net, periodic
+
+
+def _circulant(first: Tensor) -> Tensor:
+    """The matrix whose rows are rolls of ``first``: W[o + 1, i + 1] = W[o, i]."""
+    return torch.stack([first.roll(o) for o in range(len(first))])
+
+
+def _linear(weight: Tensor) -> nn.Linear:
+    """A layer without a bias, which would not roll."""
+    layer = nn.Linear(weight.shape[1], weight.shape[0], bias=False)
+    with torch.no_grad():
+        layer.weight.copy_(weight)
+    return layer
+
+
+def _rows(x: Tensor, phases: Tensor | None = None) -> Tensor:
+    """Spectra of the rows, one after the other in one dim: a window and phases side by side."""
+    return (fft.fft(x, dim=3) if phases is None else fft.fft(x, dim=3) * phases).flatten(2)
+
+
+def _some_places(x: Tensor, places: Tensor) -> Tensor:
+    return fft.fft2(x).flatten(2).index_select(2, places)
+
+
+def _written(x: Tensor) -> Tensor:
+    """One value, of the rows' means, wherever the image is positive."""
+    return torch.index_put(x, (x > 0,), x.mean((0, 1, 3))[3:4])
+
+
+def _every_other_row(x: Tensor) -> Tensor:
+    spectrum = fft.fft(x, dim=3)
+    spectrum[:, :, ::2] = 0
+    return spectrum
+
+
+def _positions(x: Tensor) -> Tensor:
+    """Where pooling found its values, of rows that are even: zeros, so that no rounding tells equal values apart."""
+    even = (x.mean(3, keepdim=True) * 0).expand(1, 1, 12, 8)
+    return F.max_pool2d(even, (1, 2), return_indices=True)[1]
+
+
+def _channels(x: Tensor) -> Tensor:
+    return torch.cat([x, x.sin(), x.exp()], 1)
+
+
+def directed() -> dict[str, tuple[nn.Module, tuple[int, int], str]]:
+    """As :func:`tests.certification.networks.cases`: name: (network, strides that hold on a 12 × 8 torus, kind)."""
+    torch.manual_seed(3)
+    uneven = torch.tensor([j * 8 + f for j, f in enumerate((0, 1, 1, 0, 2, 3, 1, 5, 0, 1, 4, 2))])
+    pair = periodic(1, 2)
+    sixteen, token = torch.randn(16).repeat(12), torch.randn(1, 1, 1)
+    return {
+        "a constant over the lowest digit": (
+            Net(lambda x: (x.reshape(1, 1, 12, 2, 2, 2) * torch.arange(1, 3)).relu().reshape(1, 1, 12, 8)),
+            (1, 2),
+            "equivariant",
+        ),
+        "a circulant over every other": (
+            Net(lambda x, l: l(x[..., ::2]).relu(), _linear(_circulant(torch.randn(4)))),
+            (1, 2),
+            "equivariant",
+        ),
+        "a circulant of blocks": (
+            Net(
+                lambda x, l: l(x * pair.to(x)).relu(),
+                _linear(torch.kron(_circulant(torch.randn(4)), torch.randn(2, 2))),
+            ),
+            (1, 2),
+            "equivariant",
+        ),
+        "a scalar of one frequency": (Net(lambda x: fft.fft(x.mean((0, 1, 2)))[1].real), (1, 8), "invariant"),
+        "a spectrum and a number": (Net(lambda x: (fft.fft(x, dim=3) + 1.5).abs()), (1, 8), "equivariant"),
+        "a spectrum and a mean in one dim with rows": (
+            Net(lambda x: (_rows(x) + x.mean(3, keepdim=True).expand(1, 1, 12, 8).flatten(2)).abs()),
+            (1, 8),
+            "equivariant",
+        ),
+        "copies, phases and rows in one dim": (
+            Net(lambda x: (_rows(x).repeat_interleave(2, 2) * sixteen).abs()),
+            (1, 1),
+            "equivariant",
+        ),
+        "a spectrum and its conjugate": (
+            Net(lambda x: (lambda z: (z + z.conj()).abs())(fft.fft(x, dim=3))),
+            (1, 4),
+            "equivariant",
+        ),
+        "half a spectrum of rows that share a phase": (
+            Net(lambda x: fft.irfft(fft.fft(x, dim=3)[..., 1].reshape(12), n=22).abs()),
+            (12, 4),
+            "invariant",
+        ),
+        "two axes in one spectrum": (
+            Net(lambda x: fft.ifft(_some_places(x, uneven)).abs()),
+            (1, 8),
+            "equivariant",
+        ),
+        "the diagonal of a spectrum": (
+            Net(lambda x: fft.ifft(torch.diagonal(fft.fft2(x)[0, 0])).abs()),
+            (3, 8),
+            "equivariant",
+        ),
+        "rolls rows of spectra by part of one": (Net(lambda x: _rows(x).roll(3, 2).real), (1, 8), "equivariant"),
+        "writes one moving value": (Net(_written), (12, 1), "equivariant"),
+        "writes every other row of a spectrum": (Net(lambda x: _every_other_row(x).real), (2, 8), "equivariant"),
+        "instance norm of a crop": (Net(lambda x: F.instance_norm(x[..., :6]).sum(3)), (1, 8), "equivariant"),
+        "a global pool of a crop": (Net(lambda x: F.adaptive_avg_pool2d(x[..., :6], 1)), (1, 8), "invariant"),
+        "nearest by 3/2 of every other": (
+            Net(lambda x: F.interpolate(x[..., ::2], scale_factor=(1.0, 1.5))),
+            (1, 4),
+            "equivariant",
+        ),
+        "moving weights": (
+            Net(lambda x: F.conv2d(F.pad(x, (0, 0, 1, 1), mode="circular"), x.mean(3, keepdim=True)[:, :, :3])),
+            (12, 1),
+            "equivariant",
+        ),
+        "positions of even windows": (Net(lambda x: _positions(x) + x[..., ::2]), (12, 8), "none"),
+        "fills a spectrum with a number": (
+            Net(lambda x: fft.fft(x, dim=3).masked_fill(torch.arange(8) % 3 == 0, 1.5).real),
+            (1, 8),
+            "equivariant",
+        ),
+        "sums a spectrum into real numbers": (
+            Net(lambda x: fft.fft(x, dim=3).sum(1, dtype=x.dtype).abs()),
+            (1, 4),
+            "equivariant",
+        ),
+        "copies a spectrum into a real tensor": (
+            Net(lambda x: torch.zeros_like(x).copy_(fft.fft(x, dim=3)).abs()),
+            (1, 4),
+            "equivariant",
+        ),
+        "overwrites a real tensor with a spectrum": (
+            Net(lambda x: torch.slice_scatter(x, fft.fft(x, dim=3), 2, 0, 12).abs()),
+            (1, 4),
+            "equivariant",
+        ),
+        "writes a row of a spectrum into zeros": (
+            Net(lambda x: torch.select_scatter(x.new_zeros(1, 1, 12, 8), fft.fft(x, dim=3).mean(2), 2, 0).abs()),
+            (1, 4),
+            "invariant",
+        ),
+        "casts a spectrum": (Net(lambda x: fft.fft(x, dim=3).to(x.dtype).abs()), (1, 4), "equivariant"),
+        "windows laid out beside a token": (
+            Net(
+                lambda x, c: c(torch.cat([token.to(x), x.flatten(2)], 2)).relu().sum(2),
+                nn.ConvTranspose1d(1, 2, 2, 2),
+            ),
+            (1, 1),
+            "invariant",
+        ),
+        "pads a crop beside a whole axis": (
+            Net(lambda x: F.pad(x[..., :6], (1, 1, 1, 1)).relu().sum((2, 3))),
+            (1, 8),
+            "invariant",
+        ),
+        "picks channels of a spectrum by the image": (
+            Net(lambda x: fft.fft(_channels(x), dim=3)[:, (x.mean((2, 3)) > 0).long()[0]].abs()),
+            (1, 1),
+            "equivariant",
+        ),
+        "picks a channel of a spectrum by the image": (
+            Net(lambda x: fft.fft(_channels(x), dim=3).index_select(1, (x.mean((2, 3)) > 0).long()[0]).abs()),
+            (1, 1),
+            "equivariant",
+        ),
+    }
