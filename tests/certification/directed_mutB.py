@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import torch
 import torch.nn.functional as F
 from torch import Tensor, fft, nn
@@ -50,6 +52,151 @@ def _positions(x: Tensor) -> Tensor:
 
 def _channels(x: Tensor) -> Tensor:
     return torch.cat([x, x.sin(), x.exp()], 1)
+
+
+def _blocks(x: Tensor) -> Tensor:
+    """Rows in two blocks of four: the digits of a position."""
+    return x.reshape(1, 1, 12, 2, 4)
+
+
+def _ratio(divisor: Callable[[Tensor], Tensor]) -> Net:
+    """A spectrum divided by what is nowhere 0 keeps its phases."""
+    return Net(lambda x: (lambda z: fft.ifft(z / divisor(z), dim=3).real)(fft.fft(x, dim=3)))
+
+
+def _put(x: Tensor, *places: Tensor, value: float = 0.5) -> Tensor:
+    return torch.ops.aten.index_put(x, [None, None, *places], torch.tensor(value).to(x))
+
+
+def _every(x: Tensor, *numbers: int | None) -> Tensor:
+    y = x.clone()
+    y[:, :, slice(*numbers)] = 0
+    return y.relu()
+
+
+def conditions() -> dict[str, tuple[nn.Module, tuple[int, int], str]]:
+    """For parts of conditions: what a rule takes for granted when it asks for less."""
+    torch.manual_seed(4)
+    rows, columns = (torch.tensor(v) for v in ((0, 3), (1, 2)))
+    few, others = (torch.arange(n) % 4 == 1 for n in (8, 8))
+    square = torch.tensor([[0, 3], [5, 1]])
+    return {
+        "means of blocks": (Net(lambda x: _blocks(x).mean(4).relu()), (1, 4), "equivariant"),
+        "products of pairs in blocks": (
+            Net(lambda x: (lambda y: (y[..., :, None] * y[..., None, :]).relu())(_blocks(x))),
+            (1, 4),
+            "equivariant",
+        ),
+        "products of pairs of blocks": (
+            Net(lambda x: (lambda y: (y[..., None, :, :] * y[..., :, None, :]).relu().mean((3, 4, 5)))(_blocks(x))),
+            (1, 1),
+            "equivariant",
+        ),
+        "an image beside its spectrum": (
+            Net(lambda x: torch.cat([x + 0j, fft.fft(x, dim=3)], 3).sin().abs().mean(3)),
+            (1, 8),
+            "equivariant",
+        ),
+        "a spectrum beside its image": (
+            Net(lambda x: torch.cat([fft.fft(x, dim=3), x + 0j], 3).sin().abs().mean(3)),
+            (1, 8),
+            "equivariant",
+        ),
+        "a padded spectrum times another": (
+            Net(lambda x: (lambda z: (F.pad(z[..., 1:3], (1, 5)) * z).abs())(fft.fft(x, dim=3))),
+            (1, 1),
+            "equivariant",
+        ),
+        "a spectrum times a padded one": (
+            Net(lambda x: (lambda z: (z * F.pad(z[..., 1:3], (1, 5))).abs())(fft.fft(x, dim=3))),
+            (1, 1),
+            "equivariant",
+        ),
+        "a sum of zeros beside a spectrum": (
+            Net(lambda x: (lambda z: (z[..., 8:] + z[..., 8:] + z[..., 1:4]).abs())(F.pad(fft.fft(x, dim=3), (0, 3)))),
+            (1, 1),
+            "equivariant",
+        ),
+        "zeros of a spectrum side by side": (
+            Net(lambda x: (lambda z: torch.cat([z[..., 8:], z[..., 8:]], 3).abs())(F.pad(fft.fft(x, dim=3), (0, 3)))),
+            (1, 1),
+            "invariant",
+        ),
+        "transforms a dim of rows": (
+            Net(lambda x: fft.fft(x.flatten(2), n=12).abs()),
+            (12, 8),
+            "none",
+        ),
+        "transforms part of a period": (Net(lambda x: fft.fft(x, n=6).abs()), (1, 8), "equivariant"),
+        "a signal of twice the length": (Net(lambda x: fft.ifft(fft.fft(x, dim=3), n=16).abs()), (1, 1), "equivariant"),
+        "half a spectrum one place too low": (
+            Net(lambda x: fft.irfft(fft.rfft(x)[..., 1:4], n=8).relu()),
+            (1, 8),
+            "equivariant",
+        ),
+        "writes to rows and columns": (Net(lambda x: _put(x, rows, columns)), (12, 8), "none"),
+        "writes under two masks": (Net(lambda x: _put(x[:, :, :8], few, others).relu()), (12, 8), "none"),
+        "writes to a square of rows": (Net(lambda x: _put(x, square)), (12, 8), "none"),
+        "writes every fifth row": (Net(lambda x: _every(x, 2, None, 5)), (12, 1), "equivariant"),
+        "writes every other of some rows": (Net(lambda x: _every(x, 0, 6, 2)), (12, 1), "equivariant"),
+        "a window of an index over rows": (
+            Net(lambda x: x.flatten(2)[..., torch.arange(5, 29)].relu()),
+            (12, 8),
+            "none",
+        ),
+        "one column three times": (Net(lambda x: x[..., torch.tensor([2, 2, 2])].relu()), (1, 8), "equivariant"),
+        "overwrites the last rows": (
+            Net(lambda x: torch.slice_scatter(x, x[:, :, :3].sin(), 2, 9, 12).relu()),
+            (12, 1),
+            "equivariant",
+        ),
+        "overwrites the first rows": (
+            Net(lambda x: torch.slice_scatter(x, x[:, :, :3].sin(), 2, 0, 3).relu()),
+            (12, 1),
+            "equivariant",
+        ),
+        "rolls by nothing": (Net(lambda x: x.flatten(2).roll(96, 2).relu()), (1, 1), "equivariant"),
+        "a kernel of two within blocks": (
+            Net(lambda x, c: c(x.reshape(1, 1, 24, 4)).relu(), nn.Conv2d(1, 2, (1, 2))),
+            (1, 4),
+            "equivariant",
+        ),
+        "every other place within blocks": (
+            Net(lambda x, c: c(x.reshape(1, 1, 24, 4)).relu(), nn.Conv2d(1, 2, 1, (1, 2))),
+            (1, 4),
+            "equivariant",
+        ),
+        "divided by numbers": (
+            Net(lambda x: fft.ifft(fft.fft(x, dim=3) / torch.arange(1, 9), dim=3).abs()),
+            (1, 1),
+            "equivariant",
+        ),
+        "divided by its modulus and a bit": (_ratio(lambda z: z.abs() + 1), (1, 1), "equivariant"),
+        "divided by its power and a bit": (_ratio(lambda z: z.abs() ** 2 + 1), (1, 1), "equivariant"),
+        "divided by its modulus": (_ratio(lambda z: z.abs()), (1, 1), "equivariant"),
+        "divided by its modulus from below": (_ratio(lambda z: z.abs().clamp(min=0.5)), (1, 1), "equivariant"),
+        "a root of a spectrum": (Net(lambda x: fft.fft(x, dim=3).pow(1.5).real), (1, 8), "equivariant"),
+        "folds rows into columns": (
+            Net(lambda x: F.fold(x.reshape(1, 12, 8), (1, 96), (1, 12), stride=(1, 12)).relu()),
+            (1, 1),
+            "equivariant",
+        ),
+        "laid out with holes": (
+            Net(lambda x, c: c(x.flatten(2)), nn.ConvTranspose1d(1, 2, 1, 2, output_padding=1)),
+            (12, 8),
+            "none",
+        ),
+        "laid out and cut": (
+            Net(lambda x, c: c(x.flatten(2)), nn.ConvTranspose1d(1, 2, 4, 4, padding=1, output_padding=2)),
+            (12, 8),
+            "none",
+        ),
+        "pads rows of a spectrum with themselves": (
+            Net(lambda x: F.pad(fft.fft(x, dim=3)[0], (0, 0, 1, 1), mode="circular").abs().unfold(1, 3, 1).amax(3)),
+            (1, 1),
+            "equivariant",
+        ),
+    }
 
 
 def directed() -> dict[str, tuple[nn.Module, tuple[int, int], str]]:

@@ -33,7 +33,7 @@ from equiconv.certification.refutation import shifted
 from equiconv.certification.states import Constant
 from equiconv.certification.validation import Draw, Unfit, apply, overload
 from equiconv.graph import Graph, capture, wrapped
-from tests.certification.directed_mutB import directed
+from tests.certification.directed_mutB import conditions, directed
 from tests.certification.networks import SHAPE, cases
 from tests.certification.samples import SAMPLES, network
 
@@ -409,7 +409,7 @@ LINEAR = (
 
 @cache
 def _small() -> dict[str, Any]:
-    return {**cases(), **directed()}
+    return {**cases(), **directed(), **conditions()}
 
 
 @cache
@@ -494,6 +494,7 @@ def verdict(mutant: Mutant, cases: tuple[Case, ...], budget: int = 500) -> tuple
             except (
                 TimeoutError,
                 AssertionError,
+                AttributeError,
                 IndexError,
                 ValueError,
                 ZeroDivisionError,

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import pytest
 
-from tests.certification.directed_mutB import directed
+from tests.certification.directed_mutB import conditions, directed
 from tests.certification.test_small_networks import agree
 
-CASES = directed()
+CASES = {**directed(), **conditions()}
 
 
 @pytest.mark.parametrize("name", CASES)

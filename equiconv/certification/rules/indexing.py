@@ -12,7 +12,7 @@ from equiconv.certification.moves import narrow, regroup, strided
 from equiconv.certification.registry import rule
 from equiconv.certification.rules.gathering import index_by_signals, interleave
 from equiconv.certification.rules.shape import blocks
-from equiconv.certification.spectra import carried, give_up_by_cast, give_up_spectra, picked, pull, spectral, turned
+from equiconv.certification.spectra import carried, give_up_by_cast, give_up_spectra, picked, pull, turned
 from equiconv.certification.states import Constant, Dim, Signal, Window, axes_of, size_of
 from equiconv.certification.step import Step, UnknownOperation, axis_names, still
 
@@ -164,10 +164,11 @@ def unbind(step: Step) -> list[Signal]:
 
 @rule("aten.index_select.default", family="slice, select, index", theorem=THEOREM, spectral=True)
 def index_select(step: Step) -> Signal:
-    x, index = _whole(step, "self"), step["index"]
-    d = int(step["dim"]) % len(x.shape)
-    if not (isinstance(x, Signal) and isinstance(index, Constant) and not index.generic):
-        return index_by_signals(step, x, [(d, index)])
+    index = step["index"]
+    d = int(step["dim"]) % len(step["self"].shape)
+    if not isinstance(index, Constant) or index.generic:
+        return index_by_signals(step, _whole(step, "self"), [(d, index)])
+    x = step.signal("self")
     dims = list(x.dims)
     dims[d] = _gather(step, x.dims[d], index.value.reshape(-1).tolist())
     return step.result(dims)
@@ -176,10 +177,9 @@ def index_select(step: Step) -> Signal:
 @rule("aten.index.Tensor", "aten._unsafe_index.Tensor", family="slice, select, index", theorem=THEOREM, spectral=True)
 def index(step: Step) -> Signal:
     """One constant index tensor; a constant cyclic index is a roll."""
-    x = _whole(step, "self")
     chosen = [(d, i) for d, i in enumerate(step["indices"]) if i is not None]
     if not all(isinstance(i, Constant) and not i.generic for _, i in chosen):
-        return index_by_signals(step, x, chosen)
+        return index_by_signals(step, _whole(step, "self"), chosen)
     x = step.signal("self")
     dims = list(x.dims)
     if len(chosen) != 1:
@@ -223,10 +223,8 @@ def _gather(step: Step, dim: Dim, indices: Sequence[int]) -> Dim:
     indices = [i % size for i in indices]
     if not indices:
         raise UnknownOperation("it makes an empty tensor")
-    if spectral(dim) and (found := picked(step, dim, indices)) is not None:
+    if (found := picked(step, dim, indices)) is not None:
         return found
-    if not axes_of(dim):
-        return still(len(indices))
     if indices == list(range(size)):
         return dim
     if len(dim) == 1 and isinstance(window := dim[0], Window):
