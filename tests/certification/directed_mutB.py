@@ -155,6 +155,23 @@ def conditions() -> dict[str, tuple[nn.Module, tuple[int, int], str]]:
             (12, 1),
             "equivariant",
         ),
+        "digits of two axes in one dim": (
+            Net(lambda x: x.reshape(1, 1, 3, 4, 2, 4).permute(0, 1, 2, 5, 3, 4).reshape(1, 1, 12, 4, 2).relu()),
+            (4, 4),
+            "equivariant",
+        ),
+        "products of pairs of blocks, laid in rows": (
+            Net(
+                lambda x: (
+                    (lambda y: y[..., None, :, :] * y[..., :, None, :])(_blocks(x))
+                    .reshape(1, 1, 12, 2, 8)
+                    .relu()
+                    .mean((3, 4))
+                )
+            ),
+            (1, 1),
+            "equivariant",
+        ),
         "rolls by nothing": (Net(lambda x: x.flatten(2).roll(96, 2).relu()), (1, 1), "equivariant"),
         "a kernel of two within blocks": (
             Net(lambda x, c: c(x.reshape(1, 1, 24, 4)).relu(), nn.Conv2d(1, 2, (1, 2))),
@@ -296,6 +313,11 @@ def directed() -> dict[str, tuple[nn.Module, tuple[int, int], str]]:
             Net(lambda x: torch.select_scatter(x.new_zeros(1, 1, 12, 8), fft.fft(x, dim=3).mean(2), 2, 0).abs()),
             (1, 4),
             "invariant",
+        ),
+        "the largest in no order": (
+            Net(lambda x: x.topk(5, sorted=False)[0]),
+            (1, 8),
+            "equivariant",
         ),
         "casts a spectrum": (Net(lambda x: fft.fft(x, dim=3).to(x.dtype).abs()), (1, 4), "equivariant"),
         "windows laid out beside a token": (

@@ -517,3 +517,12 @@ def test_cuts_of_crops_and_halos_are_cuts_of_the_signal() -> None:
     certificate = certify(halo, X)
     assert (certificate.strides, certificate.kind, certificate.exact) == ((1, 1), "equivariant", True)
     assert certificate.check(halo, X)
+
+
+def test_the_largest_in_no_order_depend_on_where_the_search_starts() -> None:
+    """topk(sorted=False) returns them as they were found: it was certified as symmetric in the entries."""
+    net = Net(lambda x: x.flatten(2).topk(20, sorted=False)[0]).eval()
+    certificate = certify(net, X)
+    assert (certificate.strides, certificate.exact) == ((12, 8), True)
+    assert {loss.cause for loss in certificate.obstacles} == {"order"}
+    assert certify(Net(lambda x: x.flatten(2).topk(20)[0]).eval(), X).strides == (1, 1)

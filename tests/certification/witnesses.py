@@ -102,6 +102,7 @@ WITNESSES = (
     Witness("small: positions of even windows"),
     Witness("small: rolls rows of spectra by part of one"),
     Witness("small: sums a spectrum into real numbers"),
+    Witness("small: the largest in no order"),
     Witness("small: two axes in one spectrum"),
     Witness("small: windows laid out beside a token"),
     Witness("small: writes a row of a spectrum into zeros"),
