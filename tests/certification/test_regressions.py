@@ -490,3 +490,54 @@ def test_the_median_of_an_expanded_tensor_is_what_torch_makes_of_it(median) -> N
         return median(x.mean(1, keepdim=True).expand(1, 4, 12, 8).clone(), 1).values
 
     assert (certify(Net(net).eval(), X).strides, certify(Net(net).eval(), X).exact) == ((1, 1), True)
+
+    shared = certify(Net(lambda x: median(expanded(x), 1).values).eval(), X)
+    assert shared.strides == (12, 8)
+    assert shared.obstacles[-1].cause == "layout"
+    copied = certify(Net(lambda x: median(expanded(x).clone(), 1).values).eval(), X)
+    assert (copied.strides, copied.exact) == ((1, 1), True)
+
+
+# Casts in disguise ----------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    "cast",
+    [
+        lambda z: z.sum(1, dtype=torch.float64),
+        lambda z: z.mean((0, 1), dtype=torch.float64),
+        lambda z: torch.slice_scatter(torch.ones(1, 1, 12, 8), z, 2, 0, 12),
+        lambda z: torch.slice_scatter(torch.zeros(1, 1, 12, 8), z.mean(2, keepdim=True), 2, 0, 1),
+        lambda z: torch.select_scatter(torch.zeros(1, 1, 12, 8), z.mean(2), 2, 0),
+    ],
+)
+@pytest.mark.filterwarnings("ignore:Casting complex values to real")
+def test_a_spectrum_that_becomes_real_keeps_signs_only(cast) -> None:
+    """A sum into a real dtype, or a write into a real tensor, takes the real part: a shift by 1 was certified, under which it does not turn."""
+    net = Net(lambda x: cast(torch.fft.fft(x, dim=3))).eval()
+    certificate = certify(net, X)
+    assert certificate.strides[1] == 4
+    assert certificate.check(net, X)
+    whole = Net(lambda x: torch.fft.fft(x, dim=3).sum(1, dtype=torch.complex128).abs()).eval()
+    assert certify(whole, X).strides == (1, 1)
+
+
+def test_cuts_of_crops_and_halos_are_cuts_of_the_signal() -> None:
+    """What is picked from a crop by a constant index, or joined with a halo, are entries of the signal in its order."""
+    crop = Net(lambda x: x[..., :6][..., torch.tensor([3, 2, 1])].relu()).eval()
+    certificate = certify(crop, X)
+    assert [c.state.strides for c in certificate.claims if c.operation == "aten.index.Tensor"] == [(1, 1)]
+    assert certificate.check(crop, X)
+    halo = Net(lambda x: (lambda y: torch.cat([y, y[..., 2:8]], 3).sum(3))(torch.cat([x, x[..., :2]], 3).relu())).eval()
+    certificate = certify(halo, X)
+    assert (certificate.strides, certificate.kind, certificate.exact) == ((1, 1), "equivariant", True)
+    assert certificate.check(halo, X)
+
+
+def test_the_largest_in_no_order_depend_on_where_the_search_starts() -> None:
+    """topk(sorted=False) returns them as they were found: it was certified as symmetric in the entries."""
+    net = Net(lambda x: x.flatten(2).topk(20, sorted=False)[0]).eval()
+    certificate = certify(net, X)
+    assert (certificate.strides, certificate.exact) == ((12, 8), True)
+    assert {loss.cause for loss in certificate.obstacles} == {"order"}
+    assert certify(Net(lambda x: x.flatten(2).topk(20)[0]).eval(), X).strides == (1, 1)

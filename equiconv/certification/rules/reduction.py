@@ -177,9 +177,14 @@ def cumulative_extreme(step: Step) -> tuple[Signal, Signal]:
 
 @rule("aten.sort.default", "aten.sort.stable", "aten.topk.default", family="reduction", theorem=THEOREM)
 def ordered(step: Step) -> tuple[Signal, Signal]:
-    """Sorted values are symmetric functions of the entries (whole periods only); their indices are positions."""
+    """Sorted values are symmetric functions of the entries (whole periods only); their indices are positions.
+
+    The largest without an order come as they were found, which depends on where the search starts.
+    """
     x = step.signal("self")
     d = int(step.arguments.get("dim", -1)) % len(x.dims)
+    if not step.arguments.get("sorted", True):
+        _ordered(step, x, d, "picks the largest, in no order,")
     moving = step.moving_axes([x.dims[d]])
     reduce(step, x.dims[d], "sorting")
     shape = [int(s) for s in step.node.value[0].shape]
