@@ -516,6 +516,21 @@ def test_a_spectrum_that_becomes_real_keeps_signs_only(cast) -> None:
     assert certify(whole, X).strides == (1, 1)
 
 
+def test_a_rule_that_turns_real_numbers_ends_undecided(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Whatever cast a rule overlooks: a phase other than a sign is none of a real tensor."""
+    name = "aten.view_as_real.default"
+    net = Net(lambda x: torch.view_as_real(torch.fft.fft(x, dim=3))).eval()
+    assert certify(net, X).strides == (1, 4)
+
+    def careless(step):
+        return step.result([*step.signal("self").dims, (Still(2),)])
+
+    monkeypatch.setitem(RULES, name, Rule(name, "pointwise", "pointwise", careless, spectral=True))
+    certificate = certify(net, X)
+    assert certificate.kind == "undecided"
+    assert "turns real numbers" in certificate.unknown[0].reason
+
+
 def test_cuts_of_crops_and_halos_are_cuts_of_the_signal() -> None:
     """What is picked from a crop by a constant index, or joined with a halo, are entries of the signal in its order."""
     crop = Net(lambda x: x[..., :6][..., torch.tensor([3, 2, 1])].relu()).eval()

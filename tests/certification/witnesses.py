@@ -108,4 +108,5 @@ WITNESSES = (
     Witness("small: writes a row of a spectrum into zeros"),
     Witness("small: writes every other row of a spectrum"),
     Witness("small: writes one moving value"),
+    Witness("small: writes to rows and columns"),
 )
