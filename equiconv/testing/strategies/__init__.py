@@ -9,6 +9,12 @@ from equiconv.testing.strategies.backends import devices as devices
 from equiconv.testing.strategies.backends import dtypes as dtypes
 from equiconv.testing.strategies.backends import libraries as libraries
 from equiconv.testing.strategies.backends import present as present
+from equiconv.testing.strategies.blocks import Branches as Branches
+from equiconv.testing.strategies.blocks import Residual as Residual
+from equiconv.testing.strategies.composition import LAYER_KINDS as LAYER_KINDS
+from equiconv.testing.strategies.composition import DrawnNetwork as DrawnNetwork
+from equiconv.testing.strategies.composition import layers as layers
+from equiconv.testing.strategies.composition import networks as networks
 from equiconv.testing.strategies.entries import ENTRYWISE as ENTRYWISE
 from equiconv.testing.strategies.entries import KINDS as KINDS
 from equiconv.testing.strategies.entries import arrays as arrays
@@ -22,6 +28,7 @@ from equiconv.testing.strategies.geometry import shifts as shifts
 from equiconv.testing.strategies.geometry import strides as strides
 from equiconv.testing.strategies.geometry import subgroups as subgroups
 from equiconv.testing.strategies.pairs import signals_and_kernels as signals_and_kernels
+from equiconv.testing.strategies.parameters import seeded as seeded
 from equiconv.testing.strategies.pixels import VALUES as VALUES
 from equiconv.testing.strategies.pixels import Pixels as Pixels
 from equiconv.testing.strategies.pixels import indices as indices
@@ -30,9 +37,13 @@ from equiconv.testing.strategies.pixels import sparse_pixels as sparse_pixels
 __all__ = [
     "ENTRYWISE",
     "KINDS",
+    "LAYER_KINDS",
     "LIBRARIES",
     "VALUES",
+    "Branches",
+    "DrawnNetwork",
     "Pixels",
+    "Residual",
     "absent",
     "arrays",
     "devices",
@@ -43,9 +54,12 @@ __all__ = [
     "indices",
     "kernel_sizes",
     "kinds",
+    "layers",
     "libraries",
+    "networks",
     "origins",
     "present",
+    "seeded",
     "shifts",
     "signals_and_kernels",
     "sparse_pixels",
