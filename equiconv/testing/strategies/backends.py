@@ -15,7 +15,7 @@ from equiconv.testing.strategies.drawing import one_of
 if TYPE_CHECKING:
     from hypothesis.strategies import SearchStrategy
 
-__all__ = ["LIBRARIES", "absent", "devices", "dtypes", "libraries", "native_dtype", "present", "xp_of"]
+__all__ = ["LIBRARIES", "absent", "devices", "dtypes", "libraries", "native_device", "native_dtype", "present", "xp_of"]
 
 #: The array libraries that equiconv works with.
 LIBRARIES = ("numpy", "torch", "cupy")
@@ -174,3 +174,21 @@ def native_dtype(dtype: Any, library: str) -> Any:
         raise ValueError(f"dtype: got {name!r}; the floating dtypes of {library} are {', '.join(known)}")
     found = getattr(xp_of(library), name)
     return found if library == "torch" else import_module("numpy").dtype(name)
+
+
+def native_device(device: str | None, library: str) -> Any:
+    """The library's own device of a name as `devices` draws it; None, the library's default, stays None.
+
+    Raises `ValueError` where the library knows no such device, or has none of that number.
+
+    >>> native_device("cpu", "torch")
+    device(type='cpu')
+    """
+    if device is None:
+        return None
+    known = _devices(_required(library))
+    if str(device) not in known:
+        raise ValueError(f"device: got {device!r}; {library} has {', '.join(known)} here")
+    if library == "torch":
+        return import_module("torch").device(device)
+    return "cpu" if library == "numpy" else import_module("cupy").cuda.Device(int(str(device).rpartition(":")[2]))

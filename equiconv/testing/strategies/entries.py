@@ -15,7 +15,7 @@ import numpy.typing as npt
 import torch
 
 from equiconv.arrays import Array, dtype_name
-from equiconv.testing.strategies.backends import LIBRARIES, native_dtype, xp_of
+from equiconv.testing.strategies.backends import LIBRARIES, native_device, native_dtype, xp_of
 from equiconv.testing.strategies.drawing import checked_int, one_of, settled
 from equiconv.testing.strategies.pixels import sparse_pixels
 
@@ -30,7 +30,7 @@ __all__ = ["ENTRYWISE", "KINDS", "Kind", "arrays", "kinds"]
 Kind: TypeAlias = Literal["integers", "sparse", "floats", "extreme"]
 KINDS: tuple[Kind, ...] = get_args(Kind)
 
-#: A dense array of at most this many entries is drawn, and shrinks, entry by entry; a larger one is drawn as a seed.
+#: A dense array of at most this many real numbers is drawn, and shrinks, one by one; a larger one is drawn as a seed.
 ENTRYWISE = 64
 
 _SEEDS = 2**16 - 1
@@ -61,7 +61,7 @@ def arrays(
 ) -> SearchStrategy[Array]:
     """Arrays of a shape, dtype and library. Every argument but `nonfinite` may be a strategy.
 
-    Dense arrays of at most 64 entries shrink entry by entry. Larger ones are drawn as a seed, which is fast, and shrink
+    Dense arrays of at most 64 real numbers (32 complex ones) shrink one by one. Larger ones are drawn as a seed, which is fast, and shrink
     to that of seed 0 and no further; use ``kind="sparse"`` where a counterexample should be read.
 
     Parameters
@@ -124,8 +124,7 @@ def draw_array(
         host.real, host.imag = values[: host.size].reshape(sizes), values[host.size :].reshape(sizes)
     else:
         host[...] = _dense(draw, host.size, name, chosen, nonfinite).reshape(sizes)
-    where = settled(draw, device)
-    # A number too large for the dtype would become an infinity without a word: none is made, so none is looked for.
+    where = native_device(settled(draw, device), lib)
     return xp_of(lib).asarray(
         host.astype(name) if lib == "numpy" else host, dtype=native_dtype(name, lib), device=where
     )
@@ -163,7 +162,8 @@ def _dense(draw: DrawFn, count: int, name: str, kind: Kind, nonfinite: bool) -> 
     if kind == "floats":
         if generator is not None:
             return _generic(generator, count, name)
-        tenths = st.lists(st.integers(-5 * ENTRYWISE, 5 * ENTRYWISE), min_size=count, max_size=count, unique=True)
+        # Up to 8 in magnitude, where bfloat16 still tells tenths apart.
+        tenths = st.lists(st.integers(-80, 80), min_size=count, max_size=count, unique=True)
         return np.asarray(draw(tenths), dtype=float) / 10
     most = 3 if name in _HALVES else 9
     choices = _extremes(count, name, nonfinite) if kind == "extreme" else _inside_out(most)
@@ -191,13 +191,12 @@ def _generic(generator: np.random.Generator, count: int, name: str) -> _Host:
 def _extremes(count: int, name: str, nonfinite: bool) -> list[float]:
     """Magnitudes as far apart as products allow, the simplest first.
 
-    A product of two is below 2^(2k + 2), a sum of n of them below n times that, and a product of two spectra of length n
-    below n² times that; 2^−2k must be a normal number.
+    The signal and the kernel may differ in size, so that each makes room for its own n: a product of two is below
+    2^(2k + 2), and a sum of n of them below n times that, which float16 must hold (it is computed in float32). The others
+    are transformed in their own range too, where an inverse not yet normalised reaches n√n times as much for each. 2^−2k must be normal.
     """
     limits = torch.finfo(getattr(torch, name))
-    levels = math.ceil(math.log2(max(1, count)))
-    # float16 is computed in float32: only its result has to fit.
-    levels = levels if name == "float16" else 2 * levels
+    levels = math.ceil(math.log2(max(1, count))) * (2 if name == "float16" else 3)
     k = max(0, (math.frexp(limits.max)[1] - 3 - levels) // 2)
     k = min(k, (1 - math.frexp(limits.tiny)[1]) // 2)
     exponents = dict.fromkeys((0, min(1, k), -min(1, k), k // 2, -(k // 2), k, -k))

@@ -206,28 +206,25 @@ def kernel_sizes(grid: int | Sequence[int], length: Length = "any") -> SearchStr
     if length == "equal":
         return st.just(sides)
     if length == "any":
-        within = st.tuples(*(st.integers(1, n) for n in sides))
-        return st.one_of(within, st.just(sides), kernel_sizes(sides, "longer"))
+        # One choice more rather than a union, which would shrink to the branch with the fewest choices, the grid.
+        drawn = st.tuples(*(st.integers(1, 2 * n + 1) for n in sides), st.sampled_from(("as drawn", "cut", "equal")))
+        return drawn.map(lambda values: _any_length(values[:-1], values[-1], sides))
     if length == "shorter" and max(sides) == 1:
         raise ValueError(
             f'length: no kernel is shorter than the grid {sides}, a single point; pass a larger grid or length="any"'
         )
 
-    @st.composite
-    def sizes(draw: DrawFn) -> Grid:
-        # The last axis on which it is decided comes first: the simplest.
-        decided = draw(st.sampled_from([a for a, n in enumerate(sides) if n > 1 or length == "longer"][::-1]))
-        result = []
-        for axis, n in enumerate(sides):
-            if axis != decided:
-                result.append(draw(st.integers(1, n if length == "shorter" else 2 * n + 1)))
-            elif length == "shorter":
-                result.append(draw(st.integers(1, n - 1)))
-            else:
-                result.append(draw(st.integers(n + 1, 2 * n + 1)))
-        return tuple(result)
+    # At least half of these are as long as asked.
+    if length == "shorter":
+        return st.tuples(*(st.integers(1, n) for n in sides)).filter(lambda kernel: kernel != sides)
+    longer = st.tuples(*(st.integers(1, 2 * n + 1) for n in sides))
+    return longer.filter(lambda kernel: any(k > n for k, n in zip(kernel, sides, strict=True)))
 
-    return sizes()
+
+def _any_length(sizes: Sequence[int], how: str, sides: Grid) -> Grid:
+    if how == "equal":
+        return sides
+    return tuple(min(k, n) if how == "cut" else k for k, n in zip(sizes, sides, strict=True))
 
 
 def dilations(
