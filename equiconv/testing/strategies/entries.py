@@ -72,15 +72,16 @@ def arrays(
     library: ``"numpy"``, ``"torch"`` or ``"cupy"``. device: where the array lives, by name, such as ``"cuda:0"``; None
         is the library's default.
     kind: what the entries are.
-        ``"integers"``: from −9 to 9 (−3 to 3 in the 16-bit dtypes), so that sums of products are exact. They shrink to
+        ``"integers"``: from −9 to 9 (−3 to 3 in the 16-bit dtypes): sums of products are exact while they stay below 2/eps. They shrink to
         0, and *an array of zeros passes every linear law*: where that matters, say ``"sparse"``.
         ``"sparse"``: 1 to 4 non-zero small integers; they shrink to a single 1 at the origin.
-        ``"floats"``: generic, none of which equals another where the dtype has enough of them: multiples of 1/10, which
-        round in every dtype, or, where seeded, uniform in (−1, 1). They shrink to 0, 0.1, −0.1, ….
-        ``"extreme"``: powers of two, times 1 or 1.5, whose products of two, summed over the array, neither overflow nor
-        underflow in this dtype; among them denormal numbers (at which products do underflow) and zeros of both signs.
+        ``"floats"``: generic, no two alike where the dtype has enough of them, and at least 1/20 apart where they are few:
+        multiples of 1/10, which round in every dtype, moved a little; where seeded, numbers in (−1, 1). They shrink to
+        0, 0.1, 0.2, ….
+        ``"extreme"``: powers of two, times 1 or 1.5, as large and as small as products allow: the circular convolution of two such arrays
+        overflows in no method, and no product of two underflows. Among them denormal numbers (at which products do underflow) and zeros of both signs.
         They shrink to 1.
-        The two parts of a complex entry are drawn alike; a sparse one has its few entries at 1, i, −1, −i times them.
+        The two parts of a complex entry are drawn alike; the entries of a sparse one are integers times 1 or i.
     nonfinite: with ``"extreme"``, infinities and NaN too.
 
     Raises
@@ -156,20 +157,26 @@ def _dense(draw: DrawFn, count: int, name: str, kind: Kind, nonfinite: bool) -> 
     """So many real numbers: one by one, or, where there are many, from a seed."""
     from hypothesis import strategies as st
 
-    # Generic floats come seeded at times where they are few, too: multiples of 1/10 are rational.
-    seeded = count > ENTRYWISE or (kind == "floats" and draw(st.booleans()))
-    generator = np.random.default_rng(draw(st.integers(0, _SEEDS))) if seeded else None
+    generator = np.random.default_rng(draw(st.integers(0, _SEEDS))) if count > ENTRYWISE else None
     if kind == "floats":
-        if generator is not None:
-            return _generic(generator, count, name)
-        # Up to 8 in magnitude, where bfloat16 still tells tenths apart.
-        tenths = st.lists(st.integers(-80, 80), min_size=count, max_size=count, unique=True)
-        return np.asarray(draw(tenths), dtype=float) / 10
+        return _tenths(draw, count) if generator is None else _generic(generator, count, name)
     most = 3 if name in _HALVES else 9
     choices = _extremes(count, name, nonfinite) if kind == "extreme" else _inside_out(most)
     if generator is not None:
         return generator.choice(choices, count)
     return np.asarray(draw(st.lists(st.sampled_from(choices), min_size=count, max_size=count)), dtype=float)
+
+
+def _tenths(draw: DrawFn, count: int) -> _Host:
+    """Different multiples of 1/10, moved a little so that no sum of some is a sum of others; simplest where they are
+    not."""
+    from hypothesis import strategies as st
+
+    salt = draw(st.integers(0, _SEEDS))
+    # Up to 8 in magnitude, where bfloat16 still tells numbers apart that differ by 1/20.
+    values = draw(st.lists(st.integers(-80, 80), min_size=count, max_size=count, unique=True))
+    moved = np.random.default_rng(salt).uniform(-0.025, 0.025, count) if salt else 0.0
+    return np.asarray(values, dtype=float) / 10 + moved
 
 
 def _inside_out(most: int) -> list[float]:

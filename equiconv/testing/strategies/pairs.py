@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, get_args
 
 from equiconv.arrays import Array
 from equiconv.testing.strategies.drawing import checked_int, one_of, settled
-from equiconv.testing.strategies.entries import Kind, draw_array
+from equiconv.testing.strategies.entries import KINDS, Kind, draw_array
 from equiconv.testing.strategies.geometry import Grid, Length, kernel_sizes, sized
 
 if TYPE_CHECKING:
@@ -81,6 +81,12 @@ def signals_and_kernels(
         w = draw_array(draw, (*w_batch, *kernel), *options, kind if kernel_kind is None else kernel_kind)
         return x, w
 
-    if isinstance(length, str):
-        one_of(length, "length", ("any", "shorter", "equal", "longer"))
+    # What is given is refused here, and what is drawn, where it is drawn.
+    for value, name, accepted in (
+        (length, "length", get_args(Length)),
+        (kind, "kind", KINDS),
+        (kernel_kind, "kernel_kind", KINDS),
+    ):
+        if isinstance(value, str):
+            one_of(value, name, accepted)
     return pair()
