@@ -23,6 +23,11 @@ def _moves(site: Site) -> bool:
     return site.longest >= 2
 
 
+@kind("layer normalisation with a weight a place", follows=False, keeps=True, fits=_moves)
+def _layer_norm(_draw: DrawFn, site: Site) -> Call:
+    return Call("nn.LayerNorm", ((site.channels, *site.grid),))
+
+
 def _padded(draw: DrawFn, site: Site, mode: str) -> Call:
     """A convolution that keeps the grid, with padding that is no circle's."""
     from hypothesis import strategies as st
@@ -55,11 +60,6 @@ def _reflect(draw: DrawFn, site: Site) -> Call:
 @kind("replicating convolution", follows=False, keeps=True, mixes=True, fits=_moves)
 def _replicate(draw: DrawFn, site: Site) -> Call:
     return _padded(draw, site, "replicate")
-
-
-@kind("layer normalisation with a weight a place", follows=False, keeps=True, fits=_moves)
-def _layer_norm(_draw: DrawFn, site: Site) -> Call:
-    return Call("nn.LayerNorm", ((site.channels, *site.grid),))
 
 
 @kind("convolution without padding", follows=False, mixes=True, fits=_moves)
@@ -107,7 +107,10 @@ def _overlapping(draw: DrawFn, site: Site) -> Call:
     """Padded with nothing (max) or with zeros (average), stride 1."""
     from hypothesis import strategies as st
 
-    return Call(site.name(draw(st.sampled_from(("MaxPool", "AvgPool")))), (3,), {"stride": 1, "padding": 1})
+    # torch's average refuses a window longer than a side, whatever the padding.
+    kernel = tuple(3 if n >= 3 else 1 for n in site.grid)
+    options = {"stride": 1, "padding": tuple(k // 2 for k in kernel)}
+    return Call(site.name(draw(st.sampled_from(("MaxPool", "AvgPool")))), (kernel,), options)
 
 
 @kind("circular pooling with a stride", follows=False, fits=lambda site: site.longest >= 4)

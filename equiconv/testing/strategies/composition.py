@@ -13,8 +13,8 @@ from equiconv.arrays import dtype_name
 from equiconv.testing.strategies import breaking, following  # noqa: F401  (they fill the catalogue)
 from equiconv.testing.strategies.backends import native_dtype
 from equiconv.testing.strategies.catalogue import CATALOGUE, Call, LayerKind, Site, fitting, site_after
-from equiconv.testing.strategies.drawing import checked_grid, checked_int, one_of, settled
-from equiconv.testing.strategies.geometry import Grid, sized
+from equiconv.testing.strategies.drawing import checked_int, one_of, settled
+from equiconv.testing.strategies.geometry import Grid, sized, with_dims
 from equiconv.testing.strategies.parameters import seeded
 
 if TYPE_CHECKING:
@@ -87,7 +87,7 @@ def layers(
 
     # What is given is refused here, and what is drawn, where it is drawn.
     if not isinstance(grid, st.SearchStrategy) and not isinstance(channels, st.SearchStrategy):
-        sides = (_SIDE,) * dims if grid is None else checked_grid(grid)
+        sides = (_SIDE,) * dims if grid is None else with_dims(grid, dims)
         _choices(Site(checked_int(channels, "channels"), sides), equivariant, wanted)
     return layer()
 
@@ -196,6 +196,8 @@ def networks(
         )
     if equivariant and head == "flatten":
         raise ValueError('head: a linear layer on a flattened image follows no shift; pass "none" or "pool"')
+    if grid is not None and not isinstance(grid, st.SearchStrategy):
+        with_dims(grid, dims)
     heads = [h for h in ("none", "pool", "flatten") if head in ("any", h) and not (equivariant and h == "flatten")]
 
     @st.composite
@@ -219,20 +221,21 @@ def _block(draw: DrawFn, site: Site, equivariant: bool | None, branches: bool) -
     """One layer, or, at times, a residual block or several branches."""
     from hypothesis import strategies as st
 
-    shape = draw(st.sampled_from(("layer", "layer", "residual", "branches"))) if branches else "layer"
+    if not branches:
+        return _layer(draw, site, equivariant)
+    # Drawn for a single layer too, which has no use for it: a residual block shrinks to its layer by one smaller choice.
+    shape, deep = draw(st.sampled_from(("layer", "layer", "residual", "branches"))), draw(st.booleans())
     if shape == "residual":
-        return Call("strategies.Residual", (_chain(draw, site, equivariant, site.channels),))
+        return Call("strategies.Residual", (_chain(draw, site, equivariant, deep, site.channels),))
     if shape == "branches":
         several = range(draw(st.integers(2, 3)))
-        return Call("strategies.Branches", tuple(_chain(draw, site, equivariant, None) for _ in several))
+        return Call("strategies.Branches", tuple(_chain(draw, site, equivariant, deep) for _ in several))
     return _layer(draw, site, equivariant)
 
 
-def _chain(draw: DrawFn, site: Site, equivariant: bool | None, out: int | None) -> Call:
-    """One or two layers that keep the grid, the last of which returns `out` channels."""
-    from hypothesis import strategies as st
-
-    if not draw(st.booleans()):
+def _chain(draw: DrawFn, site: Site, equivariant: bool | None, deep: bool, out: int | None = None) -> Call:
+    """One layer or two that keep the grid, the last of which returns `out` channels."""
+    if not deep:
         return _layer(draw, replace(site, out=out), equivariant, keeps=True)
     first = _layer(draw, site, equivariant, keeps=True)
     second = _layer(draw, replace(site_after(first, site), out=out), equivariant, keeps=True)
@@ -249,7 +252,8 @@ def _layer(
 
 def _choices(site: Site, equivariant: bool | None, wanted: Sequence[str], *, keeps: bool = False) -> list[LayerKind]:
     found = {k.name: k for k in fitting(site, equivariant, keeps=keeps)}
-    chosen = [found[name] for name in wanted if name in found]
+    # Those that keep the grid first, so that a choice among them alone is the same choice.
+    chosen = sorted((found[name] for name in wanted if name in found), key=lambda k: not k.keeps)
     if not chosen:
         which = {None: "no layer", True: "no layer that follows every shift", False: "no layer that breaks a shift"}
         raise ValueError(

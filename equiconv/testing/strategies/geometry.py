@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Literal, TypeAlias, get_args
 
@@ -282,12 +281,12 @@ def sized(draw: DrawFn, grid: Drawable[Grid] | int | None, dims: int, **limits: 
     """The grid that was given or is drawn, with so many axes; without one, a grid drawn within the limits."""
     if grid is None:
         return draw(grids(min_dims=dims, max_dims=dims, **limits))
-    sides = checked_grid(settled(draw, grid))
+    return with_dims(settled(draw, grid), dims)
+
+
+def with_dims(grid: int | Sequence[int], dims: int) -> Grid:
+    """A grid with so many axes; refuses every other."""
+    sides = checked_grid(grid)
     if len(sides) != dims:
         raise ValueError(f"grid: {sides} has {len(sides)} axes, but dims = {dims}")
     return sides
-
-
-def points(grid: Sequence[int]) -> int:
-    """How many points a grid has."""
-    return math.prod(grid)

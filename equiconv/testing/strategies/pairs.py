@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, get_args
 from equiconv.arrays import Array
 from equiconv.testing.strategies.drawing import checked_int, one_of, settled
 from equiconv.testing.strategies.entries import KINDS, Kind, draw_array
-from equiconv.testing.strategies.geometry import Grid, Length, kernel_sizes, sized
+from equiconv.testing.strategies.geometry import Grid, Length, kernel_sizes, sized, with_dims
 
 if TYPE_CHECKING:
     from hypothesis.strategies import DrawFn, SearchStrategy
@@ -81,6 +81,8 @@ def signals_and_kernels(
         w = draw_array(draw, (*w_batch, *kernel), *options, kind if kernel_kind is None else kernel_kind)
         return x, w
 
+    if grid is not None and not isinstance(grid, st.SearchStrategy):
+        with_dims(grid, axes)
     # What is given is refused here, and what is drawn, where it is drawn.
     for value, name, accepted in (
         (length, "length", get_args(Length)),

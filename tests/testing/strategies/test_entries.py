@@ -281,7 +281,7 @@ def test_empty_arrays_are_allowed_where_nothing_is_promised() -> None:
         (lambda: dtypes(kinds="integer"), "kinds: got 'integer'"),
         (lambda: devices("jax"), "library: got 'jax'"),
         (lambda: signals_and_kernels(dims=2, length="short"), "length: got 'short'"),
-        (lambda: smallest(signals_and_kernels(dims=2, grid=(3,))), r"grid: \(3,\) has 1 axes, but dims = 2"),
+        (lambda: signals_and_kernels(dims=2, grid=(3,)), r"grid: \(3,\) has 1 axes, but dims = 2"),
         (lambda: signals_and_kernels(dims=0), "dims: must be an integer, at least 1, got 0"),
         (lambda: signals_and_kernels(kind="dense"), "kind: got 'dense'"),
     ],
