@@ -8,8 +8,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from equiconv.testing.strategies.catalogue import Call, Site, kind
-from equiconv.testing.strategies.following import channel_groups, out_channels
+from equiconv.testing.strategies.catalogue import Call, Site, channel_groups, kind, out_channels
 
 if TYPE_CHECKING:
     from hypothesis.strategies import DrawFn

@@ -17,8 +17,9 @@ from torch import nn
 if TYPE_CHECKING:
     from hypothesis.strategies import DrawFn
 
-__all__ = ["CATALOGUE", "Call", "LayerKind", "Site", "fitting", "kind", "site_after"]
+__all__ = ["CATALOGUE", "Call", "LayerKind", "Site", "channel_groups", "fitting", "kind", "out_channels", "site_after"]
 
+_MOST_CHANNELS = 4
 # The names that a call may start with, as the imports of a pasted network bind them.
 _MODULES = {"nn": "torch.nn", "equiconv.nn": "equiconv.nn", "strategies": "equiconv.testing.strategies"}
 
@@ -147,3 +148,17 @@ def site_after(call: Call, site: Site) -> Site:
     with torch.no_grad():
         shape = call.build().eval()(torch.zeros(1, site.channels, *site.grid)).shape
     return replace(site, channels=int(shape[1]), grid=tuple(int(n) for n in shape[2:]))
+
+
+def out_channels(draw: DrawFn, site: Site) -> int:
+    """How many channels a layer returns that may return any number."""
+    from hypothesis import strategies as st
+
+    return site.out or draw(st.integers(1, _MOST_CHANNELS))
+
+
+def channel_groups(draw: DrawFn, *channels: int) -> int:
+    """Into how many groups channels are cut."""
+    from hypothesis import strategies as st
+
+    return draw(st.sampled_from([g for g in range(1, min(channels) + 1) if not any(c % g for c in channels)]))

@@ -7,6 +7,7 @@ rounded to it), and handed to the library whole.
 from __future__ import annotations
 
 import math
+import zlib
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any, Literal, TypeAlias, get_args
 
@@ -30,7 +31,7 @@ __all__ = ["ENTRYWISE", "KINDS", "Kind", "arrays", "kinds"]
 Kind: TypeAlias = Literal["integers", "sparse", "floats", "extreme"]
 KINDS: tuple[Kind, ...] = get_args(Kind)
 
-#: A dense array of at most this many real numbers is drawn, and shrinks, one by one; a larger one is drawn as a seed.
+#: So many real numbers of a dense array are drawn, and shrink, one by one; those of a larger one follow from them.
 ENTRYWISE = 64
 
 _SEEDS = 2**16 - 1
@@ -61,8 +62,8 @@ def arrays(
 ) -> SearchStrategy[Array]:
     """Arrays of a shape, dtype and library. Every argument but `nonfinite` may be a strategy.
 
-    Dense arrays of at most 64 real numbers (32 complex ones) shrink one by one. Larger ones are drawn as a seed, which is fast, and shrink
-    to that of seed 0 and no further; use ``kind="sparse"`` where a counterexample should be read.
+    Of dense arrays the first 64 real numbers (32 complex ones) are drawn, and shrink, one by one; the rest of a larger one
+    follows from these by a pseudo-random generator, which is fast. Small arrays are simpler than large ones.
 
     Parameters
     ----------
@@ -76,7 +77,7 @@ def arrays(
         0, and *an array of zeros passes every linear law*: where that matters, say ``"sparse"``.
         ``"sparse"``: 1 to 4 non-zero small integers; they shrink to a single 1 at the origin.
         ``"floats"``: generic, no two alike where the dtype has enough of them, and at least 1/20 apart where they are few:
-        multiples of 1/10, which round in every dtype, moved a little; where seeded, numbers in (−1, 1). They shrink to
+        multiples of 1/10, which round in every dtype, moved a little; where they are many, numbers in (−1, 1). They shrink to
         0, 0.1, 0.2, ….
         ``"extreme"``: powers of two, times 1 or 1.5, as large and as small as products allow: the circular convolution of two such arrays
         overflows in no method, and no product of two underflows. Among them denormal numbers (at which products do underflow) and zeros of both signs.
@@ -154,29 +155,37 @@ def _scatter(draw: DrawFn, host: _Host) -> None:
 
 
 def _dense(draw: DrawFn, count: int, name: str, kind: Kind, nonfinite: bool) -> _Host:
-    """So many real numbers: one by one, or, where there are many, from a seed."""
+    """So many real numbers: the first of them drawn one by one, and, where there are more, continued from these.
+
+    Of two examples Hypothesis takes the one with fewer choices for the simpler: a large array drawn as one seed would
+    be simpler than a small one, and counterexamples would shrink to large ones.
+    """
     from hypothesis import strategies as st
 
-    generator = np.random.default_rng(draw(st.integers(0, _SEEDS))) if count > ENTRYWISE else None
+    size = min(count, ENTRYWISE)
     if kind == "floats":
-        return _tenths(draw, count) if generator is None else _generic(generator, count, name)
-    most = 3 if name in _HALVES else 9
-    choices = _extremes(count, name, nonfinite) if kind == "extreme" else _inside_out(most)
-    if generator is not None:
-        return generator.choice(choices, count)
-    return np.asarray(draw(st.lists(st.sampled_from(choices), min_size=count, max_size=count)), dtype=float)
+        salt = draw(st.integers(0, _SEEDS))
+        # Up to 8 in magnitude, where bfloat16 still tells numbers apart that differ by 1/20.
+        tenths = draw(st.lists(st.integers(-80, 80), min_size=size, max_size=size, unique=True))
+        return _tenths(tenths, salt) if count <= size else _generic(_seeded_by([*tenths, salt]), count, name)
+    choices = _extremes(count, name, nonfinite) if kind == "extreme" else _inside_out(3 if name in _HALVES else 9)
+    first = np.asarray(draw(st.lists(st.sampled_from(choices), min_size=size, max_size=size)), dtype=float)
+    if count == size:
+        return first
+    simplest = bool(np.all(first == choices[0]))
+    rest = np.full(count - size, choices[0]) if simplest else _seeded_by(first).choice(choices, count - size)
+    return np.concatenate([first, rest])
 
 
-def _tenths(draw: DrawFn, count: int) -> _Host:
+def _seeded_by(values: npt.ArrayLike) -> np.random.Generator:
+    return np.random.default_rng(zlib.crc32(np.asarray(values, dtype=float).tobytes()))
+
+
+def _tenths(tenths: list[int], salt: int) -> _Host:
     """Different multiples of 1/10, moved a little so that no sum of some is a sum of others; simplest where they are
     not."""
-    from hypothesis import strategies as st
-
-    salt = draw(st.integers(0, _SEEDS))
-    # Up to 8 in magnitude, where bfloat16 still tells numbers apart that differ by 1/20.
-    values = draw(st.lists(st.integers(-80, 80), min_size=count, max_size=count, unique=True))
-    moved = np.random.default_rng(salt).uniform(-0.025, 0.025, count) if salt else 0.0
-    return np.asarray(values, dtype=float) / 10 + moved
+    moved = np.random.default_rng(salt).uniform(-0.025, 0.025, len(tenths)) if salt else 0.0
+    return np.asarray(tenths, dtype=float) / 10 + moved
 
 
 def _inside_out(most: int) -> list[float]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from equiconv.testing.strategies.catalogue import Call, Site, kind
+from equiconv.testing.strategies.catalogue import Call, Site, channel_groups, kind, out_channels
 
 if TYPE_CHECKING:
     from hypothesis.strategies import DrawFn
@@ -17,22 +17,7 @@ ACTIVATIONS = (
     *("Hardsigmoid", "Mish", "SELU", "CELU", "LogSigmoid", "PReLU", "Softmax"),
 )
 _DROPOUTS = ("nn.Dropout", "nn.AlphaDropout")
-_MOST_CHANNELS = 4
 _MOST_POINTS = 512  # of a grid that is made larger
-
-
-def out_channels(draw: DrawFn, site: Site) -> int:
-    """How many channels a layer returns that may return any number."""
-    from hypothesis import strategies as st
-
-    return site.out or draw(st.integers(1, _MOST_CHANNELS))
-
-
-def channel_groups(draw: DrawFn, *channels: int) -> int:
-    """Into how many groups channels are cut."""
-    from hypothesis import strategies as st
-
-    return draw(st.sampled_from([g for g in range(1, min(channels) + 1) if not any(c % g for c in channels)]))
 
 
 @kind("identity", follows=True, keeps=True)

@@ -127,15 +127,11 @@ def test_sparse_arrays_have_one_to_four_entries(lib: str, name: str) -> None:
         assert occurs(strategy, lambda x: to_numpy(x).imag.any())
 
 
-@pytest.mark.parametrize(("lib", "name"), [("numpy", "float64"), ("torch", "complex64")])
-def test_sparse_arrays_shrink_to_a_single_one(lib: str, name: str) -> None:
-    strategy = arrays((2, 3, 4), name, lib, kind="sparse")
-    x = to_numpy(smallest(strategy))
-    assert (x[0, 0, 0], np.count_nonzero(x)) == (1, 1)
-    x = to_numpy(smallest(strategy, lambda x: to_numpy(x)[1].any()))
+def test_sparse_arrays_shrink_to_a_single_one() -> None:
+    x = smallest(arrays((2, 3, 4), kind="sparse"), lambda x: x[1].any())
     assert (x[1, 0, 0], np.count_nonzero(x)) == (1, 1)
-    if "complex" in name:
-        assert to_numpy(smallest(strategy, lambda x: to_numpy(x).imag.any()))[0, 0, 0] == 1j
+    x = smallest(arrays((2, 3), "complex64", "torch", kind="sparse"), lambda x: to_numpy(x).imag.any())
+    assert x.tolist() == [[1j, 0, 0], [0, 0, 0]]
 
 
 @pytest.mark.parametrize(("lib", "name"), EVERY)
@@ -225,7 +221,7 @@ def test_infinities_and_nan_come_only_when_asked_for() -> None:
 # Shrinking -----------------------------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("seed", range(3))
+@pytest.mark.parametrize("seed", range(2))
 def test_small_dense_arrays_shrink_entry_by_entry(seed: int) -> None:
     assert smallest(arrays((2, 2)), seed=seed).tolist() == [[0, 0], [0, 0]]
     assert smallest(arrays((2, 2)), lambda x: x[1, 0] < -3, seed).tolist() == [[0, 0], [-4, 0]]
@@ -235,14 +231,24 @@ def test_small_dense_arrays_shrink_entry_by_entry(seed: int) -> None:
     assert sorted(map(abs, entries)) == [0, 1]
 
 
-def test_large_dense_arrays_are_drawn_as_a_seed() -> None:
+def test_large_dense_arrays_follow_from_their_first_entries() -> None:
     """They are cheap whatever their size, and the same for the same draw."""
-    size = (200, 300)
-    first, again = smallest(arrays(size)), smallest(arrays(size), seed=1)
+    size = (20, 30)
+    assert not smallest(arrays(size)).any()
+    assert (smallest(arrays(size, kind="extreme")) == 1).all()
+    first, again = (some(arrays(size), lambda x: x[0, 1] > 3) for _ in range(2))
     assert np.array_equal(first, again)
     assert len(np.unique(first)) == 19
-    assert occurs(arrays(size), lambda x: not np.array_equal(x, first))
-    assert not np.array_equal(*(smallest(arrays((ENTRYWISE + 1,)), lambda x, s=sign: x[0] * s > 0) for sign in (1, -1)))
+    other = some(arrays(size), lambda x: x[0, 1] < -3)
+    assert not np.array_equal(first[1:], other[1:])
+    assert len(np.unique(some(arrays(size, kind="floats")))) == 600
+
+
+@pytest.mark.parametrize("seed", range(2))
+def test_small_arrays_are_simpler_than_large_ones(seed: int) -> None:
+    """What fails on a large array and on a small one shrinks to the small one."""
+    strategy = grids(2, 2).flatmap(lambda grid: arrays(grid))
+    assert smallest(strategy, lambda x: x.any(), seed).tolist() == [[1]]
 
 
 # Arguments that are drawn --------------------------------------------------------------------------------------------
@@ -250,10 +256,11 @@ def test_large_dense_arrays_are_drawn_as_a_seed() -> None:
 
 def test_every_argument_may_be_a_strategy() -> None:
     strategy = libraries().flatmap(lambda lib: arrays(grids(2, 2), dtypes(lib), st.just(lib), devices(lib), kinds()))
-    for lib, name in EVERY:
-        assert occurs(strategy, lambda x, w=(lib, name): (library(x), dtype_name(x.dtype)) == w)
-    assert occurs(strategy, lambda x: 7 in x.shape)
-    x = smallest(strategy)
+    seen = set()
+    every(strategy, lambda x: seen.add((library(x), dtype_name(x.dtype), 7 in x.shape)), tries=400)
+    assert {(lib, name) for lib, name, _ in seen} >= set(EVERY)
+    assert any(seven for _, _, seven in seen)
+    x = some(strategy)  # the first to be drawn is the simplest
     assert (library(x), dtype_name(x.dtype), x.shape) == ("numpy", "float64", (1, 1))
 
 
@@ -330,10 +337,9 @@ def test_pairs_of_every_kind_occur(what: str, condition) -> None:
 
 
 def test_pairs_shrink_and_lengths_and_grids_are_kept() -> None:
-    x, w = smallest(signals_and_kernels(2, kind="sparse"))
-    assert x.tolist() == w.tolist() == [[1]]
-    x, w = smallest(signals_and_kernels(1, grid=(4,), length="longer", kind="sparse", kernel_kind="floats"))
-    assert x.tolist() == [1, 0, 0, 0]
-    assert w.shape == (5,)
+    x, w = smallest(signals_and_kernels(1, grid=(4,), length="longer", kind="sparse", kernel_kind="extreme"))
+    assert (x.tolist(), w.tolist()) == ([1, 0, 0, 0], [1, 1, 1, 1, 1])
+    x, w = smallest(signals_and_kernels(2, max_side=3), lambda pair: pair[0].any() and pair[1].ndim == 3)
+    assert (x.tolist(), w.tolist()) == ([[[1]]], [[[0]]])
     every(signals_and_kernels(1, grid=5, length="longer"), lambda p: p[0].shape[-1] == 5 < p[1].shape[-1], tries=15)
     every(signals_and_kernels(1, max_batch_dims=0), lambda p: p[0].ndim == p[1].ndim == 1, tries=15)
