@@ -9,6 +9,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from equiconv.testing import strategies as strategies
     from equiconv.testing.assertions import assert_equivariant as assert_equivariant
     from equiconv.testing.assertions import assert_invariant as assert_invariant
     from equiconv.testing.assertions import equivariance_error as equivariance_error
@@ -39,6 +40,9 @@ _FILES = {
     "rotations": "symmetries",
 }
 
+#: What is a module of its own rather than a name in one.
+_MODULES = {"strategies"}
+
 __all__ = [
     "Counterexample",
     "EquivarianceReport",
@@ -53,10 +57,13 @@ __all__ = [
     "falsify",
     "flips",
     "rotations",
+    "strategies",
 ]
 
 
 def __getattr__(name: str) -> Any:
+    if name in _MODULES:
+        return import_module(f"equiconv.testing.{name}")
     if name not in _FILES:
         raise AttributeError(f"module 'equiconv.testing' has no attribute {name!r}")
     value = getattr(import_module(f"equiconv.testing.{_FILES[name]}"), name)
