@@ -168,17 +168,9 @@ def stabilise(step: Step, signal: Signal, constant: Constant) -> Signal:
             theorem="constant_stabiliser",
         )
     for d in range(value.ndim):
-        size = size_of(dims[d])
-        if value.shape[d] > 1 and size == 1:
-            if left := axes_of(step.canonical(dims[d])):
-                step.give_up(
-                    left, "crop", "repeats one entry of a moving signal against a constant", theorem="part_of_a_period"
-                )
-            dims[d] = still(value.shape[d])
-        elif value.shape[d] > 1 and not axes_of(dims[d]):
-            dims[d] = still(size)  # what was uniform takes the constant's values
-        elif value.shape[d] > 1:
-            dims[d] = weaken(dims[d])
+        if value.shape[d] > 1:
+            # What was uniform takes the constant's values; where no signal was combined, the dims are those of the constant.
+            dims[d] = weaken(dims[d]) if axes_of(dims[d]) else still(value.shape[d])
     return step.settle(Signal(tuple(step.strides), tuple(dims)))
 
 
