@@ -75,8 +75,13 @@ def directed() -> dict[str, tuple[nn.Module, tuple[int, int], str]]:
         "zeros beside a constant": (Net(lambda x: (F.pad(x, (2, 2)) + ends).relu().sum((2, 3))), (1, 1), "invariant"),
         "one column beside the mean of columns": (
             Net(lambda x: x.mean(3) + x[..., 3:4].flatten(2)),
-            (12, 8),
-            "none",
+            (1, 8),
+            "equivariant",
+        ),
+        "a constant along a crop inside": (
+            Net(lambda x: (x[..., :5].flatten(2) + torch.arange(10).remainder(5).repeat(6)).relu()),
+            (1, 8),
+            "equivariant",
         ),
         "attention with constant scores": (
             Net(lambda x, c: F.scaled_dot_product_attention(queries.to(x), keys.to(x), c(x).mean(3)), circular()),

@@ -75,7 +75,7 @@ GIVING_UP = {
 
 #: Mutants by name that no network can tell from the certifier, that can only claim less, or that claim more and rightly; and why.
 EQUIVALENT = {
-    "alignment._coincide: permutes(a) always": "what moves like a permutation and is none has crops of one entry, of which nothing is claimed",
+    "alignment._coincide: permutes(a, axis) always": "what moves like a permutation and is none has crops of one entry, of which nothing is claimed",
     "alignment._fixed: uniform, not still(size)": "only the permutation of the dim is read, and that of both is the identity",
     "alignment._torn: without forget": "tells windows apart by the names of their signals: more digits are paid for, never fewer",
     "phases._dim_of: without forget": "tells windows apart by the names of their signals: more phases are given up, never fewer",
