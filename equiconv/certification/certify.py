@@ -402,7 +402,7 @@ def _output(label: str, state: Any, shape: tuple[int, ...]) -> tuple[Output, tup
         ones = (1,) * len(shape)
         return Output(label, state.shape, "invariant", ("invariant",) * len(shape), ones, (), "a constant"), ()
     assert isinstance(state, Signal)
-    cropped = sorted({a for dim in state.dims if not permutes(dim) for a in axes_of(dim) if not _permutes_axis(dim, a)})
+    cropped = sorted({a for dim in state.dims for a in axes_of(dim) if not permutes(dim, a)})
     strides = tuple(n if a in cropped else s for a, (s, n) in enumerate(zip(state.strides, shape, strict=True)))
     per_axis = []
     for a, n in enumerate(shape):
@@ -418,12 +418,6 @@ def _output(label: str, state: Any, shape: tuple[int, ...]) -> tuple[Output, tup
     )
     words = "[" + ", ".join(describe(dim) for dim in state.dims) + "]"
     return Output(label, state.shape, kind, tuple(per_axis), strides, actions, words), tuple(cropped)
-
-
-def _permutes_axis(dim: Any, axis: int) -> bool:
-    from equiconv.certification.states import windows_of
-
-    return all(w.rolls for w in windows_of(dim) if w.axis == axis)
 
 
 def layouts(graph: Graph, as_is: Derivation, wrapping: Derivation) -> list[Signal | None]:
