@@ -33,7 +33,7 @@ from equiconv.certification.refutation import shifted
 from equiconv.certification.states import Constant
 from equiconv.certification.validation import Draw, Unfit, apply, overload
 from equiconv.graph import Graph, capture, wrapped
-from tests.certification import directed_mutA, directed_mutB
+from tests.certification import directed_rules, directed_states
 from tests.certification.networks import SHAPE, cases
 from tests.certification.samples import SAMPLES, network
 
@@ -410,7 +410,7 @@ LINEAR = (
 
 @cache
 def _small() -> dict[str, Any]:
-    return {**cases(), **directed_mutA.directed(), **directed_mutB.directed(), **directed_mutB.conditions()}
+    return {**cases(), **directed_states.directed(), **directed_rules.directed(), **directed_rules.conditions()}
 
 
 @cache

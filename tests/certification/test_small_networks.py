@@ -10,7 +10,7 @@ from torch import nn
 
 from equiconv.certification import Window, certify
 from equiconv.certification.digits import digits_of, normal
-from tests.certification.directed_mutA import directed
+from tests.certification.directed_states import directed
 from tests.certification.networks import SHAPE, cases, respected
 
 CASES = {**cases(), **directed()}
