@@ -72,20 +72,13 @@ class Start:
 class Evaluation(Protocol):
     """What is compared.
 
-    beyond: an error is beyond rounding when it exceeds so many rounding floors. notes: for the report.
+    beyond: an error is beyond rounding when it exceeds so many rounding floors.
     """
 
     subject: Subject
     domain: Domain
     what: str
     beyond: float
-
-    @property
-    def notes(self) -> tuple[str, ...]:
-        """What was noticed, once all has been compared."""
-
-    def law(self, symbol: str) -> str | None:
-        """The law in a line, S or g standing for what moves x; None for that of the value."""
 
     def start(self, leaves: Sequence[Any], floors: bool = True) -> Start:
         """Evaluate an input. Without ``floors`` they are zeros."""
@@ -269,7 +262,11 @@ def _vacuous(starts: Sequence[Start], errors: np.ndarray[Any, Any], moved: bool,
         return "no element that was tried moves any of the inputs" if not moved else "nothing could be compared"
     first = starts[0]
     # Two outputs are at most twice the largest entry apart.
-    if all(f and beyond * f >= 2 * largest_magnitude(p.value) for s in starts for p, f in zip(s.parts, s.floors, strict=True)):
+    if all(
+        f and beyond * f >= 2 * largest_magnitude(p.value)
+        for s in starts
+        for p, f in zip(s.parts, s.floors, strict=True)
+    ):
         return f"{beyond:.0f} times the rounding floor is more than any two outputs differ by; compute in a wider dtype, or pass a tolerance"
     if len(starts) > 1:
         alike = [

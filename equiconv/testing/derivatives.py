@@ -10,8 +10,9 @@ and which of them a backward pass takes need not move with the input.
 
 from __future__ import annotations
 
+import math
 import zlib
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 from typing import Any
@@ -29,7 +30,20 @@ from equiconv.testing.comparison import Start
 from equiconv.testing.structures import arrays_in, replaced
 from equiconv.testing.symmetries import Domain
 
-__all__ = ["Gradient", "Labelled", "Pull", "SecondGradient", "inner", "normal_like", "require_tensors"]
+__all__ = [
+    "Base",
+    "Gradient",
+    "Labelled",
+    "Pull",
+    "Row",
+    "SecondGradient",
+    "inner",
+    "length",
+    "module_of",
+    "normal_like",
+    "require_tensors",
+    "weights_of",
+]
 
 _SAMPLES = 2  # runs that a rounding floor takes
 
@@ -58,9 +72,7 @@ class Pull:
     ) -> None:
         self.within = within
         self.inputs = {i: v.detach().clone().requires_grad_() for i, v in enumerate(leaves) if floats(v)}
-        self.weights: Mapping[str, Tensor] = {
-            name: p for name, p in _module(subject).named_parameters() if p.requires_grad and floats(p)
-        }
+        self.weights = weights_of(subject)
         # A copy, for f may write into its arguments, which autograd forbids for the tensors that it differentiates by.
         given = [self.inputs.get(i, v) for i, v in enumerate(leaves)]
         args, kwargs = pytree.tree_unflatten([v.clone() if isinstance(v, Tensor) else v for v in given], subject.spec)
@@ -89,7 +101,8 @@ class Pull:
                 create_graph=again,
                 allow_unused=True,
             )
-        return [torch.zeros_like(s) if g is None else g for g, s in zip(found, sources, strict=True)]
+        filled = [torch.zeros_like(s) if g is None else g for g, s in zip(found, sources, strict=True)]
+        return filled if again else [g.detach() for g in filled]
 
 
 @dataclass(frozen=True, eq=False)
@@ -99,6 +112,14 @@ class Row:
     inputs: Mapping[int, Tensor]
     weights: Mapping[str, Tensor]
     dual: Dual | None = None
+
+    def all(self) -> list[Tensor]:
+        """The derivatives by inputs and weights, in order."""
+        return [*self.inputs.values(), *self.weights.values()]
+
+    def filled(self, values: Iterator[Tensor]) -> Row:
+        """The row with the next of other arrays in their places."""
+        return Row({i: next(values) for i in self.inputs}, {name: next(values) for name in self.weights})
 
 
 @dataclass(frozen=True, eq=False)
@@ -112,7 +133,7 @@ class Dual:
 
 
 @dataclass(frozen=True, eq=False)
-class _Base:
+class Base:
     """What a comparison of derivatives starts from: for each output its cotangent (zero on all others), the direction u, and the derivatives."""
 
     output: Any
@@ -139,33 +160,40 @@ class Gradient:
 
     def start(self, leaves: Sequence[Any], floors: bool = True) -> Start:
         """The gradients at x, with the rounding floor of each: forward and backward run again under random rounding, the cotangents shaken too."""
-        pull = self._pull(leaves)
+        pull = self.pull(leaves)
         # Seeded by the input besides: else a linear function had the same gradient at all of them, and seemed dead.
         generator = torch.Generator().manual_seed(self._seed + _fingerprint(leaves))
         drawn = {k: normal_like(pull.values[k], generator) for k in pull.roots}
         outputs = self.subject.parts(pull.output)
         zeros = [torch.zeros_like(p.value) if isinstance(p.value, Tensor) else p.value * 0 for p in outputs]
         cotangents = {k: [drawn[k] if i == k else z for i, z in enumerate(zeros)] for k in drawn}
-        direction = [normal_like(v, generator) if i in pull.inputs else v for i, v in enumerate(leaves)]
+        direction = [
+            normal_like(v, generator) * self._scale(v) if i in pull.inputs else v for i, v in enumerate(leaves)
+        ]
         rows = {k: self._row(pull, k, v, direction) for k, v in cotangents.items()}
-        base = _Base(pull.output, [p.path for p in outputs], cotangents, direction, rows)
-        parts = self._parts(base, rows)
-        found = self._least(rows)
-        for sample in range(_SAMPLES if floors else 0):
+        base = Base(pull.output, [p.path for p in outputs], cotangents, direction, rows)
+        parts = self._parts(base, rows, direction)
+        found = self.floors_at(leaves, base, rows) if floors else [0.0] * len(parts)
+        return Start(leaves, parts, base, found, lambda element: self._expected(base, leaves, element))
+
+    def floors_at(self, leaves: Sequence[Any], base: Base, rows: Mapping[int, Row]) -> list[float]:
+        """The largest change that random rounding makes to each part."""
+        found, parts = self._least(rows), self._parts(base, rows, base.direction)
+        for sample in range(_SAMPLES):
             shaker = Shaker(self._seed + 7_919 + sample)
-            shaken = self._pull(leaves, RandomRounding(self._seed + sample, _kept(self.subject)))
-            again = {k: self._row(shaken, k, _shaken(v, shaker), direction) for k, v in cotangents.items()}
+            shaken = self.pull(leaves, RandomRounding(self._seed + sample, _kept(self.subject)))
+            again = {k: self._row(shaken, k, _shaken(v, shaker), base.direction) for k, v in base.cotangents.items()}
             found = [
                 max(floor, largest_difference(a.value, b.value))
-                for floor, a, b in zip(found, self._parts(base, again), parts, strict=True)
+                for floor, a, b in zip(found, self._parts(base, again, base.direction), parts, strict=True)
             ]
-        return Start(leaves, parts, base, found, lambda element: self._expected(base, leaves, element))
+        return found
 
     def after(self, start: Start, element: Any) -> list[Part]:
         """The gradients at g x, with the cotangents σ(g) v."""
-        base: _Base = start.raw
+        base: Base = start.raw
         leaves = self.domain.move(element, start.leaves)
-        pull = self._pull(leaves)
+        pull = self.pull(leaves)
         direction = self._moved_inputs(element, start.leaves, base.direction)
         rows = {}
         for k, v in base.cotangents.items():
@@ -174,11 +202,12 @@ class Gradient:
             moved = v if acted[k] is None else [z if a is None else a for a, z in zip(acted, v, strict=True)]
             _require_orthogonal(v, moved, element, "output")
             rows[k] = self._row(pull, k, moved, direction)
-        return self._parts(base, rows)
+        return self._parts(base, rows, direction)
 
     # What one evaluation is made of -----------------------------------------------------------------------------------
 
-    def _pull(self, leaves: Sequence[Any], within: AbstractContextManager[Any] | None = None) -> Pull:
+    def pull(self, leaves: Sequence[Any], within: AbstractContextManager[Any] | None = None) -> Pull:
+        """A forward run. Raises `ValueError` where nothing in the output has a gradient."""
         pull = Pull(self.subject, leaves, within)
         if not pull.roots:
             raise ValueError(
@@ -187,8 +216,16 @@ class Gradient:
             )
         return pull
 
+    def _scale(self, value: Tensor) -> float:  # noqa: ARG002
+        """How long a direction should be beside an input."""
+        return 1.0
+
     def _row(self, pull: Pull, k: int, cotangents: list[Any], direction: Sequence[Any]) -> Row:  # noqa: ARG002
         """The derivatives for one cotangent; k is the output that it belongs to."""
+        return self.row(pull, cotangents)
+
+    def row(self, pull: Pull, cotangents: Sequence[Any]) -> Row:
+        """The gradients for one cotangent."""
         roots = pull.roots
         found = pull.back(
             [pull.values[r] for r in roots],
@@ -197,7 +234,7 @@ class Gradient:
         )
         return _row_of(pull, found)
 
-    def _parts(self, base: _Base, rows: Mapping[int, Row]) -> list[Part]:
+    def _parts(self, base: Base, rows: Mapping[int, Row], direction: Sequence[Any]) -> list[Part]:  # noqa: ARG002
         """All that is compared, named, in one order."""
         parts: list[Part] = []
         for k, row in rows.items():
@@ -209,7 +246,7 @@ class Gradient:
             parts += [Labelled(f"{self.what} {name}{of}", g.detach().clone()) for name, g in named]
         return parts
 
-    def _expected(self, base: _Base, leaves: Sequence[Any], element: Any) -> list[Array | None]:
+    def _expected(self, base: Base, leaves: Sequence[Any], element: Any) -> list[Array | None]:
         """What each of them should be after the element."""
         expected: list[Array | None] = []
         for k, row in base.rows.items():
@@ -223,7 +260,7 @@ class Gradient:
                 expected += [self._acted(base, row.dual.by, element)[k], row.dual.euler]
         return expected
 
-    def _acted(self, base: _Base, values: Sequence[Any], element: Any) -> list[Array | None]:
+    def _acted(self, base: Base, values: Sequence[Any], element: Any) -> list[Array | None]:
         """σ(g) of arrays in the places of the output's."""
         parts = [Part(path, value) for path, value in zip(base.paths, values, strict=True)]
         return self.domain.expectation(parts, replaced(base.output, values))(element)
@@ -272,16 +309,14 @@ class SecondGradient(Gradient):
         row = _row_of(pull, found[: len(found) - len(v)])
         by_v = dict(zip(roots, found[len(found) - len(v) :], strict=True))
         one, other = ([by_v[k]], [v[roots.index(k)]]), (first, u)
-        floor = sum(_length(a) * _length(b) * max(eps(x.dtype) for x in a) for a, b in (one, other))
+        floor = sum(length(a) * length(b) * max(eps(x.dtype) for x in a) for a, b in (one, other))
         dual = Dual([by_v.get(i, z) for i, z in enumerate(cotangents)], inner(*one), inner(*other), floor)
         return Row(row.inputs, row.weights, dual)
 
 
 def _row_of(pull: Pull, found: Sequence[Tensor]) -> Row:
     count = len(pull.inputs)
-    return Row(
-        dict(zip(pull.inputs, found[:count], strict=True)), dict(zip(pull.weights, found[count:], strict=True))
-    )
+    return Row(dict(zip(pull.inputs, found[:count], strict=True)), dict(zip(pull.weights, found[count:], strict=True)))
 
 
 # Arrays ---------------------------------------------------------------------------------------------------------------
@@ -301,8 +336,9 @@ def inner(a: Sequence[Tensor], b: Sequence[Tensor]) -> Tensor:
     ).sum()
 
 
-def _length(a: Sequence[Tensor]) -> float:
-    return float(inner(a, a)) ** 0.5
+def length(a: Sequence[Tensor]) -> float:
+    """The Euclidean length of all of them together."""
+    return math.sqrt(float(inner(a, a)))
 
 
 def _shaken(values: Sequence[Any], shaker: Shaker) -> list[Any]:
@@ -338,10 +374,16 @@ def _fingerprint(leaves: Sequence[Any]) -> int:
     return sum(zlib.crc32(np.ascontiguousarray(to_numpy(v)).tobytes()) for v in leaves if floats(v))
 
 
-def _module(subject: Subject) -> nn.Module:
+def module_of(subject: Subject) -> nn.Module:
+    """The module that is run; an empty one for a function."""
     return subject.call if isinstance(subject.call, nn.Module) else nn.Module()
 
 
+def weights_of(subject: Subject) -> Mapping[str, Tensor]:
+    """A module's floating parameters, without the frozen ones."""
+    return {name: p for name, p in module_of(subject).named_parameters() if p.requires_grad and floats(p)}
+
+
 def _kept(subject: Subject) -> list[Tensor]:
-    module = _module(subject)
+    module = module_of(subject)
     return [*module.parameters(), *module.buffers()]

@@ -79,7 +79,7 @@ class _Another:
         """Whether a part of the plain output must come out the same, but for rounding."""
         return True
 
-    def _floors(self, leaves: Sequence[Any], parts: Sequence[Part]) -> list[float]:
+    def _floors(self, leaves: Sequence[Any], parts: Sequence[Part]) -> list[float]:  # noqa: ARG002
         return rounding_floors(self.subject, leaves, self.subject.run(leaves), _FLOORS, self._seed)
 
     def _run(self, leaves: Sequence[Any]) -> Any:
@@ -101,9 +101,11 @@ class Compiled(_Another):
         self._graphs = 0
         self._backend = backend
         try:
-            inner = torch._dynamo.lookup_backend(backend)  # type: ignore[no-untyped-call]
+            inner = torch._dynamo.lookup_backend(backend)
         except torch._dynamo.exc.InvalidBackend as error:
-            raise ValueError(f"backend: torch has no {backend!r}; choose one of {torch.compiler.list_backends()}") from error
+            raise ValueError(
+                f"backend: torch has no {backend!r}; choose one of {torch.compiler.list_backends()}"
+            ) from error
 
         def counted(graph: Any, examples: Any) -> Any:
             self._graphs += 1
@@ -140,7 +142,9 @@ class Compiled(_Another):
 def _missing(error: BaseException | None) -> str:
     """What is missing where an error of torch.compile says that something outside of torch is; else nothing."""
     while error is not None:
-        if type(error).__name__ in ("InvalidCxxCompiler", "TritonMissing") or "is not supported on Python" in str(error):
+        if type(error).__name__ in ("InvalidCxxCompiler", "TritonMissing") or "is not supported on Python" in str(
+            error
+        ):
             return f"{type(error).__name__}: {str(error).splitlines()[0]}"
         error = getattr(error, "inner_exception", None) or error.__cause__
     return ""
@@ -203,7 +207,9 @@ class Autocast(_Another):
     def notes(self) -> tuple[str, ...]:
         """Whether anything ran in the narrow dtype."""
         name = dtype_name(self._dtype)
-        return () if self._changed else (f"autocast to {name} changed no bit of the output: nothing of f runs in {name}",)
+        return (
+            () if self._changed else (f"autocast to {name} changed no bit of the output: nothing of f runs in {name}",)
+        )
 
     def _comparable(self, part: Part) -> bool:
         return floats(part.value)
