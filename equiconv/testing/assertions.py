@@ -16,8 +16,10 @@ from equiconv.measurement.actions import OutputAction
 from equiconv.measurement.subject import Subject
 from equiconv.testing import ledger, profiles
 from equiconv.testing.comparison import compare, rate
+from equiconv.testing.derivatives import Gradient
 from equiconv.testing.evaluations import Choice, What, chosen, evaluation_of, law_of, trials_of
 from equiconv.testing.falsification import falsify
+from equiconv.testing.generic import on_generic_input
 from equiconv.testing.inputs import example_of, is_strategy, over_examples
 from equiconv.testing.report import EquivarianceReport, LawFailure, VacuousWarning
 from equiconv.testing.shrinking import smallest
@@ -239,9 +241,8 @@ class _Setup:
         domain = domain_of(subject, group, rule, parts, raw)
         evaluation = evaluation_of(what, subject, domain, seed)
         if evaluation.what != "value":
-            evaluation.start(
-                subject.leaves, False
-            )  # what cannot be differentiated, or mapped, is no matter of the input
+            # What cannot be differentiated, compiled or mapped at all is no matter of the input: let its error out.
+            evaluation.start(evaluation.subject.leaves, False)
         law = law_of(evaluation, domain.law(parts, raw))
         return cls(evaluation, trials_of(evaluation, given, seed), law, rule, seed)
 
@@ -297,6 +298,11 @@ class _Setup:
             )
         if report.passed:
             return report
+        if isinstance(self.evaluation, Gradient):
+            return replace(
+                report,
+                counterexample=on_generic_input(self.evaluation, self.inputs, report, self.rule, self.seed, name),
+            )
         failing = [g for j, g in enumerate(report.elements) if report.failed[:, j].any()]
         return replace(report, counterexample=smallest(self.evaluation, failing, tolerance, self.law, name, self.seed))
 

@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Sequence
 from typing import Any, Protocol, TypeAlias
 
-from equiconv.arrays import asarray_like, dtype_name, to_numpy
+import numpy as np
+
+from equiconv.arrays import asarray_like, eps, to_numpy
 from equiconv.measurement.subject import Subject
 from equiconv.testing.comparison import Evaluation, Values, inputs_of, normals
 from equiconv.testing.derivatives import Gradient, SecondGradient
 from equiconv.testing.differences import Derivative, SecondDerivative
+from equiconv.testing.generic import NORMALS
 from equiconv.testing.running import Autocast, Compiled, Vmapped
 from equiconv.testing.symmetries import Domain, Shifting
 
@@ -71,16 +75,14 @@ def trials_of(evaluation: Choice, given: bool, seed: int) -> list[tuple[str, lis
         return list(inputs_of(subject, given, seed))
     fresh = [normals(v, seed + 101 + i) if i in subject.moved else v for i, v in enumerate(subject.leaves)]
     if not given:
-        return [("normals", list(subject.leaves), False), ("other normals", fresh, True)]
+        return [(NORMALS, list(subject.leaves), False), ("other normals", fresh, True)]
     noisy = [
         _noisy(v, n) if i in subject.moved else v for i, (v, n) in enumerate(zip(subject.leaves, fresh, strict=True))
     ]
-    return [("the given input with 0.1 % noise", noisy, False), ("normals", fresh, True)]
+    return [("the given input with a little noise", noisy, False), ("normals", fresh, True)]
 
 
 def _noisy(value: Any, noise: Any) -> Any:
-    """The value plus noise of a thousandth of its root mean square (of 0.001 for zeros), or of 4 roundoffs of a narrow dtype where that is more."""
-    host = to_numpy(value)
-    size = float(abs(host.astype(complex if host.dtype.kind == "c" else float)).__pow__(2).mean()) ** 0.5 or 1.0
-    share = 0.001 if dtype_name(value.dtype) not in ("float16", "bfloat16") else 0.03
-    return value + noise * asarray_like(share * size, value)
+    """The value plus noise of a thousandth of its root mean square (0.001 for zeros), or of four roundoffs of a narrow dtype where that is more."""
+    size = math.sqrt(float(np.mean(np.abs(to_numpy(value)) ** 2))) or 1.0
+    return value + noise * asarray_like(max(0.001, 4 * eps(value.dtype)) * size, value)
