@@ -13,6 +13,8 @@ if TYPE_CHECKING:
     from equiconv.testing.assertions import assert_invariant as assert_invariant
     from equiconv.testing.assertions import equivariance_error as equivariance_error
     from equiconv.testing.counterexample import Counterexample as Counterexample
+    from equiconv.testing.drift import DriftMonitor as DriftMonitor
+    from equiconv.testing.drift import DriftWarning as DriftWarning
     from equiconv.testing.falsification import falsify as falsify
     from equiconv.testing.linear import assert_adjoint as assert_adjoint
     from equiconv.testing.linear import assert_commutes as assert_commutes
@@ -25,6 +27,8 @@ if TYPE_CHECKING:
 
 _FILES = {
     "Counterexample": "counterexample",
+    "DriftMonitor": "drift",
+    "DriftWarning": "drift",
     "EquivarianceReport": "report",
     "LawFailure": "report",
     "Symmetry": "symmetries",
@@ -41,6 +45,8 @@ _FILES = {
 
 __all__ = [
     "Counterexample",
+    "DriftMonitor",
+    "DriftWarning",
     "EquivarianceReport",
     "LawFailure",
     "Symmetry",

@@ -23,7 +23,7 @@ from equiconv.testing.generic import on_generic_input
 from equiconv.testing.inputs import example_of, is_strategy, over_examples
 from equiconv.testing.report import EquivarianceReport, LawFailure, VacuousWarning
 from equiconv.testing.shrinking import smallest
-from equiconv.testing.symmetries import GroupLike, Shifting, Symmetry, domain_of
+from equiconv.testing.symmetries import GroupLike, Shifting, axes_for, domain_of
 
 __all__ = ["assert_equivariant", "assert_invariant", "equivariance_error"]
 
@@ -235,7 +235,7 @@ class _Setup:
         what: What,
     ) -> _Setup:
         value, given = example_of(f, input, seed)
-        subject = Subject.of(f, value, _axes_for(group, axes))
+        subject = Subject.of(f, value, axes_for(group, axes))
         raw = subject.output()
         parts = subject.parts(raw)
         domain = domain_of(subject, group, rule, parts, raw)
@@ -305,9 +305,3 @@ class _Setup:
             )
         failing = [g for j, g in enumerate(report.elements) if report.failed[:, j].any()]
         return replace(report, counterexample=smallest(self.evaluation, failing, tolerance, self.law, name, self.seed))
-
-
-def _axes_for(group: GroupLike, axes: int | Iterable[int]) -> int | tuple[int, ...]:
-    """A Symmetry acts by its own function: then any dim will do to tell arrays that move from those that do not."""
-    named = isinstance(group, Symmetry) or (isinstance(group, Sequence) and any(isinstance(g, Symmetry) for g in group))
-    return -1 if named else axes if isinstance(axes, int) else tuple(axes)
