@@ -261,13 +261,6 @@ def _vacuous(starts: Sequence[Start], errors: np.ndarray[Any, Any], moved: bool,
     if not moved or not np.any(~np.isnan(errors)):
         return "no element that was tried moves any of the inputs" if not moved else "nothing could be compared"
     first = starts[0]
-    # Two outputs are at most twice the largest entry apart.
-    if all(
-        f and beyond * f >= 2 * largest_magnitude(p.value)
-        for s in starts
-        for p, f in zip(s.parts, s.floors, strict=True)
-    ):
-        return f"{beyond:.0f} times the rounding floor is more than any two outputs differ by; compute in a wider dtype, or pass a tolerance"
     if len(starts) > 1:
         alike = [
             all(
@@ -279,6 +272,13 @@ def _vacuous(starts: Sequence[Start], errors: np.ndarray[Any, Any], moved: bool,
         if all(alike):
             dead = all(largest_difference(p.value, p.value * 0) == 0.0 for p in first.parts)
             return f"the output is {'zero' if dead else 'the same'} for all {len(starts)} inputs, so it does not depend on them"
+    # Two outputs are at most twice the largest entry apart.
+    if all(
+        f and beyond * f >= 2 * largest_magnitude(p.value)
+        for s in starts
+        for p, f in zip(s.parts, s.floors, strict=True)
+    ):
+        return f"{beyond:.0f} times the rounding floor is more than any two outputs differ by; compute in a wider dtype, or pass a tolerance"
     return None
 
 

@@ -308,7 +308,7 @@ class SecondGradient(Gradient):
             raise
         row = _row_of(pull, found[: len(found) - len(v)])
         by_v = dict(zip(roots, found[len(found) - len(v) :], strict=True))
-        one, other = ([by_v[k]], [v[roots.index(k)]]), (first, u)
+        one, other = ([by_v[r] for r in roots], v), (first, u)
         floor = sum(length(a) * length(b) * max(eps(x.dtype) for x in a) for a, b in (one, other))
         dual = Dual([by_v.get(i, z) for i, z in enumerate(cotangents)], inner(*one), inner(*other), floor)
         return Row(row.inputs, row.weights, dual)
