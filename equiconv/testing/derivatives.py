@@ -294,7 +294,7 @@ class SecondGradient(Gradient):
         """The law in a line."""
         return f"∇²f({symbol} x) = {symbol} ∇²f(x)"
 
-    def _row(self, pull: Pull, k: int, cotangents: list[Any], direction: Sequence[Any]) -> Row:
+    def _row(self, pull: Pull, k: int, cotangents: list[Any], direction: Sequence[Any]) -> Row:  # noqa: ARG002
         roots = pull.roots
         values = [pull.values[r] for r in roots]
         v = [cotangents[r].detach().clone().requires_grad_() for r in roots]

@@ -84,6 +84,7 @@ def test_another_value_in_that_way_is_caught_where_it_is_equivariant_as_well(way
     assert "beside the plain call" in str(report.worst and report.worst.output)
 
 
+@pytest.mark.nightly  # half a minute of C++ compiler
 def test_the_default_backend_generates_code_or_says_why_it_does_not() -> None:
     f = lambda x: x + x.roll(1, -1)  # noqa: E731
     report = assert_equivariant(f, torch.randn(1, 4), axes=-1, what="compiled", search=False)
@@ -138,7 +139,7 @@ class Mixing(torch.autograd.Function):
         pass
 
     @staticmethod
-    def vmap(info: Any, in_dims: tuple[int], x: Tensor) -> tuple[Tensor, int]:  # noqa: ARG004
+    def vmap(info: Any, in_dims: tuple[int], x: Tensor) -> tuple[Tensor, int]:
         return 2 * x.roll(1, in_dims[0]), in_dims[0]
 
 
