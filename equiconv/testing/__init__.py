@@ -21,17 +21,23 @@ if TYPE_CHECKING:
     from equiconv.testing.report import EquivarianceReport as EquivarianceReport
     from equiconv.testing.report import LawFailure as LawFailure
     from equiconv.testing.report import VacuousWarning as VacuousWarning
+    from equiconv.testing.running import Autocast as Autocast
+    from equiconv.testing.running import Compiled as Compiled
+    from equiconv.testing.running import Unavailable as Unavailable
     from equiconv.testing.symmetries import Symmetry as Symmetry
     from equiconv.testing.symmetries import flips as flips
     from equiconv.testing.symmetries import rotations as rotations
 
 _FILES = {
+    "Autocast": "running",
+    "Compiled": "running",
     "Counterexample": "counterexample",
     "DriftMonitor": "drift",
     "DriftWarning": "drift",
     "EquivarianceReport": "report",
     "LawFailure": "report",
     "Symmetry": "symmetries",
+    "Unavailable": "running",
     "VacuousWarning": "report",
     "assert_adjoint": "linear",
     "assert_commutes": "linear",
@@ -44,12 +50,15 @@ _FILES = {
 }
 
 __all__ = [
+    "Autocast",
+    "Compiled",
     "Counterexample",
     "DriftMonitor",
     "DriftWarning",
     "EquivarianceReport",
     "LawFailure",
     "Symmetry",
+    "Unavailable",
     "VacuousWarning",
     "assert_adjoint",
     "assert_commutes",

@@ -92,6 +92,14 @@ class Compiled(_Another):
     backend: ``"inductor"``, which needs a C++ compiler (on CUDA, Triton) and else raises `Unavailable`; or another that torch has: ``"aot_eager"``
     traces and differentiates as inductor does and generates no code. What torch compiled before in this process is forgotten first (and compiled again
     when it is called), for it stops compiling a function that it has compiled eight times.
+
+    ``what="compiled"`` stands for the default backend. Raises `ValueError` for another that torch does not have, and where nothing of f is compiled.
+
+    >>> from functools import partial
+    >>> from equiconv.testing import Compiled, equivariance_error
+    >>> eager = partial(Compiled, backend="aot_eager")
+    >>> equivariance_error(lambda x: x + x.roll(1, -1), torch.ones(1, 3) / 3, axes=-1, what=eager).verdict
+    'verified'
     """
 
     what = "compiled"
@@ -193,7 +201,13 @@ class Vmapped(_Another):
 class Autocast(_Another):
     """The function under `torch.autocast`, within rounding of the narrow dtype; its outputs that are not floating are not compared with the plain ones.
 
-    dtype: ``torch.bfloat16``, or ``torch.float16``.
+    dtype: ``torch.bfloat16``, for which ``what="autocast"`` stands, or ``torch.float16``.
+
+    >>> from functools import partial
+    >>> from equiconv.testing import Autocast, equivariance_error
+    >>> layer = torch.nn.Conv1d(1, 2, 3, padding=1, padding_mode="circular").eval()
+    >>> equivariance_error(layer, (1, 1, 6), axes=-1, what=partial(Autocast, dtype=torch.float16)).verdict
+    'verified'
     """
 
     what = "autocast"

@@ -314,3 +314,39 @@ def test_a_given_input_with_ties_is_no_false_alarm() -> None:
     report = equivariance_error(pool, torch.zeros(1, 1, 4, 4), group=(2, 2), what="gradient")
     assert report.verdict == "verified"
     assert report.inputs[0] == "the given input with a little noise"
+
+
+# Options --------------------------------------------------------------------------------------------------------------
+
+
+def test_tolerance_samples_and_strategies_work_as_for_values() -> None:
+    import hypothesis.strategies as st
+
+    layer = circular()
+    for what in ("gradient", "derivative"):
+        report = equivariance_error(layer, (1, 2, 4, 4), what=what, tolerance=1e-3, samples=5)
+        assert report.passed
+        assert report.bounds.max() == 1e-3
+        assert report.rate is not None
+        assert report.rate.failures == 0
+    zeros = nn.Conv2d(2, 1, 3, padding=1).eval()
+    assert equivariance_error(zeros, (1, 2, 4, 4), what="gradient", samples=5).rate.failures > 0  # type: ignore[union-attr]
+    shapes = st.sampled_from([(1, 2, 3, 4), (2, 2, 4, 4)])
+    assert assert_equivariant(layer, shapes, what="gradient").verdict == "verified"
+    with pytest.raises(LawFailure, match="gradient"):
+        assert_equivariant(zeros, shapes, what="gradient")
+
+
+def test_the_lines_of_a_counterexample_show_the_failure_again() -> None:
+    with pytest.raises(LawFailure) as failure:
+        assert_equivariant(
+            nn.Conv2d(1, 1, 3, padding=1).eval(),
+            (1, 1, 4, 4),
+            what="gradient",
+            name="torch.nn:Conv2d(1, 1, 3, padding=1).eval()",
+        )
+    found = failure.value.counterexample
+    assert found is not None
+    assert sum(min(k, 4 - k) for k in found.shift) == 1  # the smallest shift
+    with pytest.raises(LawFailure):
+        exec(found.script, {})
