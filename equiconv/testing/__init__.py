@@ -14,21 +14,31 @@ if TYPE_CHECKING:
     from equiconv.testing.assertions import assert_invariant as assert_invariant
     from equiconv.testing.assertions import equivariance_error as equivariance_error
     from equiconv.testing.counterexample import Counterexample as Counterexample
+    from equiconv.testing.drift import DriftMonitor as DriftMonitor
+    from equiconv.testing.drift import DriftWarning as DriftWarning
     from equiconv.testing.falsification import falsify as falsify
     from equiconv.testing.linear import assert_adjoint as assert_adjoint
     from equiconv.testing.linear import assert_commutes as assert_commutes
     from equiconv.testing.report import EquivarianceReport as EquivarianceReport
     from equiconv.testing.report import LawFailure as LawFailure
     from equiconv.testing.report import VacuousWarning as VacuousWarning
+    from equiconv.testing.running import Autocast as Autocast
+    from equiconv.testing.running import Compiled as Compiled
+    from equiconv.testing.running import Unavailable as Unavailable
     from equiconv.testing.symmetries import Symmetry as Symmetry
     from equiconv.testing.symmetries import flips as flips
     from equiconv.testing.symmetries import rotations as rotations
 
 _FILES = {
+    "Autocast": "running",
+    "Compiled": "running",
     "Counterexample": "counterexample",
+    "DriftMonitor": "drift",
+    "DriftWarning": "drift",
     "EquivarianceReport": "report",
     "LawFailure": "report",
     "Symmetry": "symmetries",
+    "Unavailable": "running",
     "VacuousWarning": "report",
     "assert_adjoint": "linear",
     "assert_commutes": "linear",
@@ -44,10 +54,15 @@ _FILES = {
 _MODULES = {"strategies"}
 
 __all__ = [
+    "Autocast",
+    "Compiled",
     "Counterexample",
+    "DriftMonitor",
+    "DriftWarning",
     "EquivarianceReport",
     "LawFailure",
     "Symmetry",
+    "Unavailable",
     "VacuousWarning",
     "assert_adjoint",
     "assert_commutes",

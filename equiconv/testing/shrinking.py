@@ -10,7 +10,6 @@ from typing import Any
 from torch.utils import _pytree as pytree
 
 from equiconv.measurement.outputs import largest_difference
-from equiconv.measurement.rounding import BEYOND
 from equiconv.testing import profiles
 from equiconv.testing.comparison import Evaluation, Refused, accepted, entry_of
 from equiconv.testing.counterexample import Counterexample
@@ -116,7 +115,7 @@ def smallest(
         expected=expected,
         got=got,
         error=largest_difference(got, expected),
-        floor=bound if tolerance is not None else bound / BEYOND,
+        floor=bound if tolerance is not None else bound / evaluation.beyond,
         script=_script(evaluation, signals, element, name),
         runs=runs,
         complete=True,
