@@ -555,9 +555,12 @@ def test_the_largest_in_no_order_depend_on_where_the_search_starts() -> None:
 def test_a_network_that_raises_where_it_is_run_is_certified_all_the_same() -> None:
     """What a refuting run raises is said in a note; it ended certify."""
     scale, zero = torch.ones(1), torch.zeros(1, dtype=torch.int32)  # the operation takes no float64
-    net = lambda x: (
-        torch.fake_quantize_per_channel_affine(x.mean((2, 3), keepdim=True), scale, zero, 1, 0, 255) + x.cumsum(2)
-    )  # noqa: E731
+
+    def net(x: Tensor) -> Tensor:
+        return torch.fake_quantize_per_channel_affine(x.mean((2, 3), keepdim=True), scale, zero, 1, 0, 255) + x.cumsum(
+            2
+        )
+
     quantized = Net(net).eval()
     certificate = certify(quantized, X)
     assert not certificate.exact
