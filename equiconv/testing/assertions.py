@@ -23,6 +23,7 @@ from equiconv.testing.generic import on_generic_input
 from equiconv.testing.inputs import example_of, is_strategy, over_examples
 from equiconv.testing.report import EquivarianceReport, LawFailure, VacuousWarning
 from equiconv.testing.shrinking import smallest
+from equiconv.testing.storage import inside_hypothesis
 from equiconv.testing.symmetries import GroupLike, Shifting, axes_for, domain_of
 
 __all__ = ["assert_equivariant", "assert_invariant", "equivariance_error"]
@@ -117,7 +118,8 @@ def assert_equivariant(
     input: as there; or a Hypothesis strategy for one of those, whose examples are tried and shrunk.
     vacuous: what to do where the law holds and could not have failed, for the output does not depend on the input, or nothing moves: ``"warn"``
         (`VacuousWarning`), ``"error"`` or ``"ignore"``.
-    search: whether to search for a counterexample where the comparison found none. It is not searched for with a tolerance, nor for Symmetry objects.
+    search: whether to search for a counterexample where the comparison found none. It is not searched for with a tolerance, nor for Symmetry objects, nor in a
+        test under ``@given``, which Hypothesis shrinks itself.
     name: how a script gets f: see `equiconv.falsify`.
 
     Returns
@@ -276,7 +278,9 @@ class _Setup:
         )
 
     def searched(self, report: EquivarianceReport, tolerance: float | None, name: str | None) -> EquivarianceReport:
-        """The report with the smallest counterexample that a search finds."""
+        """The report with the smallest counterexample that a search finds. Under ``@given`` it is Hypothesis that searches and shrinks."""
+        if inside_hypothesis():
+            return report
         subject, domain = self.evaluation.subject, self.evaluation.domain
         if type(domain) is Shifting and tolerance is None and self.evaluation.what == "value":
             runs = max(_LEAST_SEARCH, profiles.current().runs // 2)
