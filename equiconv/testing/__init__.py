@@ -11,13 +11,21 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from equiconv.testing.counterexample import Counterexample as Counterexample
     from equiconv.testing.falsification import falsify as falsify
+    from equiconv.testing.laws.record import Law as Law
+    from equiconv.testing.laws.suite import assert_laws as assert_laws
+    from equiconv.testing.laws.suite import verify_laws as verify_laws
+    from equiconv.testing.laws.table import LawTable as LawTable
 
 _FILES = {
     "Counterexample": "counterexample",
+    "Law": "laws.record",
+    "LawTable": "laws.table",
+    "assert_laws": "laws.suite",
     "falsify": "falsification",
+    "verify_laws": "laws.suite",
 }
 
-__all__ = ["Counterexample", "falsify"]
+__all__ = ["Counterexample", "Law", "LawTable", "assert_laws", "falsify", "verify_laws"]
 
 
 def __getattr__(name: str) -> Any:

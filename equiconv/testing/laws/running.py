@@ -1,0 +1,153 @@
+"""Hypothesis runs a law: seeded, without a database, and shrinks what fails."""
+
+from __future__ import annotations
+
+import zlib
+from collections import Counter
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+
+from equiconv.testing.laws.record import Comparison, Crashed, Failure, Law, Refused, Row
+
+__all__ = ["run_law"]
+
+
+class _Broken(Exception):
+    """An example breaks the law; Hypothesis tells failures apart by the type and the line that raised."""
+
+
+class _Watch:
+    """What was seen over the examples of one law."""
+
+    def __init__(self, law: Law, subject: Any) -> None:
+        self.law, self.subject = law, subject
+        self.examples = 0
+        self.reasons: Counter[str] = Counter()
+        self.largest: float | None = None
+        self.exact = True
+        self.values: set[Any] = set()
+        self.failure: Failure | None = None
+        self.first: Failure | None = None
+
+    def check(self, draw: Any) -> None:
+        from hypothesis import reject
+
+        self.subject.case = None
+        try:
+            comparisons = self.law.check(self.subject, draw)
+        except Refused as refusal:
+            self.reasons[str(refusal)] += 1
+            reject()
+        except Crashed as crash:
+            case = self.subject.case
+            shown, script = (tuple(case.shown), case.script()) if case else ((), "")
+            self._fail(Failure(self.law, self.subject.name, None, str(crash), shown, script))
+        self.examples += 1
+        for found in comparisons:
+            if found.broken:
+                self._fail(Failure(self.law, self.subject.name, found, None, found.shown, found.script()))
+            self._note(found)
+
+    def _note(self, found: Comparison) -> None:
+        error = found.error
+        self.exact &= error == 0
+        ratio = error / found.bound if found.bound else 0.0
+        self.largest = max(self.largest or 0.0, ratio)
+        if len(self.values) < 2:
+            self.values.update(np.asarray(found.got).reshape(-1)[:64].tolist())
+
+    def _fail(self, failure: Failure) -> None:
+        self.failure = failure
+        self.first = self.first or failure
+        raise _Broken
+
+
+#: Largest sizes of a grid that a failure is looked for again on, to be read at a glance.
+_CAPS = (1, 2, 3, 4, 6)
+
+
+def run_law(law: Law, subject: Any, examples: int, seed: int, shrink: bool = True) -> Row:
+    """Run a law on a subject, on this many examples that the subject accepts (or on fewer, where it refuses nine in ten).
+
+    The row says what became of it. A failure is looked for again on the smallest grids first, and is what Hypothesis shrinks it to there; one that does not
+    come again on the same example is a failure too, of a function whose result depends on what it was called on before.
+    """
+    reason = law.applies(subject)
+    if reason is not None:
+        return Row(law, subject.name, "skipped", reason=reason)
+    row = _run(law, subject, examples, seed, shrink=False)
+    if row.status != "failed" or not shrink:
+        return row
+    for cap in (*_CAPS, None):
+        subject.cap = cap
+        try:
+            again = _run(law, subject, examples, seed, shrink=True)
+        finally:
+            subject.cap = None
+        if again.status == "failed":
+            return replace(again, examples=row.examples, refused=row.refused, reason=row.reason, largest=row.largest)
+    return row  # it failed once, and does not any more
+
+
+def _run(law: Law, subject: Any, examples: int, seed: int, shrink: bool) -> Row:
+    from hypothesis import HealthCheck, Phase, given, settings
+    from hypothesis import seed as seeded
+    from hypothesis import strategies as st
+    from hypothesis.errors import Flaky, Unsatisfiable
+
+    watch = _Watch(law, subject)
+    phases = (Phase.generate, Phase.shrink) if shrink else (Phase.generate,)
+    options = settings(
+        database=None,
+        deadline=None,
+        max_examples=max(1, round(examples * law.share)),
+        phases=phases,
+        suppress_health_check=list(HealthCheck),
+        report_multiple_bugs=False,
+        print_blob=False,
+    )
+
+    @options
+    @seeded(zlib.crc32(law.name.encode()) + seed)
+    @given(st.data())
+    def run(data: Any) -> None:
+        watch.check(data.draw)
+
+    notes: tuple[str, ...] = ()
+    try:
+        run()
+    except _Broken:
+        pass
+    except Unsatisfiable:
+        pass
+    except (Flaky, BaseExceptionGroup) as error:
+        if watch.first is None:
+            raise
+        if not isinstance(error, Flaky) and error.split(_Broken)[1] is not None:
+            raise
+        watch.failure = watch.first
+        notes = (
+            "called again on the same example it did something else: it is random, or keeps something of its calls",
+        )
+    refused = sum(watch.reasons.values())
+    said = _said(watch.reasons)
+    if watch.failure is not None:
+        found = watch.failure
+        failure = Failure(
+            law, subject.name, found.comparison, found.raised, found.shown, found.script, notes, shrink and not notes
+        )
+        return Row(law, subject.name, "failed", watch.examples, refused, said, watch.largest, False, failure)
+    if not watch.examples:
+        return Row(law, subject.name, "skipped", 0, refused, said or "no example could be made")
+    status = "vacuous" if len(watch.values) < 2 else "passed"
+    return Row(law, subject.name, status, watch.examples, refused, said, watch.largest, watch.exact)
+
+
+def _said(reasons: Counter[str]) -> str | None:
+    """The commonest refusals, with how often they came."""
+    if not reasons:
+        return None
+    listed = [f"{text} ({count}×)" for text, count in reasons.most_common(2)]
+    return "refused: " + "; ".join(listed) + ("; …" if len(reasons) > 2 else "")
