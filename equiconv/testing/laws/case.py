@@ -79,15 +79,25 @@ class Case:
         if fault is None and np.shape(got) != np.shape(expected):
             fault = f"has shape {np.shape(got)}, and should have {np.shape(expected)}"
         return Comparison(
-            got, expected, bound, sides, tuple(self.shown), partial(self.script, *sides, len(self._lines)), fault
+            got,
+            expected,
+            bound,
+            sides,
+            tuple(self.shown),
+            partial(self.script, *sides, len(self._lines), fault is None),
+            fault,
         )
 
-    def script(self, got: str | None = None, expected: str | None = None, count: int | None = None) -> str:
-        """Lines that reproduce the example in a fresh interpreter. count: of the lines that were run before."""
+    def script(
+        self, got: str | None = None, expected: str | None = None, count: int | None = None, numeric: bool = True
+    ) -> str:
+        """Lines that reproduce the example in a fresh interpreter. count: of the lines that were run before. numeric: the two sides have a difference."""
         body = self._lines[:count]
-        if got is not None:
-            body += [f"got = {got}", f"expected = {expected}", "error = np.abs(host(got) - host(expected)).max()"]
-            body.append("print(got, expected, error, sep='\\n')")
+        if got is not None and expected is not None and _is_python(got) and _is_python(expected):
+            body += [f"got = {got}", f"expected = {expected}"]
+            if numeric:
+                body.append("error = np.abs(host(got) - host(expected)).max()")
+            body.append(f"print(got, expected{', error' if numeric else ''}, sep='\\n')")
         used = "\n".join(body)
         wanted: dict[str, str] = {}
         while True:
@@ -112,6 +122,14 @@ def source(function: Callable[..., Any]) -> str:
     if ast.get_docstring(made) is not None:
         del made.body[0]
     return ast.unparse(made)
+
+
+def _is_python(text: str) -> bool:
+    try:
+        _compiled(text, "eval")
+    except SyntaxError:
+        return False
+    return True
 
 
 def _uses(name: str, text: str) -> bool:

@@ -10,7 +10,7 @@ import numpy as np
 from equiconv.testing.laws.case import Case
 from equiconv.testing.laws.convolution import in_dtype
 from equiconv.testing.laws.draws import draw_integers
-from equiconv.testing.laws.record import Check, Comparison, Draw, Law, Refused
+from equiconv.testing.laws.record import Check, Comparison, Draw, Law, Refused, first_line
 from equiconv.testing.laws.subject import Convolution, host
 
 __all__ = ["GRADIENTS"]
@@ -21,6 +21,14 @@ def _differentiable(s: Convolution, case: Case) -> None:
     x = case.value("x").detach().clone().requires_grad_()
     if not s.call(x, case.value("w")).requires_grad:
         raise Refused("the result carries no gradient (it was detached, or computed outside torch)")
+
+
+def _derive(case: Case, statement: str) -> None:
+    """Run a statement that differentiates; what torch cannot differentiate (once, or twice) is refused."""
+    try:
+        case.run(statement)
+    except (RuntimeError, NotImplementedError) as error:
+        raise Refused(f"no derivative: {first_line(error)}") from error
 
 
 def _bounds(s: Convolution, case: Case, x: str = "x", w: str = "w", g: str = "g") -> tuple[float, float]:
@@ -35,7 +43,7 @@ def _gradients(dtype: str) -> Check:
         case = s.draw(draw, dtype=dtype, more=["g"])
         _differentiable(s, case)
         in_x, in_w = _bounds(s, case)
-        case.run("in_x, in_w = gradients(f, g, x, w)")
+        _derive(case, "in_x, in_w = gradients(f, g, x, w)")
         adjoint = f"circular(host(g), np.conj(host(w)), origin, {not s.correlate})"
         other = f"kernel_gradient(host(g), host(x), tuple(w.shape), origin, {s.correlate})"
         return [case.compare("in_x", adjoint, in_x), case.compare("in_w", other, in_w)]
@@ -47,7 +55,7 @@ def _double(s: Convolution, draw: Draw) -> Sequence[Comparison]:
     case = s.draw(draw, more=["g", "v"])
     _differentiable(s, case)
     in_g, in_w = s.bound(host(case.value("v")), host(case.value("w"))), _bounds(s, case, "v", "w", "g")[1]
-    case.run("in_g, in_w = twice(f, g, v, x, w)")
+    _derive(case, "in_g, in_w = twice(f, g, v, x, w)")
     # h = A_w* g for f(x, w) = A_w x, so ⟨h, v⟩ = ⟨g, A_w v⟩ = ⟨g, f(v, w)⟩.
     again = f"circular(host(v), host(w), origin, {s.correlate})"
     other = f"kernel_gradient(host(g), host(v), tuple(w.shape), origin, {s.correlate})"

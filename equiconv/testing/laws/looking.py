@@ -10,8 +10,8 @@ import numpy as np
 import torch
 from torch import nn
 
-from equiconv.testing.laws.record import Crashed, Refused
-from equiconv.testing.laws.subject import Convolution, first_line, host, module_of
+from equiconv.testing.laws.record import Crashed, Refused, first_line
+from equiconv.testing.laws.subject import Convolution, host, module_of
 
 __all__ = ["libraries_present", "look_at", "what_is"]
 
@@ -54,7 +54,7 @@ def look_at(subject: Convolution, library: str | None, dims: Sequence[int] | Non
             if library is None:
                 notes.append(f"f takes arrays of {name} (library= chooses another)")
             if dims is None:
-                notes.append(f"f convolves {' or '.join(map(str, taken))} axes (dims= chooses others)")
+                notes.append(f"f is tried on grids of {' and '.join(map(str, taken))} axes (dims= chooses others)")
                 if subject.keyword is None and subject.axes is None and (word := _keyword(subject.f)):
                     notes.append(f"f has an argument {word}; axes={word!r} tries it on more axes")
             return replace(tried, dims=taken), notes
@@ -77,7 +77,8 @@ def _keyword(f: Callable[..., Any]) -> str | None:
 def _dims(subject: Convolution, dims: Sequence[int] | None) -> tuple[tuple[int, ...], str]:
     """The numbers of axes that f takes, and what it said of the first that it does not."""
     wanted = tuple(dims) if dims else (1, 2, 3)
-    taken, why = [], ""
+    taken: list[int] = []
+    why = ""
     for count in wanted:
         grid = (4, 3, 2)[-count:] if count <= 3 else (2,) * count
         x = subject.array(np.arange(1.0, 1 + np.prod(grid)).reshape(grid), subject.dtypes[0])
@@ -89,11 +90,18 @@ def _dims(subject: Convolution, dims: Sequence[int] | None) -> tuple[tuple[int, 
         except (Refused, Crashed) as error:
             why = why or str(error)
             continue
-        # Where only rows are convolved, all but the first meet a kernel of zeros.
-        rows = host(y).reshape(grid[0], -1) if tuple(y.shape) == grid else None
-        if dims or count == 1 or (rows is not None and np.abs(rows[1:]).max() > 0):
+        # A unit impulse gives back the entries of x, in whatever places and times whatever factor. Where only rows are convolved, or entries multiplied,
+        # most meet a zero.
+        if dims or not taken or _same_entries(host(x), host(y)):
             taken.append(count)
     return tuple(taken), why
+
+
+def _same_entries(x: Any, y: Any) -> bool:
+    if x.shape != y.shape:
+        return False
+    before, after = np.sort(np.abs(x).reshape(-1)), np.sort(np.abs(y).reshape(-1))
+    return bool(after[-1] > 0 and np.allclose(before / before[-1], after / after[-1], atol=1e-6))
 
 
 def what_is(target: Any, shape: Sequence[int] | None) -> tuple[str, str]:

@@ -6,7 +6,7 @@ import copy
 import math
 import re
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
@@ -21,8 +21,8 @@ from equiconv.measurement.subject import Subject
 from equiconv.testing.laws import reference
 from equiconv.testing.laws.case import Case, source
 from equiconv.testing.laws.draws import draw_integers
-from equiconv.testing.laws.record import Comparison, Crashed, Draw, Refused
-from equiconv.testing.laws.subject import REFUSALS, first_line
+from equiconv.testing.laws.record import Comparison, Crashed, Draw, Refused, first_line
+from equiconv.testing.laws.subject import REFUSALS
 from equiconv.testing.script import locate
 from equiconv.testing.strategies import sparse_pixels
 
@@ -69,7 +69,7 @@ class Module:
     model, name: it, and what it is called. shape: of an input it takes. axes: its dims that carry the shifts, from the end.
     strides: the shifts that are claimed, by axis; worked out from the sizes of the output where None. affine: it is said to be linear plus a bias; None asks
     its class. place: where a script finds it. why: why no shift but 0 acts on the output, where that is so.
-    case: the example at hand. cap: the largest size of a grid, for now.
+    case: the example at hand. cap: the largest size of a grid, for now. refusals: parts of it that the module did not take.
     """
 
     model: nn.Module
@@ -82,6 +82,7 @@ class Module:
     why: str | None = None
     case: Case | None = None
     cap: int | None = None
+    refusals: list[str] = field(default_factory=list)
 
     def __post_init__(self) -> None:
         example = self._dense(self.shape, 0)

@@ -26,6 +26,7 @@ class Matrices:
     name: str = ""
     cap: int | None = None
     case: Case | None = None
+    refusals: list[str] = field(default_factory=list)
     _maker: Convolution = field(init=False)
 
     def __post_init__(self) -> None:

@@ -2,13 +2,25 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from typing import Any, TypeAlias
 
 import numpy as np
 
-__all__ = ["KINDS", "Check", "Comparison", "Crashed", "Draw", "Failure", "Law", "Refused", "Row"]
+__all__ = [
+    "KINDS",
+    "Check",
+    "Comparison",
+    "Crashed",
+    "Draw",
+    "Failure",
+    "Law",
+    "Refused",
+    "Row",
+    "attempts",
+    "first_line",
+]
 
 #: What a law can be about, and so what ``as_`` names.
 KINDS = ("convolution", "layer", "model", "operator")
@@ -61,7 +73,32 @@ class Comparison:
         return self.fault is not None or not self.error <= self.bound
 
 
+def first_line(error: BaseException) -> str:
+    """The class and the first line of what was raised."""
+    text = str(error).strip()
+    return f"{type(error).__name__}: {text.splitlines()[0][:200]}" if text else type(error).__name__
+
+
 Check: TypeAlias = Callable[[Any, Draw], Sequence[Comparison]]
+
+
+def attempts(subject: Any, comparisons: Iterable[Callable[[], Comparison]]) -> list[Comparison]:
+    """Several comparisons of one example up to the first that breaks the law; what the function refuses of them is remembered, and they go on.
+
+    Raises `Refused` where it refuses all.
+    """
+    found: list[Comparison] = []
+    for compare in comparisons:
+        try:
+            found.append(compare())
+        except Refused as refusal:
+            subject.refusals.append(str(refusal))
+            continue
+        if found[-1].broken:
+            break
+    if not found:
+        raise Refused(subject.refusals.pop() if subject.refusals else "nothing of it")
+    return found
 
 
 @dataclass(frozen=True)

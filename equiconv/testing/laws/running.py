@@ -5,11 +5,11 @@ from __future__ import annotations
 import zlib
 from collections import Counter
 from dataclasses import replace
-from typing import Any
+from typing import Any, NoReturn
 
 import numpy as np
 
-from equiconv.testing.laws.record import Comparison, Crashed, Failure, Law, Refused, Row
+from equiconv.testing.laws.record import Comparison, Crashed, Failure, Law, Refused, Row, first_line
 
 __all__ = ["run_law"]
 
@@ -33,22 +33,31 @@ class _Watch:
 
     def check(self, draw: Any) -> None:
         from hypothesis import reject
+        from hypothesis.errors import HypothesisException
 
-        self.subject.case = None
+        self.subject.case, self.subject.refusals = None, []
         try:
             comparisons = self.law.check(self.subject, draw)
         except Refused as refusal:
             self.reasons[str(refusal)] += 1
             reject()
         except Crashed as crash:
-            case = self.subject.case
-            shown, script = (tuple(case.shown), case.script()) if case else ((), "")
-            self._fail(Failure(self.law, self.subject.name, None, str(crash), shown, script))
+            self._crash(str(crash))
+        except (HypothesisException, _Broken):
+            raise
+        except Exception as error:  # noqa: BLE001 (a result of another shape or kind, of which the law's expressions can make nothing)
+            self._crash(f"{first_line(error)}, where the law was evaluated on its results")
         self.examples += 1
+        self.reasons.update(self.subject.refusals)
         for found in comparisons:
             if found.broken:
                 self._fail(Failure(self.law, self.subject.name, found, None, found.shown, found.script()))
             self._note(found)
+
+    def _crash(self, raised: str) -> NoReturn:
+        case = self.subject.case
+        shown, script = (tuple(case.shown), case.script()) if case else ((), "")
+        self._fail(Failure(self.law, self.subject.name, None, raised, shown, script))
 
     def _note(self, found: Comparison) -> None:
         error = found.error
@@ -58,7 +67,7 @@ class _Watch:
         if len(self.values) < 2:
             self.values.update(np.asarray(found.got).reshape(-1)[:64].tolist())
 
-    def _fail(self, failure: Failure) -> None:
+    def _fail(self, failure: Failure) -> NoReturn:
         self.failure = failure
         self.first = self.first or failure
         raise _Broken

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, TypeAlias
 
 import array_api_compat
@@ -14,10 +14,10 @@ from equiconv.arrays import dtype_name, eps, fast_length, fourier_bound, gamma, 
 from equiconv.testing.laws import reference
 from equiconv.testing.laws.case import Case, source
 from equiconv.testing.laws.draws import draw_floats, draw_grid, draw_integers, draw_kernel_sizes
-from equiconv.testing.laws.record import Crashed, Draw, Refused
+from equiconv.testing.laws.record import Crashed, Draw, Refused, first_line
 from equiconv.testing.script import locate
 
-__all__ = ["DTYPES", "LENGTHS", "ORIGINS", "REFUSALS", "Convolution", "Origin", "first_line", "module_of"]
+__all__ = ["DTYPES", "LENGTHS", "ORIGINS", "REFUSALS", "Convolution", "Origin", "host", "module_of"]
 
 #: The index of the kernel's centre: a number, a function of the kernel's size along an axis, or one of `ORIGINS`.
 Origin: TypeAlias = int | str | Callable[[int], int]
@@ -51,18 +51,12 @@ _COPY = {
 _GRADIENTS = '''def gradients(f, g, *inputs):
     """Gradients of Re <f(inputs), g> by automatic differentiation."""
     leaves = [a.detach().clone().requires_grad_() for a in inputs]
-    return xp.autograd.grad(f(*leaves), leaves, g)'''
+    return xp.autograd.grad(f(*leaves), leaves, g, allow_unused=True, materialize_grads=True)'''
 _TWICE = '''def twice(f, g, v, x, w):
     """Gradients of <h, v> with respect to g and w, where h is the gradient of <f(x, w), g> with respect to x."""
     leaves = [a.detach().clone().requires_grad_() for a in (g, x, w)]
     (h,) = xp.autograd.grad(f(leaves[1], leaves[2]), leaves[1], leaves[0], create_graph=True)
-    return xp.autograd.grad(h, (leaves[0], leaves[2]), v)'''
-
-
-def first_line(error: BaseException) -> str:
-    """The class and the first line of what was raised."""
-    text = str(error).strip()
-    return f"{type(error).__name__}: {text.splitlines()[0][:200]}" if text else type(error).__name__
+    return xp.autograd.grad(h, (leaves[0], leaves[2]), v, allow_unused=True, materialize_grads=True)'''
 
 
 def module_of(name: str) -> Any:
@@ -86,7 +80,7 @@ class Convolution:
     dims: numbers of grid axes it is run on, the last ones of x. keyword: the name of its argument for those axes, None where it takes none.
     axes: where the grid lies in x, where that is not the last dims. correlate: it is a correlation. origin: the index of the kernel's centre.
     kernel: one of `LENGTHS`. dtypes: it is run in. place: ``"package.module:attribute"``, for scripts.
-    case: the example at hand. cap: the largest size of a grid, for now.
+    case: the example at hand. cap: the largest size of a grid, for now. refusals: parts of it that f did not take.
     """
 
     f: Callable[..., Any]
@@ -103,6 +97,7 @@ class Convolution:
     device: Any = None
     case: Case | None = None
     cap: int | None = None
+    refusals: list[str] = field(default_factory=list)
 
     def __post_init__(self) -> None:
         self.dtypes = self.dtypes or DTYPES[self.library]

@@ -11,7 +11,7 @@ from typing import Any
 
 from equiconv.testing.laws.record import Failure, Row
 
-__all__ = ["LawTable"]
+__all__ = ["LawTable", "told"]
 
 _TOLD = 2  # counterexamples that the text tells in full
 _MARKS = {"passed": "✓", "failed": "✗", "skipped": "–", "vacuous": "○"}
@@ -141,12 +141,13 @@ def _listed(rows: Sequence[Row]) -> list[str]:
     return [f"  {_MARKS[row.status]} {row.law.name:<{width}}  {told(row)}" for row in rows]
 
 
-def told(row: Row) -> str:
-    """What became of a row, in words."""
-    items = f"{', '.join(row.law.items)}  " if row.law.items else ""
-    head = f"{items}{row.law.statement}"
+def told(row: Row, statement: bool = True) -> str:
+    """What became of a row, in words, after its statement."""
+    if statement:
+        items = f"{', '.join(row.law.items)}  " if row.law.items else ""
+        return f"{items}{row.law.statement}  [{told(row, statement=False)}]"
     if row.status == "skipped":
-        return f"{head}  [skipped: {row.reason}]"
+        return f"skipped: {row.reason}"
     count = f"{row.examples} example{'' if row.examples == 1 else 's'}"
     if row.status == "failed":
         assert row.failure is not None
@@ -154,9 +155,9 @@ def told(row: Row) -> str:
         what = row.failure.raised or (
             found.fault if found and found.fault else f"error {found.error:.3g}" if found else ""
         )
-        return f"{head}  [FAILED: {what}]"
+        return f"FAILED: {what}"
     size = "exact" if row.exact else f"largest error {row.largest or 0:.2g} of the bound"
     more = f"; {row.reason}" if row.reason else ""
     if row.status == "vacuous":
-        return f"{head}  [VACUOUS: every result was the same number; {count}{more}]"
-    return f"{head}  [{count}, {size}{more}]"
+        return f"VACUOUS: no result depended on its example; {count}{more}"
+    return f"{count}, {size}{more}"
