@@ -446,6 +446,9 @@ def verify(
         str | None,
         typer.Option("--dtypes", metavar="D,E", help="Dtypes it is made for; default: all.", show_default=False),
     ] = None,
+    batch: Annotated[
+        bool, typer.Option(help="Leading axes of a convolution's signal are a batch, where it takes them.")
+    ] = True,
     shape: ShapeOption = None,
     strides: Annotated[
         str | None,
@@ -501,7 +504,7 @@ def verify(
         found, known = verification.target_of(target, kind, seed)
         if known is not None and kind != "convolution":
             options.setdefault("shape", known)
-        options |= {"library": library, "correlate": correlate, "kernel": kernel, "name": target}
+        options |= {"library": library, "correlate": correlate, "kernel": kernel, "batch": batch, "name": target}
         options["place"] = verification.place_of(target)
     with _status("verifying") as say:
         table = verification.run(found, kind, law or [], profile, seed, options, say)

@@ -14,7 +14,7 @@ from torch import Tensor, nn
 Make = Callable[[], Any]
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Fault:
     """make, twin: of the wrong and of the right one, fresh for each law, since some keep state. killers: laws that must fail."""
 
@@ -539,7 +539,7 @@ FAULTS: tuple[Fault, ...] = (
     function("flipped kernel", flipped_kernel, BOTH, "definition", "impulse"),
     function("correlation", correlation, BOTH, "definition", "commutative", "shift_w"),
     function("swapped axes of the kernel", swapped_kernel_axes, TWO, "definition"),
-    function("swapped axes of the result", swapped_result_axes, TWO, "shift_x", "identity"),
+    function("swapped axes of the result", swapped_result_axes, TWO, "sizes"),
     function("conjugated kernel", extra_conjugate, BOTH, "complex128", "complex64"),
     function("dropped imaginary part", dropped_imaginary, BOTH, "complex128"),
     function("divided by n", normalised_by_n, ONE, "definition", "identity", "total"),

@@ -56,8 +56,8 @@ def _sizes(s: Convolution, draw: Draw) -> Sequence[Comparison]:
     def compare(grid: tuple[int, ...], sizes: tuple[int, ...]) -> Comparison:
         drawn = np.random.default_rng(seed)
         case = s.blank()
-        case.bind("x", s.array(drawn.integers(-3, 4, grid), "float64"))
-        case.bind("w", s.array(drawn.integers(-3, 4, sizes), "float64"))
+        case.bind("x", s.array(drawn.integers(-3, 4, grid), s.base))
+        case.bind("w", s.array(drawn.integers(-3, 4, sizes), s.base))
         s.place_kernel(case, sizes)
         return case.compare("f(x, w)", _truth(s), _bound(s, case))
 
@@ -159,7 +159,7 @@ def _unit(s: Convolution, case: Case, sizes: tuple[int, ...], at: tuple[int, ...
     unit = np.zeros(sizes)
     unit[at] = 1
     case.hide("w")
-    case.bind("w", s.array(unit, "float64"))
+    case.bind("w", s.array(unit, s.base))
     case.bind("at", at, repr(tuple(int(t) for t in at)))
 
 
@@ -239,11 +239,13 @@ def _batch(s: Convolution, draw: Draw) -> Sequence[Comparison]:
     first = case.value("x")
     stack = np.stack([host(first), *(draw_integers(draw, tuple(first.shape)) for _ in range(rows - 1))])
     case.hide("x")
-    case.bind("x", s.array(stack, "float64"))
+    case.bind("x", s.array(stack, s.base))
     return [case.compare("f(x, w)", _truth(s), _bound(s, case))]
 
 
 def _takes_a_batch(s: Convolution) -> str | None:
+    if not s.batch:
+        return "batch=False: it is made for one signal"
     if s.keyword is None and any(d + 1 in s.dims for d in s.dims):
         return "every axis of x is the grid's: there is no batch"
     return None
@@ -336,6 +338,10 @@ def _may_be_longer(s: Convolution) -> str | None:
     return None if s.kernel == "any" else f"kernel={s.kernel!r}: it is made for kernels no longer than the signal"
 
 
+def _wide_range(s: Convolution) -> str | None:
+    return None if s.base in ("float64", "complex128") else f"{s.base} does not reach so far"
+
+
 def in_dtype(dtype: str) -> Any:
     def applies(s: Convolution) -> str | None:
         if dtype in s.dtypes:
@@ -383,7 +389,13 @@ CONVOLUTION: tuple[Law, ...] = (
     _law("shift_w", ["L29"], "f(x, S w) = S f(x, w)", _shift_w, "equivariance"),
     _law("convolution_theorem", ["L24"], "F f(x, w) = F x ⊙ F w", _theorem, "convolution_theorem"),
     _law("matrix", ["L25", "L27"], "f(x, w) = C_w x", _matrix, "circulant_product"),
-    _law("adjoint", ["L25"], "⟨f(x, w), y⟩ = ⟨x, f(y, w*)⟩, w*[t] = w[−t]", _adjoint("float64")),
+    _law(
+        "adjoint",
+        ["L25"],
+        "⟨f(x, w), y⟩ = ⟨x, f(y, w*)⟩, w*[t] = w[−t]",
+        _adjoint("float64"),
+        applies=in_dtype("float64"),
+    ),
     _law(
         "adjoint_complex",
         ["L25"],
@@ -404,7 +416,7 @@ CONVOLUTION: tuple[Law, ...] = (
     ),
     _law("batch", [], "f of a stack of signals is the stack of their f", _batch, applies=_takes_a_batch),
     _law("homogeneous", [], "f(−2^k·x, w) = −2^k·f(x, w), bit by bit", _homogeneous),
-    _law("extreme", [], "f(2^±511·x, 2^∓511·w) = f(x, w)", _extreme),
+    _law("extreme", [], "f(2^±511·x, 2^∓511·w) = f(x, w)", _extreme, applies=_wide_range),
     _law("signed_zero", [], "−0 counts as 0", _signed_zero),
     _law("strided", [], "slices, flips and transposes of arrays are as good as their copies", _strided),
     _law("unwritten", [], "f does not write to x or w", _unwritten),

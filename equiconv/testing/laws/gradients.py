@@ -52,7 +52,7 @@ def _gradients(dtype: str) -> Check:
 
 
 def _double(s: Convolution, draw: Draw) -> Sequence[Comparison]:
-    case = s.draw(draw, more=["g", "v"])
+    case = s.draw(draw, dtype="float64", more=["g", "v"])
     _differentiable(s, case)
     in_g, in_w = s.bound(host(case.value("v")), host(case.value("w"))), _bounds(s, case, "v", "w", "g")[1]
     _derive(case, "in_g, in_w = twice(f, g, v, x, w)")
@@ -67,7 +67,7 @@ def _vmap(s: Convolution, draw: Draw) -> Sequence[Comparison]:
     first = case.value("x")
     stack = np.stack([host(first), draw_integers(draw, tuple(first.shape))])
     case.hide("x")
-    case.bind("x", s.array(stack, "float64"))
+    case.bind("x", s.array(stack, s.base))
     bound = 2 * s.bound(stack, host(case.value("w")))
     one = "xp.vmap(f, in_dims=(0, None))(x, w)"
     return [case.compare(one, "xp.stack([f(x[0], w), f(x[1], w)])", bound)]
@@ -77,11 +77,15 @@ def _of_torch(s: Convolution) -> str | None:
     return None if s.library == "torch" else "NumPy and CuPy have no gradients"
 
 
+def _real(s: Convolution) -> str | None:
+    return _of_torch(s) or in_dtype("float64")(s)
+
+
 def _complex(s: Convolution) -> str | None:
     return _of_torch(s) or in_dtype("complex128")(s)
 
 
-def _law(name: str, items: Sequence[str], statement: str, check: Check, applies: Any = _of_torch) -> Law:
+def _law(name: str, items: Sequence[str], statement: str, check: Check, applies: Any = _real) -> Law:
     return Law(name, tuple(items), statement, "convolution", check, None, applies)
 
 
@@ -89,5 +93,5 @@ GRADIENTS: tuple[Law, ...] = (
     _law("gradients", ["L3"], "∂⟨f(x, w), g⟩ is the adjoint, in x and in w", _gradients("float64")),
     _law("gradients_complex", ["L3"], "the same for complex numbers, conjugated", _gradients("complex128"), _complex),
     _law("double_backward", ["L3"], "the gradient of the gradient is f again", _double),
-    _law("vmap", [], "torch.vmap of f is f of each", _vmap),
+    _law("vmap", [], "torch.vmap of f is f of each", _vmap, _of_torch),
 )

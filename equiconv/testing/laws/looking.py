@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -36,26 +37,27 @@ def libraries_present() -> dict[str, str | None]:
     return {**found, "cupy": None}
 
 
-def look_at(subject: Convolution, library: str | None, dims: Sequence[int] | None) -> tuple[Convolution, list[str]]:
-    """The subject with the library and the numbers of axes that it takes, and what was found out.
+def look_at(
+    make: Callable[[str], Convolution], library: str | None, dims: Sequence[int] | None
+) -> tuple[Convolution, list[str]]:
+    """The subject with the library and the numbers of axes that it takes, and what was found out. make: builds it for a library.
 
     Raises `ValueError` where f takes no example at all, with what it said.
     """
-    from dataclasses import replace
-
+    if library is not None and dims is not None:
+        return replace(make(library), dims=tuple(dims)), []
     notes: list[str] = []
     said: list[str] = []
     present = [name for name, why in libraries_present().items() if why is None]
     for name in [library] if library else present:
-        tried = replace(subject, library=name, dtypes=subject.dtypes if library else ())
-        tried = replace(tried, dtypes=tuple(subject.dtypes)) if subject.dtypes and not library else tried
+        tried = make(name)
         taken, why = _dims(tried, dims)
         if taken:
             if library is None:
                 notes.append(f"f takes arrays of {name} (library= chooses another)")
             if dims is None:
                 notes.append(f"f is tried on grids of {' and '.join(map(str, taken))} axes (dims= chooses others)")
-                if subject.keyword is None and subject.axes is None and (word := _keyword(subject.f)):
+                if tried.keyword is None and tried.axes is None and (word := _keyword(tried.f)):
                     notes.append(f"f has an argument {word}; axes={word!r} tries it on more axes")
             return replace(tried, dims=taken), notes
         said.append(f"{name}: {why}")

@@ -18,6 +18,13 @@ class _Broken(Exception):
     """An example breaks the law; Hypothesis tells failures apart by the type and the line that raised."""
 
 
+class _Unwilling(Exception):
+    """Nothing was accepted of a good many examples: it is no use to go on."""
+
+
+_PATIENCE = 60  # examples that may be refused before one is accepted
+
+
 class _Watch:
     """What was seen over the examples of one law."""
 
@@ -35,6 +42,8 @@ class _Watch:
         from hypothesis import reject
         from hypothesis.errors import HypothesisException
 
+        if not self.examples and self.reasons.total() >= _PATIENCE:
+            raise _Unwilling
         self.subject.case, self.subject.refusals = None, []
         try:
             comparisons = self.law.check(self.subject, draw)
@@ -43,7 +52,7 @@ class _Watch:
             reject()
         except Crashed as crash:
             self._crash(str(crash))
-        except (HypothesisException, _Broken):
+        except (HypothesisException, _Broken, _Unwilling):
             raise
         except Exception as error:  # noqa: BLE001 (a result of another shape or kind, of which the law's expressions can make nothing)
             self._crash(f"{first_line(error)}, where the law was evaluated on its results")
@@ -127,9 +136,7 @@ def _run(law: Law, subject: Any, examples: int, seed: int, shrink: bool) -> Row:
     notes: tuple[str, ...] = ()
     try:
         run()
-    except _Broken:
-        pass
-    except Unsatisfiable:
+    except (_Broken, _Unwilling, Unsatisfiable):
         pass
     except (Flaky, BaseExceptionGroup) as error:
         if watch.first is None:

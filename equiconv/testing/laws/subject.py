@@ -79,7 +79,7 @@ class Convolution:
     f: called as f(x, w). name: in reports. library: of the arrays it is given. device: of torch or CuPy.
     dims: numbers of grid axes it is run on, the last ones of x. keyword: the name of its argument for those axes, None where it takes none.
     axes: where the grid lies in x, where that is not the last dims. correlate: it is a correlation. origin: the index of the kernel's centre.
-    kernel: one of `LENGTHS`. dtypes: it is run in. place: ``"package.module:attribute"``, for scripts.
+    kernel: one of `LENGTHS`. dtypes: it is run in. batch: leading axes of x are one. place: ``"package.module:attribute"``, for scripts.
     case: the example at hand. cap: the largest size of a grid, for now. refusals: parts of it that f did not take.
     """
 
@@ -93,6 +93,7 @@ class Convolution:
     origin: Origin = 0
     kernel: str = "any"
     dtypes: tuple[str, ...] = ()
+    batch: bool = True
     place: str | None = None
     device: Any = None
     case: Case | None = None
@@ -131,11 +132,12 @@ class Convolution:
             arguments[self.keyword] = last[0] if dims == 1 else last
         if self.axes is None:
             return self.f(x, w, **arguments)
-        y = self.f(self._moved(x, last, self.axes), w)
-        return self._moved(y, self.axes, last) if array_api_compat.is_array_api_obj(y) else y
-
-    def _moved(self, a: Any, source: tuple[int, ...], target: tuple[int, ...]) -> Any:
-        return self.xp.moveaxis(a, source, target)
+        # x gets as many axes as the places need, each new one of size 1, and its grid goes to them.
+        more = (None,) * max(0, -min(self.axes) - x.ndim)
+        y = self.f(self.xp.moveaxis(x[more], last, self.axes), w)
+        if not array_api_compat.is_array_api_obj(y) or y.ndim != x.ndim + len(more):
+            return y
+        return self.xp.moveaxis(y, self.axes, last)[(0,) * len(more)]
 
     def _copy(self, a: Any) -> Any:
         return a.clone() if self.library == "torch" else a.copy()
@@ -181,9 +183,12 @@ class Convolution:
         lines += _located(self.f, self.place)
         if self.axes is not None:
             last = tuple(range(-len(self.axes), 0))
-            lines.append(
-                f"f = lambda x, w, g=f: xp.moveaxis(g(xp.moveaxis(x, {last}, {self.axes}), w), {self.axes}, {last})"
-            )
+            lines += [
+                "def f(x, w, g=f):",
+                f"    more = (None,) * max(0, {-min(self.axes)} - x.ndim)",
+                f"    y = g(xp.moveaxis(x[more], {last}, {self.axes}), w)",
+                f"    return xp.moveaxis(y, {self.axes}, {last})[(0,) * len(more)]",
+            ]
         elif self.keyword is not None:
             lines.append(
                 f"f = lambda x, w, g=f: g(x, w, {self.keyword}=-1 if w.ndim == 1 else tuple(range(-w.ndim, 0)))"
@@ -194,7 +199,7 @@ class Convolution:
         self,
         draw: Draw,
         length: str = "fit",
-        dtype: str = "float64",
+        dtype: str | None = None,
         values: str = "integers",
         copied: bool = True,
         more: Sequence[str] = (),
@@ -208,6 +213,7 @@ class Convolution:
         """
         from hypothesis import strategies as st
 
+        dtype = dtype or self.base
         dims = only or (draw(st.sampled_from(self.dims)) if len(self.dims) > 1 else self.dims[0])
         grid = draw_grid(draw, dims, least, self.cap)
         if length == "fit" and self.kernel == "equal":
@@ -236,11 +242,18 @@ class Convolution:
 
     # Rounding --------------------------------------------------------------------------------------------------------
 
-    def bound(self, x: Any, w: Any, dtype: str = "float64") -> float:
+    @property
+    def base(self) -> str:
+        """The dtype that laws are run in where they do not say: float64 where f is made for it, else the widest that it is."""
+        order = ("float64", "complex128", "float32", "complex64", "bfloat16", "float16")
+        return next(name for name in order if name in self.dtypes)
+
+    def bound(self, x: Any, w: Any, dtype: str | None = None) -> float:
         """How far f(x, w) may be from the truth: by whatever algorithm it is computed, direct or Fourier, on the grid or on a longer one that is wrapped.
 
         x, w: host arrays. It includes the error of `reference.circular`, a direct sum in double precision.
         """
+        dtype = dtype or self.base
         sizes, taps = x.shape[x.ndim - w.ndim :], w.size
         axes = tuple(range(x.ndim - w.ndim, x.ndim))
         magnitude_x, magnitude_w = np.abs(x).astype(float), np.abs(w).astype(float)

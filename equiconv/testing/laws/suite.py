@@ -5,6 +5,8 @@ from __future__ import annotations
 import difflib
 import time
 from collections.abc import Callable, Iterable, Sequence
+from dataclasses import replace
+from functools import partial
 from typing import Any
 
 from torch import nn
@@ -47,6 +49,7 @@ def verify_laws(
     origin: Origin = 0,
     kernel: str = "any",
     dtypes: Sequence[str] | None = None,
+    batch: bool = True,
     shape: Sequence[int] | None = None,
     strides: Sequence[int] | None = None,
     affine: bool | None = None,
@@ -74,7 +77,8 @@ def verify_laws(
     correlate: f is the correlation Σ_t w[t]·x[i + t], not conjugated, as a convolutional layer's.
     origin: the index of the kernel's centre: a number, a function of the kernel's size along an axis, ``"m//2"`` or ``"(m-1)//2"``.
     kernel: ``"any"``, or what f is made for: ``"fit"`` (no longer than the signal) or ``"equal"``.
-    dtypes: that f is made for, by name; all by default.
+    dtypes: that f is made for, by name; all by default. The laws are run in float64, or, where that is not among them, in the widest that is.
+    batch: False where leading axes of x mean something else to f than a batch of signals.
     shape: of an input of a layer or model; by default worked out from its first convolution.
     strides: the shifts that are claimed, for each axis; by default those that the sizes of a layer's output imply, and those certified of a model.
     affine: the layer is linear plus a bias; None asks its class.
@@ -139,7 +143,9 @@ def verify_laws(
     subject: Any
     with _storage():
         if kind == "convolution":
-            subject, more = _convolution(target, label, library, dims, axes, correlate, origin, kernel, dtypes, place)
+            subject, more = _convolution(
+                target, label, library, dims, axes, correlate, origin, kernel, dtypes, batch, place
+            )
         else:
             subject, more = _module(target, label, kind, axes, shape, strides, affine, place)
         notes += more
@@ -169,8 +175,6 @@ def assert_laws(target: Any, as_: str | None = None, **options: Any) -> LawTable
 
 
 def _vacuous(row: Row) -> Row:
-    from dataclasses import replace
-
     return replace(row, status="vacuous") if row.status == "passed" else row
 
 
@@ -224,6 +228,7 @@ def _convolution(
     origin: Origin,
     kernel: str,
     dtypes: Sequence[str] | None,
+    batch: bool,
     place: str | None,
 ) -> tuple[Convolution, list[str]]:
     if not callable(target) or isinstance(target, type):
@@ -252,20 +257,21 @@ def _convolution(
                 f"axes: got {axes!r}; pass negative places, counted from the end, or the name of f's argument"
             )
         wanted = (len(places),)
-    subject = Convolution(
+    for_library = partial(
+        Convolution,
         target,
         label,
-        library or "numpy",
-        wanted or (1,),
-        keyword,
-        places,
-        correlate,
-        origin,
-        kernel,
-        tuple(dtypes or ()),
-        place,
+        dims=wanted or (1,),
+        keyword=keyword,
+        axes=places,
+        correlate=correlate,
+        origin=origin,
+        kernel=kernel,
+        dtypes=tuple(dtypes or ()),
+        batch=batch,
+        place=place,
     )
-    return look_at(subject, library, wanted)
+    return look_at(for_library, library, wanted)
 
 
 def _module(
