@@ -35,6 +35,7 @@ class _Watch:
         self.largest: float | None = None
         self.exact = True
         self.values: set[Any] = set()
+        self.unwilling = False
         self.failure: Failure | None = None
         self.first: Failure | None = None
 
@@ -43,6 +44,7 @@ class _Watch:
         from hypothesis.errors import HypothesisException
 
         if not self.examples and self.reasons.total() >= _PATIENCE:
+            self.unwilling = True
             raise _Unwilling
         self.subject.case, self.subject.refusals = None, []
         try:
@@ -138,16 +140,14 @@ def _run(law: Law, subject: Any, examples: int, seed: int, shrink: bool) -> Row:
         run()
     except (_Broken, _Unwilling, Unsatisfiable):
         pass
-    except (Flaky, BaseExceptionGroup) as error:
-        if watch.first is None:
-            raise
-        if not isinstance(error, Flaky) and error.split(_Broken)[1] is not None:
-            raise
-        watch.failure = watch.first
-        notes = (
-            "called again on the same example it did something else: it is random, or keeps something of its calls",
-        )
-    refused = sum(watch.reasons.values())
+    except Flaky:
+        # Hypothesis saw another course of events on the same example. Where it is not our own stop, f is random or keeps something of its calls.
+        if not watch.unwilling:
+            notes = (
+                "called again on the same example it did something else: it is random, or keeps something of its calls",
+            )
+            watch.failure = watch.first or Failure(law, subject.name, None, "something else on the same example")
+    refused = watch.reasons.total()
     said = _said(watch.reasons)
     if watch.failure is not None:
         found = watch.failure
