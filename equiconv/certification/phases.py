@@ -151,8 +151,8 @@ def _dim_of(
         return (Frequency(numbers, step.shape),)
     # A window and a spectrum in one dim: only what is the same in all operands, or in the only one that has the dim, is kept.
     telling = [dim for dim in found if any(not isinstance(f, Uniform) for f in dim)]
-    if len(telling) == 1 if product else len(telling) == len(found) and len({forget(d) for d in found}) == 1:
-        return weaken(telling[0]) if product and (constants or len(found) > 1) else telling[0]
+    if len(telling) == 1 if product else len({forget(d) for d in found}) == 1:
+        return weaken(telling[0]) if product and constants else telling[0]
     give_up_phases(step, found, "combines a spectrum with a signal that moves in the same dim")
     return plain(step.canonical(joint.dims[position]))
 

@@ -79,6 +79,10 @@ def find(target: Any) -> Rule | None:
     return None
 
 
+#: Words in the names of functions of what lies in memory beside their operands' entries.
+_BY_MEMORY = ("empty", "as_strided", "resize", "_reshape_alias", "set_")
+
+
 def of_invariants(target: Any) -> Rule | None:
     """The rule for an operation without one of its own whose operands the group leaves alone: then it leaves the result alone.
 
@@ -88,7 +92,9 @@ def of_invariants(target: Any) -> Rule | None:
     if not isinstance(target, torch._ops.OpOverload) or target.namespace not in ("aten", "prims"):
         return None
     tags = (torch.Tag.nondeterministic_seeded, torch.Tag.dynamic_output_shape, torch.Tag.data_dependent_output)
-    if any(tag in target.tags for tag in tags) or target._schema.is_mutable or "empty" in str(target):
+    if any(tag in target.tags for tag in tags) or target._schema.is_mutable:
+        return None
+    if any(word in str(target) for word in _BY_MEMORY):
         return None
     return RULES["of invariants"]
 

@@ -192,6 +192,12 @@ def give_up_spectra(step: Step, message: str = "", power: int = 1) -> None:
     step.arguments = {name: settled(value) for name, value in step.arguments.items()}
 
 
+def give_up_by_cast(step: Step, dtype: torch.dtype) -> None:
+    """What a result of this dtype keeps of its operands' phases: all of them, the signs (a real part), or none (a whole number)."""
+    if not dtype.is_complex:
+        give_up_spectra(step, f"casts a spectrum to {dtype}", power=2 if dtype.is_floating_point else 1)
+
+
 # Checking ---------------------------------------------------------------------------------------------------------------------
 
 

@@ -204,12 +204,16 @@ class Graph:
             generator = torch.Generator().manual_seed(seed + sample)
 
             def perturb(node: Node, value: Any, generator: torch.Generator = generator) -> Any:
-                shaken = pytree.tree_map(lambda v: _shake(v, generator), value) if node.name in reached else value
+                # A view rounds nothing, and what reads memory by place must find in it what it finds in every other run.
+                kept = node.name not in reached or _is_view(node.target)
+                shaken = value if kept else pytree.tree_map(lambda v: _shake(v, generator), value)
                 if node.name not in known:
                     return shaken
                 for after, before in zip(pytree.tree_leaves(shaken), pytree.tree_leaves(known[node.name]), strict=True):
                     if isinstance(after, Tensor) and after.numel():
-                        change = max(largest_difference(after, before), 0.0 if shaken is value else _last_place(before))
+                        change = max(
+                            largest_difference(after, before), 0.0 if node.name not in reached else _last_place(before)
+                        )
                         floors[node.name] = max(floors.get(node.name, 0.0), change)
                 return shaken
 
@@ -241,6 +245,11 @@ def _shake(value: Any, generator: torch.Generator) -> Any:
     if bool(torch.isfinite(shaken).all()):
         return shaken
     return torch.where(torch.isfinite(value), shaken, value)  # −∞, which a max pool pads with, is no rounded number
+
+
+def _is_view(target: Any) -> bool:
+    """True where the result shares its operand's memory, or picks one of several results that do."""
+    return target is operator.getitem or (isinstance(target, torch._ops.OpOverload) and bool(target.is_view))
 
 
 def _last_place(value: Tensor) -> float:

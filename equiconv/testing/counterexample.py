@@ -26,6 +26,7 @@ class Counterexample:
     output: which part of what f returns. expected, got: what the law says of it, and what f returns for S x.
     error: max |got − expected|. floor: how much of it rounding explains.
     script: lines that, pasted into a fresh interpreter, reproduce it.
+    element: in words, what moves x instead, where it is no shift.
     runs: how often f was run to find it. complete: the search for a smaller one ended by itself, not for lack of runs.
     """
 
@@ -43,6 +44,12 @@ class Counterexample:
     script: str
     runs: int
     complete: bool
+    element: str | None = None
+
+    @property
+    def move(self) -> str:
+        """What moves x, in words."""
+        return self.element or f"shift {self.shift}"
 
     def as_dict(self) -> dict[str, Any]:
         """The counterexample as plain data, without the arrays."""
@@ -51,6 +58,7 @@ class Counterexample:
             "law": self.law,
             "shift": list(self.shift),
             "axes": list(self.axes),
+            "element": self.element,
             "pixels": None if self.pixels is None else [[list(i), _number(v)] for i, v in self.pixels],
             "output": self.output,
             "error": _number(self.error),
@@ -62,17 +70,20 @@ class Counterexample:
 
     def __repr__(self) -> str:
         sizes = f"error {self.error:.3g}, rounding floor {self.floor:.3g}"
-        return f"<Counterexample to {self.law} for {self.name}: shift {self.shift}, {sizes}>"
+        return f"<Counterexample to {self.law} for {self.name}: {self.move}, {sizes}>"
 
     def __str__(self) -> str:
         smallest = "the smallest found" if self.complete else "the smallest found before the runs were used up"
         lines = [
             f"counterexample to {self.law} for {self.name}, {smallest} ({self.runs} runs)",
-            f"  S shifts by {self.shift} along the dims {self.axes}; x is {self._input()}",
+            f"  {self._moved()}; x is {self._input()}",
             f"  {self.output} differs by {self.error:.3g}; rounding explains {self.floor:.2g}",
         ]
         lines += [f"    expected {_head(self.expected)}", f"    got      {_head(self.got)}"]
         return "\n".join([*lines, "  to reproduce it:", *(f"    {line}" for line in self.script.splitlines())])
+
+    def _moved(self) -> str:
+        return self.element or f"S shifts by {self.shift} along the dims {self.axes}"
 
     def _input(self) -> str:
         if self.pixels is None:

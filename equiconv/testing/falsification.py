@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
-import tempfile
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import replace
 from random import Random
@@ -19,6 +17,7 @@ from equiconv.measurement.subject import Subject
 from equiconv.testing.counterexample import Counterexample
 from equiconv.testing.recipes import LITERAL, Dense, Sparse, nonzero_pixels
 from equiconv.testing.script import locate, write_script
+from equiconv.testing.storage import hypothesis_storage
 from equiconv.testing.strategies import shifts, sparse_pixels
 from equiconv.testing.trials import Candidate, Trials, Violation
 
@@ -160,7 +159,7 @@ def _sparse(trials: Trials, tested: Sequence[TranslationSubgroup], seed: int) ->
     most, phases = max(1, trials.total // 4), (Phase.generate, Phase.shrink)
     options = settings(database=None, max_examples=most, deadline=None, phases=phases)
     try:
-        with _storage():
+        with hypothesis_storage():
             shift, *signals = find(strategy, fails, settings=options, random=Random(seed))
     except NoSuchExample:
         return None
@@ -169,21 +168,6 @@ def _sparse(trials: Trials, tested: Sequence[TranslationSubgroup], seed: int) ->
     found = trials.violation(_candidate(signals), shift)
     assert found is not None  # the verdict is remembered
     return _thin(trials, _one_step(trials, found, tested))
-
-
-@contextlib.contextmanager
-def _storage() -> Iterator[None]:
-    """Have Hypothesis keep its caches in a temporary folder: by default it makes one where the caller happens to
-    work."""
-    from hypothesis import configuration
-
-    before: Any = configuration.storage_directory(intent_to_write=False)
-    with tempfile.TemporaryDirectory() as folder:
-        configuration.set_hypothesis_home_dir(folder)
-        try:
-            yield
-        finally:
-            configuration.set_hypothesis_home_dir(getattr(before, "path", before))
 
 
 def _candidate(signals: Iterable[Any]) -> Candidate:

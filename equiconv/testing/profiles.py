@@ -36,7 +36,7 @@ class Profile:
 PROFILES = {
     p.name: p
     for p in (
-        Profile("dev", runs=150, exhaustive=64, samples=100, examples=30),
+        Profile("dev", runs=200, exhaustive=64, samples=100, examples=30),
         Profile("ci", runs=600, exhaustive=256, samples=300, examples=150),
         Profile("nightly", runs=10_000, exhaustive=4096, samples=3000, examples=3000),
     )

@@ -33,6 +33,7 @@ from equiconv.certification.refutation import shifted
 from equiconv.certification.states import Constant
 from equiconv.certification.validation import Draw, Unfit, apply, overload
 from equiconv.graph import Graph, capture, wrapped
+from tests.certification.directed_mutB import conditions, directed
 from tests.certification.networks import SHAPE, cases
 from tests.certification.samples import SAMPLES, network
 
@@ -64,6 +65,7 @@ GIVING_UP = {
     "quench",
     "give_up_phases",
     "give_up_spectra",
+    "give_up_by_cast",
     "_ordered",
     "channels_mixed",
     "_check_roll",
@@ -76,6 +78,8 @@ EQUIVALENT = {
     "alignment._fixed: uniform, not still(size)": "only the permutation of the dim is read, and that of both is the identity",
     "alignment._torn: without forget": "tells windows apart by the names of their signals: more digits are paid for, never fewer",
     "phases._dim_of: without forget": "tells windows apart by the names of their signals: more phases are given up, never fewer",
+    "rules.fourier.transform: without give_up": "says which length was asked for; _lost gives up the same axis for another cause",
+    "rules.shape.blocks: uniform, not still(part.shape[d]) (2)": "that dim is dropped from the state that is kept, and it moves in neither",
 }
 
 
@@ -405,7 +409,7 @@ LINEAR = (
 
 @cache
 def _small() -> dict[str, Any]:
-    return cases()
+    return {**cases(), **directed(), **conditions()}
 
 
 @cache
@@ -490,6 +494,7 @@ def verdict(mutant: Mutant, cases: tuple[Case, ...], budget: int = 500) -> tuple
             except (
                 TimeoutError,
                 AssertionError,
+                AttributeError,
                 IndexError,
                 ValueError,
                 ZeroDivisionError,

@@ -5,6 +5,7 @@ from __future__ import annotations
 import copy
 import json
 from fractions import Fraction
+from operator import getitem
 
 import pytest
 import torch
@@ -12,12 +13,14 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from equiconv.certification import Window, certify
+from equiconv.certification.derivation import derive
 from equiconv.certification.records import digest_of
 from equiconv.certification.refutation import draws, unexplained
 from equiconv.certification.registry import RULES, Rule
 from equiconv.certification.rules.resampling import _matrix
 from equiconv.certification.states import Signal, Still, Sum
 from equiconv.certification.step import Step
+from equiconv.certification.validation import Draw
 from equiconv.certification.verification import verify
 from equiconv.graph import CaptureError, capture
 from equiconv.graph.wrapping import bind
@@ -442,3 +445,93 @@ def test_a_forged_blame_is_refused(tmp_path, forged: str) -> None:
     data["digest"] = digest_of(data)
     path.write_text(json.dumps(data))
     assert verify(path, net, X).failures[:1] == ("steps",)
+
+
+def _behind_a_view(x: Tensor) -> Tensor:
+    """The last entries of a tensor whose first ones are the image: four means, which no shift moves."""
+    return torch.cat([x.reshape(1, -1), x.mean((1, 2, 3)).expand(1, 4)], 1)[:, -4:]
+
+
+@pytest.mark.parametrize("read", [torch.as_strided, torch.as_strided_copy])
+def test_the_memory_of_a_view_holds_more_than_the_view(read) -> None:
+    """as_strided of a view that does not move read the image beside it, and was certified invariant; rounding took the difference for its own."""
+    beside = Net(lambda x: read(_behind_a_view(x), (1, 4), (1, 1), 0)).eval()
+    assert not torch.equal(beside(X), beside(X.roll(1, 2)))
+    certificate = certify(beside, X)
+    assert (certificate.strides, certificate.exact) == ((12, 8), True)
+    assert certificate.obstacles[-1].cause == "layout"
+    own = Net(lambda x: read(_behind_a_view(x).square(), (1, 2), (1, 2), 1)).eval()
+    assert certify(own, X).strides == (1, 1)
+
+
+def test_rounding_finds_memory_as_a_run_does() -> None:
+    """A perturbed view in memory of its own made as_strided fail, or read the view in place of what lies beside it."""
+    net = Net(lambda x: torch.as_strided(x.reshape(12, 8)[:, 4:], (12, 4), (8, 1), 0).relu()).eval()
+    image = X.double()
+    floors = capture(net, (image,)).rounding([image])
+    assert 0 < max(floors.values()) < 1e-13
+
+
+@pytest.mark.parametrize("median", [torch.median, torch.nanmedian])
+def test_the_median_of_an_expanded_tensor_is_what_torch_makes_of_it(median) -> None:
+    """torch selects in place where entries share memory, and returns other values than for a copy (2.14): the law of a median does not hold for it.
+
+    What it returns may even differ between two runs; then capture refuses the network.
+    """
+    operation = getattr(torch.ops.aten, median.__name__).dim
+    draw = Draw(0, (4, 3))
+    mean = draw.call(torch.ops.aten.mean.dim, draw.image, [1], True)
+    shared = draw.call(torch.ops.aten.expand.default, mean, [-1, 4, -1, -1])
+    for copies, strides in ((shared, (4, 3)), (mean, (1, 1))):
+        graph = draw.graph([draw.call(getitem, draw.call(operation, copies, 1), 0)])
+        assert derive(graph, (4, 3), {"x": (2, 3)}).states[graph.outputs[0][1]].strides == strides
+
+    def net(x: Tensor) -> Tensor:
+        return median(x.mean(1, keepdim=True).expand(1, 4, 12, 8).clone(), 1).values
+
+    assert (certify(Net(net).eval(), X).strides, certify(Net(net).eval(), X).exact) == ((1, 1), True)
+
+
+# Casts in disguise ----------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    "cast",
+    [
+        lambda z: z.sum(1, dtype=torch.float64),
+        lambda z: z.mean((0, 1), dtype=torch.float64),
+        lambda z: torch.slice_scatter(torch.ones(1, 1, 12, 8), z, 2, 0, 12),
+        lambda z: torch.slice_scatter(torch.zeros(1, 1, 12, 8), z.mean(2, keepdim=True), 2, 0, 1),
+        lambda z: torch.select_scatter(torch.zeros(1, 1, 12, 8), z.mean(2), 2, 0),
+    ],
+)
+@pytest.mark.filterwarnings("ignore:Casting complex values to real")
+def test_a_spectrum_that_becomes_real_keeps_signs_only(cast) -> None:
+    """A sum into a real dtype, or a write into a real tensor, takes the real part: a shift by 1 was certified, under which it does not turn."""
+    net = Net(lambda x: cast(torch.fft.fft(x, dim=3))).eval()
+    certificate = certify(net, X)
+    assert certificate.strides[1] == 4
+    assert certificate.check(net, X)
+    whole = Net(lambda x: torch.fft.fft(x, dim=3).sum(1, dtype=torch.complex128).abs()).eval()
+    assert certify(whole, X).strides == (1, 1)
+
+
+def test_cuts_of_crops_and_halos_are_cuts_of_the_signal() -> None:
+    """What is picked from a crop by a constant index, or joined with a halo, are entries of the signal in its order."""
+    crop = Net(lambda x: x[..., :6][..., torch.tensor([3, 2, 1])].relu()).eval()
+    certificate = certify(crop, X)
+    assert [c.state.strides for c in certificate.claims if c.operation == "aten.index.Tensor"] == [(1, 1)]
+    assert certificate.check(crop, X)
+    halo = Net(lambda x: (lambda y: torch.cat([y, y[..., 2:8]], 3).sum(3))(torch.cat([x, x[..., :2]], 3).relu())).eval()
+    certificate = certify(halo, X)
+    assert (certificate.strides, certificate.kind, certificate.exact) == ((1, 1), "equivariant", True)
+    assert certificate.check(halo, X)
+
+
+def test_the_largest_in_no_order_depend_on_where_the_search_starts() -> None:
+    """topk(sorted=False) returns them as they were found: it was certified as symmetric in the entries."""
+    net = Net(lambda x: x.flatten(2).topk(20, sorted=False)[0]).eval()
+    certificate = certify(net, X)
+    assert (certificate.strides, certificate.exact) == ((12, 8), True)
+    assert {loss.cause for loss in certificate.obstacles} == {"order"}
+    assert certify(Net(lambda x: x.flatten(2).topk(20)[0]).eval(), X).strides == (1, 1)

@@ -9,7 +9,7 @@ from typing import Any
 from equiconv.certification.registry import rule
 from equiconv.certification.rules.shape import rolled
 from equiconv.certification.rules.spectral import conjugated
-from equiconv.certification.spectra import characters, give_up_phases, plain, pull, quench, spectral, turned
+from equiconv.certification.spectra import characters, give_up_phases, plain, pull, quench, turned
 from equiconv.certification.states import Character, Dim, Frequency, Signal, Window, axes_of, size_of
 from equiconv.certification.step import Step, axis_names, still
 
@@ -24,11 +24,11 @@ PLACES = ((0, 0), (1, 0), (-1, 0), (0, 1), (1, 1), (-1, 1))
 def transform(step: Step, dim: Dim, length: int, out: int, sign: int) -> Dim:
     """Σ_i x[i]·exp(−2πi·sign·i·j/length) for j < ``out``; the dim is trimmed to ``length`` entries, or filled up with zeros."""
     dim = step.canonical(dim)
-    if spectral(dim) and (found := characters(dim, step.shape)) is not None:
+    if (found := characters(dim, step.shape)) is not None:
         return _rolling(step, found[:length], length, out, -sign)
     shared, body = pull(step, dim)
     loose = turned(step, shared)
-    if axes_of(body) and len(body) == 1 and isinstance(window := body[0], Window) and window.rolls:
+    if len(body) == 1 and isinstance(window := body[0], Window) and window.rolls:
         if window.size == length:
             return (*loose, *_spectrum(step, window, out, sign))
         step.give_up(
@@ -44,7 +44,7 @@ def transform(step: Step, dim: Dim, length: int, out: int, sign: int) -> Dim:
 def half_inverse(step: Step, dim: Dim, length: int) -> Dim:
     """A real signal of ``length`` entries from the first half of its spectrum. Linear over the real numbers only: phases that are left must be signs."""
     dim = step.canonical(dim)
-    if spectral(dim) and (found := characters(dim, step.shape)) is not None:
+    if (found := characters(dim, step.shape)) is not None:
         return _rolling(step, found[: length // 2 + 1], length, length, 1, real=True)
     shared, body = pull(step, dim)
     give_up_phases(step, [turned(step, shared)], "takes the real part of a spectrum", power=2)
@@ -76,7 +76,7 @@ def _lost(step: Step, body: Dim, out: int) -> Dim:
 def _rolling(
     step: Step, found: Sequence[Character | None], length: int, out: int, direction: int, real: bool = False
 ) -> Dim:
-    """The signal that a spectrum makes: it rolls where the phase of entry j is that of f + j or f − j, and f turns the whole.
+    """The signal that a spectrum (or what does not move) makes: it rolls where the phase of entry j is that of f + j or f − j, and f turns the whole.
 
     With phases exp(−2πi·k·(f ± j)/n), a shift by k rolls it by ±k·length/n, which must be a whole number.
     """
@@ -105,7 +105,7 @@ def _rolling(
         place = _place(numbers, n // step.strides[axis], length, real)
         assert place is not None
         pace, shared[axis] = place
-        if pace and step.strides[axis] < n:
+        if pace:
             moved = Window(out, axis, Fraction(n, length) * pace * direction, length)
     return (*turned(step, tuple(shared)), *((moved,) if moved else still(out)))
 

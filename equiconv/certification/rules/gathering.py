@@ -199,7 +199,7 @@ def interleave(step: Step, x: Signal | Constant, source: Signal | Constant, d: i
     Of whole blocks of ``stride`` entries it is pointwise: where(mask, source with each entry repeated ``stride`` times, x), and the mask is a constant.
     """
     rank, size = len(step.out_shape), step.out_shape[d]
-    if size % stride == 0 and start < stride and source.shape[d] == size // stride:
+    if size % stride == 0 and source.shape[d] == size // stride:
         mask = (torch.arange(size) % stride == start).reshape([size if i == d else 1 for i in range(rank)])
         places = Constant(mask, False, f"the mask of every {stride} places")
         return step.result(align(step, [x, _spread(step, source, d, stride), places], step.out_shape).dims)

@@ -12,7 +12,7 @@ from equiconv.certification.moves import narrow, regroup, strided
 from equiconv.certification.registry import rule
 from equiconv.certification.rules.gathering import index_by_signals, interleave
 from equiconv.certification.rules.shape import blocks
-from equiconv.certification.spectra import carried, give_up_spectra, picked, pull, spectral, turned
+from equiconv.certification.spectra import carried, give_up_by_cast, give_up_spectra, picked, pull, turned
 from equiconv.certification.states import Constant, Dim, Signal, Window, axes_of, size_of
 from equiconv.certification.step import Step, UnknownOperation, axis_names, still
 
@@ -164,11 +164,11 @@ def unbind(step: Step) -> list[Signal]:
 
 @rule("aten.index_select.default", family="slice, select, index", theorem=THEOREM, spectral=True)
 def index_select(step: Step) -> Signal:
-    x, index = _whole(step, "self"), step["index"]
-    d = int(step["dim"]) % len(x.shape)
-    if not (isinstance(x, Signal) and isinstance(index, Constant) and not index.generic):
-        give_up_spectra(step)
+    index = step["index"]
+    d = int(step["dim"]) % len(step["self"].shape)
+    if not isinstance(index, Constant) or index.generic:
         return index_by_signals(step, _whole(step, "self"), [(d, index)])
+    x = step.signal("self")
     dims = list(x.dims)
     dims[d] = _gather(step, x.dims[d], index.value.reshape(-1).tolist())
     return step.result(dims)
@@ -177,10 +177,8 @@ def index_select(step: Step) -> Signal:
 @rule("aten.index.Tensor", "aten._unsafe_index.Tensor", family="slice, select, index", theorem=THEOREM, spectral=True)
 def index(step: Step) -> Signal:
     """One constant index tensor; a constant cyclic index is a roll."""
-    x = _whole(step, "self")
     chosen = [(d, i) for d, i in enumerate(step["indices"]) if i is not None]
     if not all(isinstance(i, Constant) and not i.generic for _, i in chosen):
-        give_up_spectra(step)
         return index_by_signals(step, _whole(step, "self"), chosen)
     x = step.signal("self")
     dims = list(x.dims)
@@ -225,13 +223,11 @@ def _gather(step: Step, dim: Dim, indices: Sequence[int]) -> Dim:
     indices = [i % size for i in indices]
     if not indices:
         raise UnknownOperation("it makes an empty tensor")
-    if spectral(dim) and (found := picked(step, dim, indices)) is not None:
+    if (found := picked(step, dim, indices)) is not None:
         return found
-    if not axes_of(dim):
-        return still(len(indices))
     if indices == list(range(size)):
         return dim
-    if len(dim) == 1 and isinstance(window := dim[0], Window) and window.rolls:
+    if len(dim) == 1 and isinstance(window := dim[0], Window):
         p = window.period
         pace = (indices[1] - indices[0]) % p if len(indices) > 1 else 1
         if all((b - a) % p == pace for a, b in pairwise(indices)):
@@ -266,7 +262,8 @@ def embedding(step: Step) -> Signal:
 
 @rule("aten.select_scatter.default", family="slice, select, index", theorem="concatenation", spectral=True)
 def select_scatter(step: Step) -> Signal:
-    """Overwrite one entry of a dim: the entries before it, the new one, the entries after it."""
+    """Overwrite one entry of a dim: the entries before it, the new one, the entries after it. What is written is cast to the others' dtype."""
+    give_up_by_cast(step, step.node.value.dtype)
     x, source = _whole(step, "self"), _whole(step, "src")
     d = int(step["dim"]) % len(step.out_shape)
     i = int(step["index"]) % step.out_shape[d]
@@ -279,7 +276,8 @@ def select_scatter(step: Step) -> Signal:
 
 @rule("aten.slice_scatter.default", family="slice, select, index", theorem="concatenation", spectral=True)
 def slice_scatter(step: Step) -> Signal | Constant:
-    """Overwrite a range of a dim: the entries before it, the new ones, the entries after it."""
+    """Overwrite a range of a dim: the entries before it, the new ones, the entries after it. What is written is cast to the others' dtype."""
+    give_up_by_cast(step, step.node.value.dtype)
     x, source = _whole(step, "self"), _whole(step, "src")
     d = int(step["dim"]) % len(step.out_shape)
     start, stop, stride = slice(step["start"], step["end"], step["step"]).indices(step.out_shape[d])

@@ -16,8 +16,8 @@ THEOREM = "halo_and_crop"
 @rule("aten.constant_pad_nd.default", family="padding", theorem="concatenation", spectral=True)
 @rule("aten.pad.default", family="padding", theorem=THEOREM, spectral=True)
 def pad(step: Step) -> Signal:
-    """Constant, reflect, replicate or circular padding; the list runs from the last dim backwards. A spectrum is padded with zeros only."""
-    if step.arguments.get("mode", "constant") != "constant" or step.arguments.get("value"):
+    """Constant, reflect, replicate or circular padding; the list runs from the last dim backwards. A spectrum is padded with zeros, or with itself."""
+    if step.arguments.get("value"):
         give_up_spectra(step, "pads a spectrum with other values than 0")
     return _pad(step, [int(p) for p in step["pad"]], str(step.arguments.get("mode", "constant")))
 

@@ -5,8 +5,11 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
+from torch import Tensor, fx
+
 from equiconv.certification.moves import reduce, reduce_dims
 from equiconv.certification.registry import rule
+from equiconv.certification.rules.invariants import obstruct
 from equiconv.certification.rules.sliding import renumbered
 from equiconv.certification.states import Dim, Signal, axes_of, size_of
 from equiconv.certification.step import Step, axis_names, still
@@ -85,8 +88,6 @@ def aggregate_twice(step: Step) -> tuple[Signal, Signal]:
 @rule(
     "aten.max.dim",
     "aten.min.dim",
-    "aten.median.dim",
-    "aten.nanmedian.dim",
     "aten.mode.default",
     "aten.kthvalue.default",
     family="reduction",
@@ -101,6 +102,25 @@ def extreme(step: Step) -> tuple[Signal, Signal]:
     shape = [int(d) for d in step.node.value[0].shape]
     values = step.result(left, shape)
     return values, renumbered(step, moving, values)
+
+
+@rule("aten.median.dim", "aten.nanmedian.dim", family="reduction", theorem=THEOREM)
+def median(step: Step) -> Any:
+    """As an extreme; but torch's own kernel is wrong on a tensor that was expanded, and then no shift survives it.
+
+    On x.expand(2, 4) of a row x, torch 2.14 returns other values for median(0) than on its copy: it selects in place, in memory that all rows share.
+    """
+    given = step.node.args[0] if step.node.args else step.node.kwargs.get("self")
+    value = given.meta.get("val") if isinstance(given, fx.Node) else None
+    if not isinstance(value, Tensor) or any(s == 0 and n > 1 for n, s in zip(value.shape, value.stride(), strict=True)):
+        return obstruct(
+            step,
+            "layout",
+            "takes the median of an expanded tensor, whose entries share memory: torch's kernel selects in place there and returns wrong values",
+            "copy the tensor first (.clone())",
+            THEOREM,
+        )
+    return extreme(step)
 
 
 @rule("aten.argmax.default", "aten.argmin.default", family="reduction", theorem=THEOREM)
@@ -157,9 +177,14 @@ def cumulative_extreme(step: Step) -> tuple[Signal, Signal]:
 
 @rule("aten.sort.default", "aten.sort.stable", "aten.topk.default", family="reduction", theorem=THEOREM)
 def ordered(step: Step) -> tuple[Signal, Signal]:
-    """Sorted values are symmetric functions of the entries (whole periods only); their indices are positions."""
+    """Sorted values are symmetric functions of the entries (whole periods only); their indices are positions.
+
+    The largest without an order come as they were found, which depends on where the search starts.
+    """
     x = step.signal("self")
     d = int(step.arguments.get("dim", -1)) % len(x.dims)
+    if not step.arguments.get("sorted", True):
+        _ordered(step, x, d, "picks the largest, in no order,")
     moving = step.moving_axes([x.dims[d]])
     reduce(step, x.dims[d], "sorting")
     shape = [int(s) for s in step.node.value[0].shape]

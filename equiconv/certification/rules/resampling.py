@@ -75,7 +75,7 @@ def _along(step: Step, dim: Dim, rank: int, d: int, out: int) -> Dim:
     def holds(s: int) -> bool:
         moved = Fraction(s) / window.step
         landed = moved * out / size
-        if moved.denominator != 1 or landed.denominator != 1:
+        if landed.denominator != 1:
             return False
         return all(
             float((torch.roll(m, (int(landed), int(moved)), (0, 1)) - m).abs().max()) <= bound for m in (matrix, single)

@@ -223,7 +223,7 @@ def _names(step: Step) -> list[str | None]:
 
 
 def _named(factor: Factor, name: str | None) -> Factor:
-    if isinstance(factor, Window) and factor.rolls and factor.origin is None:
+    if isinstance(factor, Window) and factor.origin is None:
         return replace(factor, origin=name, offset=0)
     return factor
 

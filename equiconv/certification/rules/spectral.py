@@ -12,7 +12,7 @@ from equiconv.certification.phases import Operand, combine, is_zero
 from equiconv.certification.registry import rule
 from equiconv.certification.rules.pointwise import pointwise
 from equiconv.certification.rules.reduction import aggregate
-from equiconv.certification.spectra import give_up_spectra, has_spectrum, plain
+from equiconv.certification.spectra import give_up_by_cast, give_up_spectra, has_spectrum, plain
 from equiconv.certification.states import Constant, Dim, Frequency, Signal, Sum, axes_of
 from equiconv.certification.step import Step, UnknownOperation, signals_in, still
 
@@ -24,9 +24,9 @@ def _spectra(step: Step) -> bool:
     return any(map(has_spectrum, signals_in(step.arguments)))
 
 
-def _pointwise(step: Step) -> Signal:
-    """Without phases: what any operation that acts entry by entry does."""
-    give_up_spectra(step)
+def _pointwise(step: Step, message: str = "") -> Signal:
+    """Without phases (``message`` says why): what any operation that acts entry by entry does."""
+    give_up_spectra(step, message)
     found = pointwise(step)
     assert isinstance(found, Signal)
     return found
@@ -92,14 +92,8 @@ def cast(step: Step) -> Signal | Constant:
     operand, like = step["self"], step.node.value
     if isinstance(operand, Constant):
         return Constant(operand.value.to(like.device, like.dtype), operand.generic, operand.label)
-    _linear_to(step, like.dtype)
+    give_up_by_cast(step, like.dtype)
     return step.result(step.signal("self").dims)
-
-
-def _linear_to(step: Step, dtype: torch.dtype) -> None:
-    """What a result of this dtype keeps of the phases: those of modulus 1, the signs, none."""
-    if not dtype.is_complex:
-        give_up_spectra(step, f"casts a spectrum to {dtype}", power=2 if dtype.is_floating_point else 1)
 
 
 @rule("aten.copy.default", family="pointwise", theorem=THEOREM, digits=True, spectral=True)
@@ -108,7 +102,7 @@ def copy(step: Step) -> Signal | Constant:
     source, like = step["src"], step.node.value
     if isinstance(source, Constant):
         return Constant(source.value.to(like.dtype).expand(step.out_shape), source.generic, source.label)
-    _linear_to(step, like.dtype)
+    give_up_by_cast(step, like.dtype)
     return step.result(combine(step, [step.signal("src")], step.out_shape).dims)
 
 
@@ -188,7 +182,8 @@ def whole(step: Step) -> Signal:
     spectral=True,
 )
 def total(step: Step) -> Signal:
-    """A sum over dims without phases is linear in the others."""
+    """A sum over dims without phases is linear in the others; the dtype that is asked for is a cast before it."""
+    give_up_by_cast(step, step.node.value.dtype)
     found: Signal = aggregate(step)
     return found
 
@@ -243,8 +238,7 @@ def divide(step: Step) -> Signal:
         return _pointwise(step)
     top, bottom = _operand(step, "self"), _operand(step, "other")
     if isinstance(bottom, Signal) and not _nonzero(step):
-        give_up_spectra(step, "divides a spectrum by what may be 0")
-        return _pointwise(step)
+        return _pointwise(step, "divides a spectrum by what may be 0")
     return step.result(combine(step, [top, bottom], step.out_shape, product=True, divisor=1).dims)
 
 

@@ -44,7 +44,7 @@ def lay_out(
         if stride == 1:
             return (Window(out, window.axis, window.step, window.period),)
         return (Window(out, window.axis, window.step / stride, window.period * stride),)
-    if kernel == stride and dilation == 1 and not padding and out == size_of(dim) * stride:
+    if kernel == stride and not padding and out == size_of(dim) * stride:
         return step.canonical((*dim, *inner))  # windows side by side: the place inside one is an inner digit
     more = -(-(span - stride) // stride)
     step.give_up(

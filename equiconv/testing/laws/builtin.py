@@ -11,17 +11,18 @@ from torch import nn
 
 import equiconv.nn as eqnn
 from equiconv.convolution import circular_convolve, circular_correlate
-from equiconv.testing.laws.looking import libraries_present
 from equiconv.testing.laws.module import Module
 from equiconv.testing.laws.operators import Matrices
 from equiconv.testing.laws.subject import Convolution
+from equiconv.testing.strategies import LIBRARIES, absent
 
 __all__ = ["subjects"]
 
 
 def subjects() -> Iterator[tuple[str, Callable[[], Any] | str, str, float]]:
     """(name, a maker or the reason why there is none, kind, part of the examples) of each."""
-    for library, why in libraries_present().items():
+    for library in LIBRARIES:
+        why = absent(library)
         makers = _functions(library)
         for name, maker, share in makers:
             yield f"{name} ({library})", why or maker, "convolution", share

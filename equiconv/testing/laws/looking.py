@@ -11,30 +11,11 @@ import numpy as np
 import torch
 from torch import nn
 
-from equiconv.testing.laws.record import Crashed, Refused, first_line
-from equiconv.testing.laws.subject import Convolution, host, module_of
+from equiconv.testing.laws.record import Crashed, Refused
+from equiconv.testing.laws.subject import Convolution, host
+from equiconv.testing.strategies import present
 
-__all__ = ["libraries_present", "look_at", "what_is"]
-
-_LIBRARIES = ("numpy", "torch", "cupy")
-
-
-def libraries_present() -> dict[str, str | None]:
-    """The array libraries by name: None where one can be used here, else why not.
-
-    >>> libraries_present()["numpy"] is None
-    True
-    """
-    found: dict[str, str | None] = {"numpy": None, "torch": None}
-    try:
-        cupy = module_of("cupy")
-    except ImportError as error:
-        return {**found, "cupy": f"CuPy is not installed ({first_line(error)})"}
-    try:
-        cupy.zeros(1)
-    except Exception as error:  # noqa: BLE001 (a missing driver raises many things)
-        return {**found, "cupy": f"no device answers ({first_line(error)})"}
-    return {**found, "cupy": None}
+__all__ = ["look_at", "what_is"]
 
 
 def look_at(
@@ -48,8 +29,7 @@ def look_at(
         return replace(make(library), dims=tuple(dims)), []
     notes: list[str] = []
     said: list[str] = []
-    present = [name for name, why in libraries_present().items() if why is None]
-    for name in [library] if library else present:
+    for name in [library] if library else present():
         tried = make(name)
         taken, why = _dims(tried, dims)
         if taken:

@@ -158,7 +158,8 @@ def count_dims(draw: Draw):
 def topk(draw: Draw):
     x = draw.operand((1, 2, 3))
     d = draw.dim(x)
-    return x, draw.rng.randrange(1, draw.sizes(x)[d] + 1), d
+    k = draw.rng.randrange(1, draw.sizes(x)[d] + 1)
+    return x, k, d, k % 2 == 0, k % 3 > 0  # the largest or the smallest, in order or as they are found
 
 
 @sample("aten._native_batch_norm_legit_no_training.default")

@@ -1,5 +1,4 @@
-"""Hypothesis strategies for shifts and for signals with few non-zero entries. Hypothesis is imported when one is
-made."""
+"""Signals with few non-zero entries, the inputs at which a failure can be read."""
 
 from __future__ import annotations
 
@@ -7,42 +6,16 @@ import math
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, TypeAlias
 
-from equiconv.groups import Translation, TranslationSubgroup
-
 if TYPE_CHECKING:
     from hypothesis.strategies import SearchStrategy
 
-__all__ = ["VALUES", "Pixels", "indices", "shifts", "sparse_pixels"]
+__all__ = ["VALUES", "Pixels", "indices", "sparse_pixels"]
 
 #: Entries of a sparse signal: ((index, value), …).
 Pixels: TypeAlias = tuple[tuple[tuple[int, ...], float], ...]
 
 #: Values of a sparse signal's entries, the simplest first: large ones reach through layers that barely see a small one.
 VALUES = (1, -1, 2, -2, 3, -3, 10, -10, 100, -100)
-
-
-def shifts(subgroup: TranslationSubgroup) -> SearchStrategy[Translation]:
-    """Shifts of a subgroup other than 0; they shrink to its generator along the last axis.
-
-    Raises `ValueError` for the trivial subgroup, which has none.
-
-    >>> from equiconv.groups import Translations
-    >>> K = Translations((8, 6)).subgroup((4, 2))
-    >>> from hypothesis import find, settings
-    >>> find(shifts(K), lambda g: True, settings=settings(database=None)).shifts
-    (0, 2)
-    """
-    from hypothesis import strategies as st
-
-    generators = sorted(subgroup.generators(), key=lambda g: (sum(g.shifts), g.shifts))
-    if not generators:
-        raise ValueError(f"subgroup: {subgroup} holds only the shift by 0; there is no other to draw")
-    group, strides = subgroup.group, subgroup.strides
-    steps = st.tuples(*(st.integers(0, n // s - 1) for n, s in zip(group.shape, strides, strict=True)))
-    general = steps.filter(any).map(
-        lambda counts: group.element(tuple(c * s for c, s in zip(counts, strides, strict=True)))
-    )
-    return st.one_of(st.sampled_from(generators), general)
 
 
 def indices(shape: Sequence[int]) -> SearchStrategy[tuple[int, ...]]:

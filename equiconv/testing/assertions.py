@@ -1,0 +1,268 @@
+"""Assertions about symmetries of any callable: a network, a layer, a function of another package.
+
+Each tries the generators of a group, all of a small one and a sample of a large one, on inputs of several kinds; compares with a bound that is found by
+itself; searches for the smallest counterexample; and returns the report, so that a test can look further.
+"""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+from equiconv.arrays import device, dtype_name
+from equiconv.measurement.actions import OutputAction
+from equiconv.measurement.rounding import BEYOND
+from equiconv.measurement.subject import Subject
+from equiconv.testing import ledger, profiles
+from equiconv.testing.comparison import Evaluation, Values, compare, inputs_of, rate
+from equiconv.testing.falsification import falsify
+from equiconv.testing.inputs import example_of, is_strategy, over_examples
+from equiconv.testing.report import EquivarianceReport, LawFailure, VacuousWarning
+from equiconv.testing.shrinking import smallest
+from equiconv.testing.symmetries import GroupLike, Shifting, Symmetry, domain_of
+
+__all__ = ["assert_equivariant", "assert_invariant", "equivariance_error"]
+
+_LEAST_SEARCH = 40
+
+
+def equivariance_error(
+    f: Callable[..., Any],
+    input: Any,
+    *,
+    group: GroupLike = None,
+    axes: int | Iterable[int] = (-2, -1),
+    output_action: OutputAction = "natural",
+    tolerance: float | None = None,
+    samples: int = 0,
+    seed: int = 0,
+    progress: Callable[[str], None] | None = None,
+) -> EquivarianceReport:
+    """Compare f(g x) with ρ(g) f(x), and return what came out as data. Nothing is asserted; `assert_equivariant` does.
+
+    Parameters
+    ----------
+    f: a torch module in evaluation mode, a loaded exported program, or any function of arrays (NumPy, CuPy, torch).
+    input: an array; a tuple of arguments or a dict of keyword arguments; or a shape, for seeded values in the dtype of the module's weights (float64 in
+        NumPy where f is no module). One pixel, small integers and standard normals of the same shape are tried besides.
+    group: None for every circular shift along `axes`; a subgroup of `Translations`, or its strides; a certificate, for the shifts that it claims; a list
+        of shifts; or `Symmetry` objects, such as `rotations()`.
+    axes: dims that carry the shifts; an argument without them stays as it is. Symmetry objects do not use them.
+    output_action: what a shift should do to the output: ``"natural"`` (an output with the input's rank rolls on its own grid, any other stays),
+        ``"invariant"``, ``"equivariant"``, or a function of the shift and the output.
+    tolerance: the largest difference allowed. None: 256 times the rounding floor, which is found by running f with random rounding.
+    samples: how many independent uniform draws, apart from the rest, to base a failure rate on; 0 for none.
+    seed: of everything random. progress: called with a line of text as the work goes on.
+
+    How much is tried is the profile's to say (`equiconv.testing.profiles`): generators first, then the whole of a small group, or a sample.
+
+    Raises
+    ------
+    TypeError, ValueError: what `equiconv.measure` refuses; an f that is random; a group that is none of the above, or of another grid; an action that the
+        output cannot have.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from equiconv.testing import equivariance_error
+    >>> blur = lambda x: (x + np.roll(x, 1, -1) + np.roll(x, -1, -1)) / 3
+    >>> report = equivariance_error(blur, (6, 6))
+    >>> report.verdict, report.law, report.coverage
+    ('verified', 'f(S x) = S f(x)', 'all 36 shifts')
+    >>> crop = lambda x: x[1:-1]
+    >>> equivariance_error(crop, (6, 6), output_action="invariant").verdict
+    'failed'
+    """
+    setup = _Setup.of(f, input, group, axes, output_action, seed)
+    return setup.report(tolerance, samples, progress or (lambda _text: None))
+
+
+def assert_equivariant(
+    f: Callable[..., Any],
+    input: Any,
+    *,
+    group: GroupLike = None,
+    axes: int | Iterable[int] = (-2, -1),
+    output_action: OutputAction = "natural",
+    tolerance: float | None = None,
+    samples: int = 0,
+    vacuous: str = "warn",
+    search: bool = True,
+    seed: int = 0,
+    name: str | None = None,
+) -> EquivarianceReport:
+    """Assert that f(g x) = ρ(g) f(x) for the elements g of a group, beyond what rounding explains.
+
+    Where the comparison finds nothing, a search follows (`falsify`), on inputs with a few entries. Either way a failure is shrunk to the smallest input
+    and shift, with lines to paste that reproduce it.
+
+    Parameters
+    ----------
+    f, group, axes, output_action, tolerance, samples, seed: as in `equivariance_error`.
+    input: as there; or a Hypothesis strategy for one of those, whose examples are tried and shrunk.
+    vacuous: what to do where the law holds and could not have failed, for the output does not depend on the input, or nothing moves: ``"warn"``
+        (`VacuousWarning`), ``"error"`` or ``"ignore"``.
+    search: whether to search for a counterexample where the comparison found none. It is not searched for with a tolerance, nor for Symmetry objects.
+    name: how a script gets f: see `equiconv.falsify`.
+
+    Returns
+    -------
+    The report: what was tried, the largest error beside its bound, the failure rate where `samples` asked for one.
+
+    Raises
+    ------
+    LawFailure: an AssertionError with ``report`` and ``counterexample``. TypeError, ValueError: as `equivariance_error`; a vacuous test, where that is
+        an error, is a LawFailure too.
+
+    Examples
+    --------
+    >>> import torch
+    >>> from equiconv.testing import assert_equivariant
+    >>> layer = torch.nn.Conv2d(3, 8, 3, padding=1, padding_mode="circular").eval()
+    >>> assert_equivariant(layer, (1, 3, 8, 8)).verdict
+    'verified'
+    >>> layer.padding_mode = "zeros"
+    >>> assert_equivariant(layer, (1, 3, 8, 8))
+    Traceback (most recent call last):
+    equiconv.testing.report.LawFailure: Conv2d: f(S x) = S f(x) fails in ...
+    """
+    __tracebackhide__ = True  # pytest then shows the caller's line and not ours
+    if vacuous not in ("warn", "error", "ignore"):
+        raise ValueError(f"vacuous: got {vacuous!r}; pass 'warn', 'error' or 'ignore'")
+
+    def setup(value: Any) -> _Setup:
+        return _Setup.of(f, value, group, axes, output_action, seed)
+
+    def compared(value: Any) -> EquivarianceReport:
+        return setup(value).report(tolerance, 0, lambda _text: None)
+
+    def searched(value: Any, report: EquivarianceReport) -> EquivarianceReport:
+        wanted = report.compared and (search or not report.passed)
+        return setup(value).searched(report, tolerance, name) if wanted else report
+
+    if is_strategy(input):
+        report, example = over_examples(compared, input, seed)
+        report = report if report.passed else searched(example, report)
+    else:
+        report = searched(input, setup(input).report(tolerance, samples, lambda _text: None))
+    return judged(report, vacuous)
+
+
+def assert_invariant(
+    f: Callable[..., Any], input: Any, *, group: GroupLike = None, **options: Any
+) -> EquivarianceReport:
+    """Assert that f(g x) = f(x): `assert_equivariant` with an output that stays as it is.
+
+    Parameters and errors are those of `assert_equivariant`, without ``output_action``.
+
+    >>> import torch
+    >>> from equiconv.testing import assert_invariant
+    >>> net = torch.nn.Sequential(torch.nn.Conv2d(1, 4, 3, padding=1, padding_mode="circular"), torch.nn.AdaptiveAvgPool2d(1)).eval()
+    >>> assert_invariant(net, (1, 1, 6, 6)).law
+    'f(S x) = f(x)'
+    """
+    __tracebackhide__ = True
+    if "output_action" in options:
+        raise TypeError(
+            'output_action: assert_invariant is assert_equivariant with output_action="invariant"; call that one to pass another'
+        )
+    return assert_equivariant(f, input, group=group, output_action="invariant", **options)
+
+
+def judged(report: EquivarianceReport, vacuous: str) -> EquivarianceReport:
+    """Keep the report for the summary of a test run; raise it where the law fails, and say so where it could not have."""
+    __tracebackhide__ = True
+    ledger.add(report)
+    if not report.passed or (report.vacuous and vacuous == "error"):
+        raise LawFailure(report)
+    if report.vacuous and vacuous == "warn":
+        warnings.warn(
+            f"{report.name}: {report.law} holds, and could not have failed: {report.vacuous}",
+            VacuousWarning,
+            stacklevel=3,
+        )
+    return report
+
+
+@dataclass(frozen=True, eq=False)
+class _Setup:
+    """A function, the inputs it is tried on, the symmetries, and what is compared."""
+
+    evaluation: Evaluation
+    inputs: list[tuple[str, list[Any], bool]]
+    law: str
+    rule: OutputAction
+    seed: int
+
+    @classmethod
+    def of(
+        cls, f: Any, input: Any, group: GroupLike, axes: int | Iterable[int], rule: OutputAction, seed: int
+    ) -> _Setup:
+        value, given = example_of(f, input, seed)
+        subject = Subject.of(f, value, _axes_for(group, axes))
+        raw = subject.output()
+        parts = subject.parts(raw)
+        domain = domain_of(subject, group, rule, parts, raw)
+        inputs = list(inputs_of(subject, given, seed))
+        return cls(Values(subject, domain, seed), inputs, domain.law(parts, raw), rule, seed)
+
+    def report(self, tolerance: float | None, samples: int, say: Callable[[str], None]) -> EquivarianceReport:
+        """Compare, and say what came out."""
+        profile, evaluation, seed = profiles.current(), self.evaluation, self.seed
+        subject, domain = evaluation.subject, evaluation.domain
+        coverage = domain.coverage(max(4, profile.runs // len(self.inputs)), profile.exhaustive, seed)
+        rows = compare(evaluation, self.inputs, coverage.elements, tolerance, say)
+        return EquivarianceReport(
+            name=subject.name,
+            law=self.law,
+            group=domain.text,
+            coverage=coverage.text,
+            complete=coverage.complete,
+            elements=coverage.elements,
+            inputs=rows.inputs,
+            outputs=rows.outputs,
+            errors=rows.errors,
+            bounds=rows.bounds,
+            library=subject.library,
+            dtype=dtype_name(subject.example.dtype),
+            device=str(device(subject.example)),
+            bound=f"{BEYOND:.0f} × the rounding floor" if tolerance is None else f"the given tolerance {tolerance:g}",
+            what=evaluation.what,
+            vacuous=rows.vacuous,
+            rate=rate(evaluation, samples, tolerance, seed) if samples else None,
+            notes=(*subject.notes, *rows.notes),
+        )
+
+    def searched(self, report: EquivarianceReport, tolerance: float | None, name: str | None) -> EquivarianceReport:
+        """The report with the smallest counterexample that a search finds."""
+        subject, domain = self.evaluation.subject, self.evaluation.domain
+        if type(domain) is Shifting and tolerance is None and self.evaluation.what == "value":
+            runs = max(_LEAST_SEARCH, profiles.current().runs // 2)
+            args, kwargs = subject.arguments()
+            found = falsify(
+                subject.f,
+                kwargs or args,
+                subject.axes,
+                domain.tried,
+                self.seed,
+                runs,
+                output_action=self.rule,
+                name=name,
+            )
+            return replace(
+                report,
+                counterexample=found,
+                searched="" if found else f"no counterexample in {runs} runs on inputs with a few entries",
+            )
+        if report.passed:
+            return report
+        failing = [g for j, g in enumerate(report.elements) if report.failed[:, j].any()]
+        return replace(report, counterexample=smallest(self.evaluation, failing, tolerance, self.law, name, self.seed))
+
+
+def _axes_for(group: GroupLike, axes: int | Iterable[int]) -> int | tuple[int, ...]:
+    """A Symmetry acts by its own function: then any dim will do to tell arrays that move from those that do not."""
+    named = isinstance(group, Symmetry) or (isinstance(group, Sequence) and any(isinstance(g, Symmetry) for g in group))
+    return -1 if named else axes if isinstance(axes, int) else tuple(axes)

@@ -1,0 +1,68 @@
+"""What a test takes for an input: an array, arguments, a shape, or a Hypothesis strategy for one of those."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+import torch
+
+from equiconv.testing.report import EquivarianceReport
+from equiconv.testing.shrinking import first_failure
+
+__all__ = ["example_of", "is_strategy", "over_examples"]
+
+
+def example_of(f: Any, input: Any, seed: int) -> tuple[Any, bool]:
+    """An input of f, and whether it was given; of a shape, seeded standard normals: torch's for a module, in the dtype and on the device of its weights,
+    NumPy's in float64 for anything else.
+
+    A tuple of integers is a shape: as arguments it would hold no array. Raises `ValueError` for an axis without entries.
+
+    >>> example_of(abs, (2, 3), 0)[0].shape
+    (2, 3)
+    """
+    if not isinstance(input, (tuple, list)) or not input or not all(type(n) is int for n in input):
+        return input, True
+    if min(input) < 1:
+        raise ValueError(f"input: the shape {tuple(input)} has an axis without entries")
+    values = np.random.default_rng(seed).standard_normal(tuple(input))
+    if not isinstance(f, (torch.nn.Module, torch.export.ExportedProgram)):
+        return values, False
+    tensors = f.parameters() if isinstance(f, torch.export.ExportedProgram) else [*f.parameters(), *f.buffers()]
+    weight = next((p for p in tensors if p.is_floating_point() or p.is_complex()), None)
+    dtype = torch.get_default_dtype() if weight is None else weight.dtype
+    return torch.from_numpy(values).to("cpu" if weight is None else weight.device, dtype), False
+
+
+def is_strategy(input: Any) -> bool:
+    """Whether an input is a Hypothesis strategy. Who passes one has imported Hypothesis; nobody else needs it here."""
+    hypothesis = sys.modules.get("hypothesis.strategies")
+    return hypothesis is not None and isinstance(input, hypothesis.SearchStrategy)
+
+
+def over_examples(
+    check: Callable[[Any], EquivarianceReport], strategy: Any, seed: int
+) -> tuple[EquivarianceReport, Any]:
+    """Reports on the examples of a strategy as one, and the example: the smallest that fails, else the one with the largest error in bounds.
+
+    It is vacuous where each of them is.
+    """
+    found: list[tuple[EquivarianceReport, Any]] = []
+
+    def wrong(example: Any) -> bool:
+        found.append((check(example), example))
+        return not found[-1][0].passed
+
+    failing, count = first_failure(strategy, wrong, seed)
+    if failing is not None:
+        report, example = check(failing.value), failing.value
+    else:
+        report, example = max(found, key=lambda pair: pair[0].worst.ratio if pair[0].worst else -1.0)
+    drawn = [r for r, _ in found[:count]]
+    idle = sum(r.vacuous is not None for r in drawn)
+    notes = (*report.notes, f"drawn by Hypothesis: {count} examples, of which {idle} could not have failed")
+    return replace(report, vacuous=report.vacuous if idle == count else None, notes=notes), example

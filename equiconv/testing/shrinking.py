@@ -1,0 +1,135 @@
+"""The smallest example of a Hypothesis strategy that fails, and from it a counterexample to any law of an evaluation."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from random import Random
+from typing import Any
+
+from torch.utils import _pytree as pytree
+
+from equiconv.measurement.outputs import largest_difference
+from equiconv.measurement.rounding import BEYOND
+from equiconv.testing import profiles
+from equiconv.testing.comparison import Evaluation, Refused, accepted, entry_of
+from equiconv.testing.counterexample import Counterexample
+from equiconv.testing.recipes import LITERAL, Sparse, build, imports, lines, nonzero_pixels
+from equiconv.testing.script import locate
+from equiconv.testing.storage import hypothesis_storage
+from equiconv.testing.strategies import sparse_pixels
+from equiconv.testing.symmetries import Symmetry
+
+__all__ = ["Failing", "first_failure", "smallest"]
+
+
+@dataclass(frozen=True)
+class Failing:
+    """An example that fails."""
+
+    value: Any
+
+
+def first_failure(
+    strategy: Any, wrong: Callable[[Any], bool], seed: int, examples: int | None = None
+) -> tuple[Failing | None, int]:
+    """The smallest example for which ``wrong`` is true, or None; and how many were tried before the first of them.
+
+    examples: how many to draw; None, as many as the profile says.
+    """
+    from hypothesis import HealthCheck, Phase, find, settings
+    from hypothesis.errors import NoSuchExample
+
+    count = 0
+    seen = False
+
+    def counted(example: Any) -> bool:
+        nonlocal count, seen
+        count += not seen
+        failed = wrong(example)
+        seen = seen or failed
+        return failed
+
+    options = settings(
+        database=None,
+        deadline=None,
+        max_examples=examples or profiles.current().examples,
+        phases=(Phase.generate, Phase.shrink),
+        suppress_health_check=list(HealthCheck),
+    )
+    try:
+        with hypothesis_storage():
+            return Failing(find(strategy, counted, settings=options, random=Random(seed))), count
+    except NoSuchExample:
+        return None, count
+
+
+def smallest(
+    evaluation: Evaluation, elements: Sequence[Any], tolerance: float | None, law: str, name: str | None, seed: int
+) -> Counterexample | None:
+    """A counterexample with few entries, small integers, under one of the elements; None where only denser inputs fail."""
+    from hypothesis import strategies as st
+
+    subject = evaluation.subject
+    runs = 0
+
+    def leaves_of(drawn: Sequence[Any]) -> list[Any]:
+        result = list(subject.leaves)
+        for index, pixels in zip(subject.moved, drawn, strict=True):
+            result[index] = build(Sparse(tuple(sorted(pixels))), subject.leaves[index])
+        return result
+
+    def wrong(drawn: tuple[Any, ...]) -> bool:
+        nonlocal runs
+        element, *signals = drawn
+        runs += 1
+        try:
+            start = accepted(evaluation.start, leaves_of(signals), tolerance is None)
+            error, bound, _, _ = entry_of(evaluation, start, element, tolerance, ours=True)
+        except Refused:
+            return False  # f does not take an input of our making
+        return error > bound
+
+    shapes = [tuple(int(n) for n in subject.leaves[i].shape) for i in subject.moved]
+    found, _ = first_failure(st.tuples(st.sampled_from(list(elements)), *map(sparse_pixels, shapes)), wrong, seed)
+    if found is None:
+        return None
+    element, *signals = found.value
+    leaves = leaves_of(signals)
+    start = evaluation.start(leaves)
+    _, bound, _, label = entry_of(evaluation, start, element, tolerance, ours=True)
+    index = next(i for i, part in enumerate(start.parts) if part.label == label)
+    expected = start.expected(element)[index]
+    assert expected is not None  # it was compared
+    got = evaluation.after(start, element)[index].value
+    args, kwargs = pytree.tree_unflatten(leaves, subject.spec)
+    phrase = f"g is the {element}" if isinstance(element, Symmetry) else str(element)
+    first = leaves[next(iter(subject.moved))]
+    return Counterexample(
+        name=subject.name,
+        law=law,
+        shift=tuple(getattr(element, "shifts", ())),
+        axes=subject.axes,
+        x=kwargs or (args[0] if len(args) == 1 else args),
+        pixels=nonzero_pixels(first, LITERAL) if len(signals) == 1 else None,
+        output=label,
+        expected=expected,
+        got=got,
+        error=largest_difference(got, expected),
+        floor=bound if tolerance is not None else bound / BEYOND,
+        script=_script(evaluation, signals, element, name),
+        runs=runs,
+        complete=True,
+        element=None if hasattr(element, "shifts") else phrase,
+    )
+
+
+def _script(evaluation: Evaluation, signals: Sequence[Any], element: Any, name: str | None) -> str:
+    """Lines that make the function and the input; the element, which may be any function, is named."""
+    subject = evaluation.subject
+    text = list(dict.fromkeys([*imports(subject.example), *locate(subject.f, name)]))
+    words = ["x"] if len(signals) == 1 else [f"x{i}" for i in range(len(signals))]
+    for word, index, pixels in zip(words, subject.moved, signals, strict=True):
+        text += lines(Sparse(tuple(sorted(pixels))), subject.leaves[index], word)
+    of = "" if evaluation.what == "value" else f", its {evaluation.what}"
+    return "\n".join([*text, f"# compare model({', '.join(words)}){of} before and after: {element}"]) + "\n"
