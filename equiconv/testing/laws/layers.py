@@ -168,7 +168,8 @@ def _local(s: Module, draw: Draw) -> Sequence[Comparison]:
 
     window = _window(s)
     assert window is not None
-    grid = s.draw_grid(draw)
+    # On a grid that the window covers there is no output that must stay.
+    grid = s.draw_grid(draw, max(7, 2 * max((k - 1) * d + 1 for k, _, d, _ in window)))
     case = s.draw(draw, grid=grid)
     pixel = tuple(draw(st.integers(0, n - 1)) for n in grid)
     dims = {d % len(s.shape): p for d, p in zip(s.axes, pixel, strict=True)}
@@ -188,6 +189,8 @@ def _local(s: Module, draw: Draw) -> Sequence[Comparison]:
     for index in product(*seen):
         inside[index] = True
     mask = torch.as_tensor(~inside)
+    if not bool(mask.any()):
+        raise Refused("every output sees the pixel")
     case.bind("outside", mask, f"xp.tensor({mask.tolist()})", f"the outputs whose window does not hold {pixel}")
     if action.dims[0] != tuple(range(-len(grid), 0)):
         raise Refused("the grid does not lie in the last dims")

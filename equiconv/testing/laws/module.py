@@ -148,14 +148,14 @@ class Module:
         """The sizes of the axes that carry the shifts."""
         return tuple(self.shape[a] for a in self.axes)
 
-    def draw_grid(self, draw: Draw) -> tuple[int, ...]:
+    def draw_grid(self, draw: Draw, most: int = 7) -> tuple[int, ...]:
         """A grid on which the claimed shifts are subgroups: odd, even, prime, not square. The layer's own comes too."""
         from hypothesis import strategies as st
 
         assert self.strides is not None
         if self.cap is None and draw(st.integers(0, 3)) == 3:
             return self.grid
-        most = self.cap or 7
+        most = self.cap or most
         return tuple(s * draw(st.integers(1, max(1, -(-most // s)))) for s in self.strides)
 
     def bind(self, draw: Draw, case: Case, name: str, shape: tuple[int, ...]) -> None:

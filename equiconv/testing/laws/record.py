@@ -114,7 +114,7 @@ class Law:
     check: draws an example for a subject, runs it and returns what it compared; raises `Refused` where the function does not take it.
     theorem: the name of the theorem in ``proofs/`` that proves it for all n, where there is one.
     applies: why the law says nothing of a subject, None where it does.
-    share: the part of the profile's examples that the law is run on, for checks that walk through many cases in one.
+    share: the part of the profile's examples that the law is run on, for checks that walk through many cases in one; 0 for a single example.
     """
 
     name: str

@@ -22,6 +22,7 @@ class _Unwilling(Exception):
     """Nothing was accepted of a good many examples: it is no use to go on."""
 
 
+_FEWEST = 3  # examples of a law: Hypothesis's first is all zeros, of which most laws hold trivially
 _PATIENCE = 60  # examples that may be refused before one is accepted
 
 
@@ -122,7 +123,7 @@ def _run(law: Law, subject: Any, examples: int, seed: int, shrink: bool) -> Row:
     options = settings(
         database=None,
         deadline=None,
-        max_examples=max(1, round(examples * law.share)),
+        max_examples=max(_FEWEST, round(examples * law.share)) if law.share else 1,
         phases=phases,
         suppress_health_check=list(HealthCheck),
         report_multiple_bugs=False,

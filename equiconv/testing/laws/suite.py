@@ -12,7 +12,6 @@ from typing import Any
 from torch import nn
 
 from equiconv.testing import profiles
-from equiconv.testing.falsification import _storage
 from equiconv.testing.laws.builtin import subjects
 from equiconv.testing.laws.convolution import CONVOLUTION
 from equiconv.testing.laws.diagnosis import diagnose
@@ -26,6 +25,7 @@ from equiconv.testing.laws.record import KINDS, Law, Refused, Row
 from equiconv.testing.laws.running import run_law
 from equiconv.testing.laws.subject import DTYPES, LENGTHS, ORIGINS, Convolution, Origin
 from equiconv.testing.laws.table import LawTable
+from equiconv.testing.storage import hypothesis_storage
 
 __all__ = ["LAWS", "assert_laws", "verify_laws"]
 
@@ -118,7 +118,7 @@ def verify_laws(
         if as_ is not None and as_ not in KINDS:
             raise ValueError(f"as_: got {as_!r}; without a target it may be one of {', '.join(KINDS)}")
         chosen = _chosen(laws, [as_] if as_ else KINDS)
-        with _storage():
+        with hypothesis_storage():
             for label, made, kind, share in subjects():
                 if any(law.kind == kind for law in chosen):
                     rows += _own(
@@ -141,7 +141,7 @@ def verify_laws(
     chosen = _chosen(laws, [kind])
     label = name or _name(target)
     subject: Any
-    with _storage():
+    with hypothesis_storage():
         if kind == "convolution":
             subject, more = _convolution(
                 target, label, library, dims, axes, correlate, origin, kernel, dtypes, batch, place

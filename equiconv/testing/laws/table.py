@@ -17,7 +17,7 @@ _TOLD = 2  # counterexamples that the text tells in full
 _MARKS = {"passed": "✓", "failed": "✗", "skipped": "–", "vacuous": "○"}
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(frozen=True, eq=False, repr=False)
 class LawTable:
     """What became of every law on every subject. True where nothing failed, nothing was vacuous, and something passed.
 
@@ -76,6 +76,8 @@ class LawTable:
 
     def __str__(self) -> str:
         return "\n".join([*self.lines(), "", *self.report(), self.summary])
+
+    __repr__ = __str__
 
     def lines(self) -> list[str]:
         """A line for each row; of several subjects one for each, with what did not pass below it."""
