@@ -58,7 +58,10 @@ def _shift(s: Module, draw: Draw) -> Sequence[Comparison]:
 
 
 def _constant(s: Module, draw: Draw) -> Sequence[Comparison]:
-    """A constant image is every shift of itself, so its output is too."""
+    """A constant image is every shift of itself, so its output is too: constant, or, where it has more points, one pattern over and over."""
+    assert s.strides is not None
+    if s.why is not None:
+        raise Refused(s.why)
     grid = s.draw_grid(draw)
     case = s.blank()
     dims = [d % len(s.shape) for d in s.axes]
@@ -69,12 +72,14 @@ def _constant(s: Module, draw: Draw) -> Sequence[Comparison]:
     action = s.action(parts, grid)
     found = []
     for index, part in enumerate(parts):
-        if not action.dims[index]:
-            continue
-        first = ", ".join(":1" if d - part.value.ndim in action.dims[index] else ":" for d in range(part.value.ndim))
-        found.append(
-            s.compare(case, f"f(x){part.path}", f"f(x){part.path}[{first}].expand({tuple(part.value.shape)})", ["f(x)"])
-        )
+        for axis, step in enumerate(s.strides):
+            amounts = None
+            if action.dims[index]:
+                shift = tuple(step if a == axis else 0 for a in range(len(grid)))
+                amounts = roll_amounts(action.sizes(index), grid, shift)
+            if amounts is not None:
+                rolled = f"xp.roll(f(x){part.path}, {amounts}, {action.dims[index]})"
+                found.append(s.compare(case, f"f(x){part.path}", rolled, ["f(x)"]))
     if not found:
         raise Refused("no output has the input's axes")
     return found
