@@ -132,10 +132,10 @@ def _agree(step: Step, dims: list[list[Dim]], position: int) -> Dim:
 
 
 def _coincide(a: Dim, b: Dim, axis: int, stride: int) -> bool:
-    """True when a shift by ``stride`` along ``axis`` acts on both dims by one permutation; crops and halos must be the same."""
+    """True when a shift by ``stride`` along ``axis`` acts on both dims by one permutation; what is a crop or a halo along it must be the same."""
     if a == b:
         return True
-    if not (permutes(a) and permutes(b)) or any(isinstance(f, Digit) for f in (*a, *b)):
+    if not (permutes(a, axis) and permutes(b, axis)) or any(isinstance(f, Digit) for f in (*a, *b)):
         return axis not in axes_of(a) | axes_of(b)
     return bool(np.array_equal(source_indices(a, axis, stride)[0], source_indices(b, axis, stride)[0]))
 
@@ -168,17 +168,9 @@ def stabilise(step: Step, signal: Signal, constant: Constant) -> Signal:
             theorem="constant_stabiliser",
         )
     for d in range(value.ndim):
-        size = size_of(dims[d])
-        if value.shape[d] > 1 and size == 1:
-            if left := axes_of(step.canonical(dims[d])):
-                step.give_up(
-                    left, "crop", "repeats one entry of a moving signal against a constant", theorem="part_of_a_period"
-                )
-            dims[d] = still(value.shape[d])
-        elif value.shape[d] > 1 and not axes_of(dims[d]):
-            dims[d] = still(size)  # what was uniform takes the constant's values
-        elif value.shape[d] > 1:
-            dims[d] = weaken(dims[d])
+        if value.shape[d] > 1:
+            # What was uniform takes the constant's values; where no signal was combined, the dims are those of the constant.
+            dims[d] = weaken(dims[d]) if axes_of(dims[d]) else still(value.shape[d])
     return step.settle(Signal(tuple(step.strides), tuple(dims)))
 
 
@@ -189,7 +181,7 @@ def _fixed(value: Tensor, dims: Sequence[Dim], touched: Sequence[int], axis: int
     for d in touched:
         if axis not in axes_of(dims[d]):
             continue
-        if permutes(dims[d]):
+        if permutes(dims[d], axis):
             moving.append(d)
         # On a crop or halo the constant must extend to the whole signal: only a constant one surely does.
         elif any(isinstance(f, Digit) for f in dims[d]) or not same(value, value.narrow(d, 0, 1).expand_as(value)):

@@ -14,7 +14,7 @@ from torch.utils import _pytree as pytree
 import equiconv.certification.rules  # noqa: F401  (fills the registry)
 from equiconv.certification.advice import wanted
 from equiconv.certification.registry import find, is_random, of_invariants
-from equiconv.certification.spectra import give_up_spectra, has_spectrum
+from equiconv.certification.spectra import give_up_spectra, has_spectrum, turns_real_numbers
 from equiconv.certification.states import Constant, Dim, Signal, Window
 from equiconv.certification.step import Loss, Step, UnknownOperation, constants_in, signals_in, still
 from equiconv.graph import Graph, Node, without_values
@@ -155,6 +155,8 @@ def _operation(node: Node, values: Mapping[str, Any], shape: tuple[int, ...], ci
             step.theorem = rest.theorem
             result = rest.transfer(step)
             found.of_invariants.add(node.name)
+        if turns_real_numbers(result, node.value, shape):
+            raise AssertionError("it claims that a shift turns real numbers by phases other than signs")
         if step.wrapped and node.operation not in WRAPPABLE:
             raise AssertionError("its padding was taken to wrap, but nothing can run it so")
     except UnknownOperation as error:

@@ -7,6 +7,7 @@ what the shift g did, by far more than rounding does.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -20,6 +21,19 @@ from equiconv.certification.step import still
 from equiconv.graph import Graph
 from equiconv.graph.capture import largest_difference
 from equiconv.groups import Translations
+
+
+@dataclass(frozen=True)
+class Tried:
+    """What trying larger subgroups found. alive: the outputs depended on the input, by more than rounding explains, in some run.
+
+    refused: what the network raised where it was run, on inputs that were drawn, or in float64.
+    """
+
+    refutations: tuple[Refutation, ...]
+    alive: bool
+    refused: tuple[str, ...]
+
 
 #: A difference counts as real when it is this many times the rounding floor of the run.
 REAL = 1e3
@@ -76,11 +90,10 @@ def refute(
     tries: int = 4,
     seed: int = 0,
     progress: Callable[[int, int], None] | None = None,
-) -> tuple[tuple[Refutation, ...], bool]:
+) -> Tried:
     """Try every minimal subgroup larger than K.
 
     layouts: for each output, a state that says of which digits its dims are made, or None where nothing is known.
-    Returns the tries, and whether the outputs depended on the input at all.
     """
     larger = Translations(shape).subgroup(tuple(strides)).minimal_overgroups()
     shifts = {element.shifts: prime for prime, element in larger}
@@ -97,7 +110,7 @@ def try_shifts(
     tries: int = 4,
     seed: int = 0,
     progress: Callable[[int, int], None] | None = None,
-) -> tuple[tuple[Refutation, ...], bool]:
+) -> Tried:
     """Try each of the shifts, given with the prime index of K in the subgroup that it makes of K; as :func:`refute`, whose results it returns."""
     pending = dict(shifts)
     total = len(pending)
@@ -105,9 +118,10 @@ def try_shifts(
     best: dict[tuple[int, ...], Refutation] = {g: Refutation(g, p, 0.0, 0.0, False) for g, p in pending.items()}
     first: list[Tensor] | None = None
     alive = not graph.outputs
-    for drawn in draws(inputs, tries - 1, seed):
-        if not pending and alive:
-            break
+    refused: list[str] = []
+
+    def compare(drawn: list[Any]) -> None:
+        nonlocal first, alive
         base = graph.run(drawn, dtype=torch.float64, override=override)
         known = {name: value for (_, name), value in zip(graph.outputs, base, strict=True)}
         floors = graph.rounding(drawn, torch.float64, override, seed=seed, exact=known)
@@ -130,7 +144,17 @@ def try_shifts(
                 alive = True
                 if progress:
                     progress(total - len(pending), total)
-    return tuple(best.values()), alive
+
+    for drawn in draws(inputs, tries - 1, seed):
+        if not pending and alive:
+            break
+        try:
+            compare(drawn)
+        except (RuntimeError, ValueError, IndexError, TypeError, NotImplementedError) as error:
+            refused.append(
+                f"{type(error).__name__}: {str(error).splitlines()[0]}" if str(error) else type(error).__name__
+            )
+    return Tried(tuple(best.values()), alive, tuple(dict.fromkeys(refused)))
 
 
 def unexplained(got: Tensor, base: Tensor, layout: Signal | None) -> float:

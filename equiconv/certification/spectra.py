@@ -198,6 +198,16 @@ def give_up_by_cast(step: Step, dtype: torch.dtype) -> None:
         give_up_spectra(step, f"casts a spectrum to {dtype}", power=2 if dtype.is_floating_point else 1)
 
 
+def turns_real_numbers(claim: Any, value: Any, group: Sequence[int]) -> bool:
+    """True where the claim of an operation's result turns entries of a real tensor by more than a sign, which no phase does."""
+    if isinstance(value, (list, tuple)) and isinstance(claim, (list, tuple)):
+        return any(turns_real_numbers(c, v, group) for c, v in zip(claim, value, strict=False))
+    if not isinstance(claim, Signal) or not isinstance(value, Tensor) or value.is_complex():
+        return False
+    orders = [n // s for n, s in zip(group, claim.strides, strict=True)]
+    return any(2 * f % order for found in turning(claim.dims) for f, order in zip(found, orders, strict=True))
+
+
 # Checking ---------------------------------------------------------------------------------------------------------------------
 
 

@@ -230,9 +230,9 @@ def windows_of(dim: Sequence[Factor]) -> Iterator[Window]:
                 yield from windows_of(part)
 
 
-def permutes(dim: Sequence[Factor]) -> bool:
-    """True when the group permutes the dim's entries: no crop and no halo in it."""
-    return all(window.rolls for window in windows_of(dim))
+def permutes(dim: Sequence[Factor], axis: int | None = None) -> bool:
+    """True when the group permutes the dim's entries: no crop and no halo in it. With ``axis``: when shifts along that axis do."""
+    return all(window.rolls for window in windows_of(dim) if axis in (None, window.axis))
 
 
 def forget(dim: Dim) -> Dim:

@@ -232,13 +232,6 @@ class Step:
             )
         return signal
 
-    def nothing(
-        self, cause: str, message: str, remedy: str | None = None, shape: Sequence[int] | None = None
-    ) -> Signal:
-        """The claim that only the zero shift is respected."""
-        self.give_up(range(len(self.shape)), cause, message, remedy)
-        return self.result([(Still(d),) for d in (self.out_shape if shape is None else shape)], shape)
-
     def moving_axes(self, dims: Iterable[Dim]) -> set[int]:
         """Group axes that still move something in any of the dims."""
         found: set[int] = set()

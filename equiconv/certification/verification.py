@@ -456,10 +456,10 @@ def _repeated(
     wrapping: Derivation,
     override: Mapping[str, Callable[..., Any]] | None,
 ) -> Check:
-    again, _ = refute(
+    again = refute(
         graph, leaves, moved, certificate.shape, certificate.strides, layouts(graph, checked, wrapping), override
     )
-    found = {r.shift for r in again if r.refuted}
+    found = {r.shift for r in again.refutations if r.refuted}
     said = [r.shift for r in certificate.refutations or () if r.refuted]
     missed = [shift for shift in said if shift not in found]
     if missed:

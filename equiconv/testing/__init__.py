@@ -14,6 +14,8 @@ if TYPE_CHECKING:
     from equiconv.testing.assertions import assert_invariant as assert_invariant
     from equiconv.testing.assertions import equivariance_error as equivariance_error
     from equiconv.testing.counterexample import Counterexample as Counterexample
+    from equiconv.testing.drift import DriftMonitor as DriftMonitor
+    from equiconv.testing.drift import DriftWarning as DriftWarning
     from equiconv.testing.falsification import falsify as falsify
     from equiconv.testing.laws.record import Law as Law
     from equiconv.testing.laws.suite import assert_laws as assert_laws
@@ -24,17 +26,25 @@ if TYPE_CHECKING:
     from equiconv.testing.report import EquivarianceReport as EquivarianceReport
     from equiconv.testing.report import LawFailure as LawFailure
     from equiconv.testing.report import VacuousWarning as VacuousWarning
+    from equiconv.testing.running import Autocast as Autocast
+    from equiconv.testing.running import Compiled as Compiled
+    from equiconv.testing.running import Unavailable as Unavailable
     from equiconv.testing.symmetries import Symmetry as Symmetry
     from equiconv.testing.symmetries import flips as flips
     from equiconv.testing.symmetries import rotations as rotations
 
 _FILES = {
+    "Autocast": "running",
+    "Compiled": "running",
     "Counterexample": "counterexample",
+    "DriftMonitor": "drift",
+    "DriftWarning": "drift",
     "EquivarianceReport": "report",
     "Law": "laws.record",
     "LawFailure": "report",
     "LawTable": "laws.table",
     "Symmetry": "symmetries",
+    "Unavailable": "running",
     "VacuousWarning": "report",
     "assert_adjoint": "linear",
     "assert_commutes": "linear",
@@ -52,12 +62,17 @@ _FILES = {
 _MODULES = {"strategies"}
 
 __all__ = [
+    "Autocast",
+    "Compiled",
     "Counterexample",
+    "DriftMonitor",
+    "DriftWarning",
     "EquivarianceReport",
     "Law",
     "LawFailure",
     "LawTable",
     "Symmetry",
+    "Unavailable",
     "VacuousWarning",
     "assert_adjoint",
     "assert_commutes",

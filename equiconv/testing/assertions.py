@@ -13,15 +13,18 @@ from typing import Any
 
 from equiconv.arrays import device, dtype_name
 from equiconv.measurement.actions import OutputAction
-from equiconv.measurement.rounding import BEYOND
 from equiconv.measurement.subject import Subject
 from equiconv.testing import ledger, profiles
-from equiconv.testing.comparison import Evaluation, Values, compare, inputs_of, rate
+from equiconv.testing.comparison import compare, rate
+from equiconv.testing.derivatives import Gradient
+from equiconv.testing.evaluations import Choice, What, chosen, evaluation_of, law_of, trials_of
 from equiconv.testing.falsification import falsify
+from equiconv.testing.generic import on_generic_input
 from equiconv.testing.inputs import example_of, is_strategy, over_examples
 from equiconv.testing.report import EquivarianceReport, LawFailure, VacuousWarning
 from equiconv.testing.shrinking import smallest
-from equiconv.testing.symmetries import GroupLike, Shifting, Symmetry, domain_of
+from equiconv.testing.storage import inside_hypothesis
+from equiconv.testing.symmetries import GroupLike, Shifting, axes_for, domain_of
 
 __all__ = ["assert_equivariant", "assert_invariant", "equivariance_error"]
 
@@ -35,6 +38,7 @@ def equivariance_error(
     group: GroupLike = None,
     axes: int | Iterable[int] = (-2, -1),
     output_action: OutputAction = "natural",
+    what: What | Sequence[What] = "value",
     tolerance: float | None = None,
     samples: int = 0,
     seed: int = 0,
@@ -52,7 +56,12 @@ def equivariance_error(
     axes: dims that carry the shifts; an argument without them stays as it is. Symmetry objects do not use them.
     output_action: what a shift should do to the output: ``"natural"`` (an output with the input's rank rolls on its own grid, any other stays),
         ``"invariant"``, ``"equivariant"``, or a function of the shift and the output.
-    tolerance: the largest difference allowed. None: 256 times the rounding floor, which is found by running f with random rounding.
+    what: what is compared. ``"value"``: what f returns. Of torch functions also: ``"gradient"``, of ⟨f(x), v⟩ by the inputs (it moves as they do) and by a
+        module's weights (it stays); ``"second gradient"``, double backward; ``"derivative"`` and ``"second derivative"``, the same beside finite
+        differences; ``"compiled"`` by torch.compile, ``"vmapped"`` by torch.func.vmap and ``"autocast"`` to bfloat16, each also beside the plain call. Or
+        several of them: the report is that of the first, and holds the others in ``also``. Derivatives are taken on normals alone, and noise is added to a
+        given input: at a tie (equal values under a max pooling) a gradient is not unique. Symmetries must then be orthogonal maps.
+    tolerance: the largest difference allowed. None: 256 times the rounding floor, which is found by running f with random rounding (8 times under autocast).
     samples: how many independent uniform draws, apart from the rest, to base a failure rate on; 0 for none.
     seed: of everything random. progress: called with a line of text as the work goes on.
 
@@ -75,8 +84,12 @@ def equivariance_error(
     >>> equivariance_error(crop, (6, 6), output_action="invariant").verdict
     'failed'
     """
-    setup = _Setup.of(f, input, group, axes, output_action, seed)
-    return setup.report(tolerance, samples, progress or (lambda _text: None))
+    say = progress or (lambda _text: None)
+    reports = [
+        _Setup.of(f, input, group, axes, output_action, seed, one).report(tolerance, samples, say)
+        for one in chosen(what)
+    ]
+    return replace(reports[0], also=tuple(reports[1:]))
 
 
 def assert_equivariant(
@@ -86,6 +99,7 @@ def assert_equivariant(
     group: GroupLike = None,
     axes: int | Iterable[int] = (-2, -1),
     output_action: OutputAction = "natural",
+    what: What | Sequence[What] = "value",
     tolerance: float | None = None,
     samples: int = 0,
     vacuous: str = "warn",
@@ -100,11 +114,12 @@ def assert_equivariant(
 
     Parameters
     ----------
-    f, group, axes, output_action, tolerance, samples, seed: as in `equivariance_error`.
+    f, group, axes, output_action, what, tolerance, samples, seed: as in `equivariance_error`. Of several in `what` each is asserted, in order.
     input: as there; or a Hypothesis strategy for one of those, whose examples are tried and shrunk.
     vacuous: what to do where the law holds and could not have failed, for the output does not depend on the input, or nothing moves: ``"warn"``
         (`VacuousWarning`), ``"error"`` or ``"ignore"``.
-    search: whether to search for a counterexample where the comparison found none. It is not searched for with a tolerance, nor for Symmetry objects.
+    search: whether to search for a counterexample where the comparison found none. It is not searched for with a tolerance, nor for Symmetry objects, nor in a
+        test under ``@given``, which Hypothesis shrinks itself.
     name: how a script gets f: see `equiconv.falsify`.
 
     Returns
@@ -132,22 +147,36 @@ def assert_equivariant(
     if vacuous not in ("warn", "error", "ignore"):
         raise ValueError(f"vacuous: got {vacuous!r}; pass 'warn', 'error' or 'ignore'")
 
-    def setup(value: Any) -> _Setup:
-        return _Setup.of(f, value, group, axes, output_action, seed)
+    reports = []
+    for one in chosen(what):
+        report = _asserted(f, input, (group, axes, output_action, seed, one), tolerance, samples, search, name)
+        reports.append(judged(report, vacuous))
+    return replace(reports[0], also=tuple(reports[1:]))
+
+
+def _asserted(
+    f: Any,
+    input: Any,
+    options: tuple[Any, ...],
+    tolerance: float | None,
+    samples: int,
+    search: bool,
+    name: str | None,
+) -> EquivarianceReport:
+    """The report on one thing that is compared, with a counterexample where it fails. options: of `_Setup.of`."""
 
     def compared(value: Any) -> EquivarianceReport:
-        return setup(value).report(tolerance, 0, lambda _text: None)
+        return _Setup.of(f, value, *options).report(tolerance, 0, lambda _text: None)
 
     def searched(value: Any, report: EquivarianceReport) -> EquivarianceReport:
         wanted = report.compared and (search or not report.passed)
-        return setup(value).searched(report, tolerance, name) if wanted else report
+        return _Setup.of(f, value, *options).searched(report, tolerance, name) if wanted else report
 
     if is_strategy(input):
-        report, example = over_examples(compared, input, seed)
-        report = report if report.passed else searched(example, report)
-    else:
-        report = searched(input, setup(input).report(tolerance, samples, lambda _text: None))
-    return judged(report, vacuous)
+        report, example = over_examples(compared, input, options[3])
+        return report if report.passed else searched(example, report)
+    setup = _Setup.of(f, input, *options)
+    return searched(input, setup.report(tolerance, samples, lambda _text: None))
 
 
 def assert_invariant(
@@ -190,7 +219,7 @@ def judged(report: EquivarianceReport, vacuous: str) -> EquivarianceReport:
 class _Setup:
     """A function, the inputs it is tried on, the symmetries, and what is compared."""
 
-    evaluation: Evaluation
+    evaluation: Choice
     inputs: list[tuple[str, list[Any], bool]]
     law: str
     rule: OutputAction
@@ -198,15 +227,26 @@ class _Setup:
 
     @classmethod
     def of(
-        cls, f: Any, input: Any, group: GroupLike, axes: int | Iterable[int], rule: OutputAction, seed: int
+        cls,
+        f: Any,
+        input: Any,
+        group: GroupLike,
+        axes: int | Iterable[int],
+        rule: OutputAction,
+        seed: int,
+        what: What,
     ) -> _Setup:
         value, given = example_of(f, input, seed)
-        subject = Subject.of(f, value, _axes_for(group, axes))
+        subject = Subject.of(f, value, axes_for(group, axes))
         raw = subject.output()
         parts = subject.parts(raw)
         domain = domain_of(subject, group, rule, parts, raw)
-        inputs = list(inputs_of(subject, given, seed))
-        return cls(Values(subject, domain, seed), inputs, domain.law(parts, raw), rule, seed)
+        evaluation = evaluation_of(what, subject, domain, seed)
+        if evaluation.what != "value":
+            # What cannot be differentiated, compiled or mapped at all is no matter of the input: let its error out.
+            evaluation.start(evaluation.subject.leaves, False)
+        law = law_of(evaluation, domain.law(parts, raw))
+        return cls(evaluation, trials_of(evaluation, given, seed), law, rule, seed)
 
     def report(self, tolerance: float | None, samples: int, say: Callable[[str], None]) -> EquivarianceReport:
         """Compare, and say what came out."""
@@ -228,15 +268,19 @@ class _Setup:
             library=subject.library,
             dtype=dtype_name(subject.example.dtype),
             device=str(device(subject.example)),
-            bound=f"{BEYOND:.0f} × the rounding floor" if tolerance is None else f"the given tolerance {tolerance:g}",
+            bound=f"{evaluation.beyond:.0f} × the rounding floor"
+            if tolerance is None
+            else f"the given tolerance {tolerance:g}",
             what=evaluation.what,
             vacuous=rows.vacuous,
             rate=rate(evaluation, samples, tolerance, seed) if samples else None,
-            notes=(*subject.notes, *rows.notes),
+            notes=(*subject.notes, *rows.notes, *evaluation.notes),
         )
 
     def searched(self, report: EquivarianceReport, tolerance: float | None, name: str | None) -> EquivarianceReport:
-        """The report with the smallest counterexample that a search finds."""
+        """The report with the smallest counterexample that a search finds. Under ``@given`` it is Hypothesis that searches and shrinks."""
+        if inside_hypothesis():
+            return report
         subject, domain = self.evaluation.subject, self.evaluation.domain
         if type(domain) is Shifting and tolerance is None and self.evaluation.what == "value":
             runs = max(_LEAST_SEARCH, profiles.current().runs // 2)
@@ -258,11 +302,10 @@ class _Setup:
             )
         if report.passed:
             return report
+        if isinstance(self.evaluation, Gradient):
+            return replace(
+                report,
+                counterexample=on_generic_input(self.evaluation, self.inputs, report, self.rule, self.seed, name),
+            )
         failing = [g for j, g in enumerate(report.elements) if report.failed[:, j].any()]
         return replace(report, counterexample=smallest(self.evaluation, failing, tolerance, self.law, name, self.seed))
-
-
-def _axes_for(group: GroupLike, axes: int | Iterable[int]) -> int | tuple[int, ...]:
-    """A Symmetry acts by its own function: then any dim will do to tell arrays that move from those that do not."""
-    named = isinstance(group, Symmetry) or (isinstance(group, Sequence) and any(isinstance(g, Symmetry) for g in group))
-    return -1 if named else axes if isinstance(axes, int) else tuple(axes)

@@ -17,7 +17,7 @@ from equiconv.measurement.subject import Subject
 from equiconv.testing.counterexample import Counterexample
 from equiconv.testing.recipes import LITERAL, Dense, Sparse, nonzero_pixels
 from equiconv.testing.script import locate, write_script
-from equiconv.testing.storage import hypothesis_storage
+from equiconv.testing.storage import hypothesis_storage, inside_hypothesis
 from equiconv.testing.strategies import shifts, sparse_pixels
 from equiconv.testing.trials import Candidate, Trials, Violation
 
@@ -90,7 +90,8 @@ def falsify(
     trials.one_entry()
     tested = _testable(trials, doubted)
     trials.require_steady(trials.given())
-    found = _sparse(trials, tested, seed) or _dense(trials, tested, seed)
+    # Under @given the test's own examples are drawn and shrunk, and Hypothesis refuses another search inside.
+    found = (None if inside_hypothesis() else _sparse(trials, tested, seed)) or _dense(trials, tested, seed)
     if found is None:
         refused = f"; f did not accept {trials.refused} of the inputs" if trials.refused else ""
         say(f"no counterexample in {trials.used} runs{refused}")

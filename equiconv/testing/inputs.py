@@ -12,6 +12,7 @@ import torch
 
 from equiconv.testing.report import EquivarianceReport
 from equiconv.testing.shrinking import first_failure
+from equiconv.testing.storage import inside_hypothesis
 
 __all__ = ["example_of", "is_strategy", "over_examples"]
 
@@ -49,8 +50,12 @@ def over_examples(
 ) -> tuple[EquivarianceReport, Any]:
     """Reports on the examples of a strategy as one, and the example: the smallest that fails, else the one with the largest error in bounds.
 
-    It is vacuous where each of them is.
+    It is vacuous where each of them is. Raises `ValueError` inside a test under ``@given``.
     """
+    if inside_hypothesis():
+        raise ValueError(
+            "input: is a strategy, in a test for which Hypothesis draws already; draw it there (@given or data.draw) and pass the value"
+        )
     found: list[tuple[EquivarianceReport, Any]] = []
 
     def wrong(example: Any) -> bool:

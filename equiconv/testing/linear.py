@@ -102,6 +102,7 @@ class _Commuting:
     """b(a(x)), to be compared with a(b(x)): an evaluation with a single element, b."""
 
     what = "value"
+    beyond = BEYOND
     text = "b"
 
     def __init__(

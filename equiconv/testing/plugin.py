@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from equiconv.testing.session import Equivariance
 
 _PROPERTY = "equiconv"
+_SHOWN = 6
 _PROFILES = ("dev", "ci", "nightly")
 _entries = pytest.StashKey[list[dict[str, Any]]]()
 _skips = pytest.StashKey[Counter[str]]()
@@ -155,14 +156,16 @@ def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: p
         line = f"  {verdict:9} {count:4} × {law}{of}  [{where}]  largest error {worst[key]:.2g} × its bound"
         terminalreporter.write_line(line, red=verdict == "failed", yellow=verdict == "vacuous")
     groups = Counter(entry["group"] for entry in entries)
-    shown = ", ".join(f"{group} ({n})" for group, n in groups.most_common(6))
-    terminalreporter.write_line(f"  groups: {shown}{', …' if len(groups) > 6 else ''}")
-    for entry in entries:
-        if entry["verdict"] == "vacuous":
-            terminalreporter.write_line(f"  vacuous: {entry['name']}: {entry['why']}", yellow=True)
+    shown = ", ".join(f"{group} ({n})" for group, n in groups.most_common(_SHOWN))
+    terminalreporter.write_line(f"  groups: {shown}{', …' if len(groups) > _SHOWN else ''}")
+    idle = Counter(f"{entry['name']}: {entry['why']}" for entry in entries if entry["verdict"] == "vacuous")
+    for text, count in idle.most_common(_SHOWN):
+        terminalreporter.write_line(f"  vacuous: {text}{f' ({count} times)' if count > 1 else ''}", yellow=True)
+    if len(idle) > _SHOWN:
+        terminalreporter.write_line(f"  vacuous: {len(idle) - _SHOWN} more", yellow=True)
     skips = config.stash[_skips]
     if skips:
         terminalreporter.write_line(
             f"  {sum(skips.values())} tests skipped: "
-            + "; ".join(f"{reason} ({n})" for reason, n in skips.most_common(6))
+            + "; ".join(f"{reason} ({n})" for reason, n in skips.most_common(_SHOWN))
         )

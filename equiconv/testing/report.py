@@ -84,7 +84,7 @@ class EquivarianceReport:
     library, dtype, device: of the input. bound: what the bounds are made of.
     vacuous: why the law could not have failed; None where it could. rate: of a separate uniform sample, where one was asked for.
     counterexample: the smallest failure, where one was searched for and found. searched: what the search tried.
-    notes: what else was noticed.
+    notes: what else was noticed. also: the reports on what else was compared, where several things were; this one passes only if they do.
     """
 
     name: str
@@ -107,6 +107,7 @@ class EquivarianceReport:
     counterexample: Counterexample | None = None
     searched: str = ""
     notes: tuple[str, ...] = field(default=())
+    also: tuple[EquivarianceReport, ...] = field(default=())
 
     @property
     def failed(self) -> npt.NDArray[np.bool_]:
@@ -126,7 +127,11 @@ class EquivarianceReport:
 
     @property
     def passed(self) -> bool:
-        """No comparison failed, nor any of the separate sample, and no counterexample was found."""
+        """No comparison failed, nor any of the separate sample, and no counterexample was found; and the same of each in ``also``."""
+        return self._own and all(report.passed for report in self.also)
+
+    @property
+    def _own(self) -> bool:
         return not self.failures and self.counterexample is None and not (self.rate and self.rate.failures)
 
     def __bool__(self) -> bool:
@@ -191,6 +196,7 @@ class EquivarianceReport:
             "counterexample": self.counterexample and self.counterexample.as_dict(),
             "searched": self.searched,
             "notes": list(self.notes),
+            "also": [report.as_dict() for report in self.also],
         }
 
     def __repr__(self) -> str:
@@ -205,7 +211,7 @@ class EquivarianceReport:
             "verified": f"{subject}: {self.law} holds in {self.compared:,} comparisons",
         }
         lines = [
-            heads[self.verdict],
+            heads["failed" if not self._own else "vacuous" if self.vacuous else "verified"],
             f"  group    {self.group}",
             f"  tried    {self.coverage}, on {_listed(self.inputs)}",
         ]
@@ -221,7 +227,7 @@ class EquivarianceReport:
         lines += [f"  note     {note}" for note in self.notes]
         if self.counterexample is not None:
             lines.append(str(self.counterexample))
-        return "\n".join(lines)
+        return "\n".join([*lines, *map(str, self.also)])
 
 
 def _text(element: Any) -> str:

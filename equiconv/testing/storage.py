@@ -1,13 +1,20 @@
-"""Where Hypothesis keeps its caches while it works for the library."""
+"""Hypothesis at work for the library: where it keeps its caches, and whether a test of the caller's is being drawn for already."""
 
 from __future__ import annotations
 
 import contextlib
+import sys
 import tempfile
 from collections.abc import Iterator
 from typing import Any
 
-__all__ = ["hypothesis_storage"]
+__all__ = ["hypothesis_storage", "inside_hypothesis"]
+
+
+def inside_hypothesis() -> bool:
+    """Whether a test under ``@given`` runs: Hypothesis draws and shrinks there, and refuses a second search inside the first."""
+    hypothesis = sys.modules.get("hypothesis")
+    return hypothesis is not None and bool(hypothesis.currently_in_test_context())
 
 
 @contextlib.contextmanager

@@ -19,7 +19,18 @@ from equiconv.measurement.actions import Action, OutputAction
 from equiconv.measurement.outputs import Part, parts_of
 from equiconv.measurement.subject import Subject
 
-__all__ = ["Coverage", "Domain", "GroupLike", "Named", "Shifting", "Symmetry", "domain_of", "flips", "rotations"]
+__all__ = [
+    "Coverage",
+    "Domain",
+    "GroupLike",
+    "Named",
+    "Shifting",
+    "Symmetry",
+    "axes_for",
+    "domain_of",
+    "flips",
+    "rotations",
+]
 
 #: What the assertions take as a group; see `assert_equivariant`.
 GroupLike = Any
@@ -260,6 +271,12 @@ def domain_of(subject: Subject, group: GroupLike, rule: OutputAction, parts: Seq
     if _is_list_of(group, Translation):
         return _Listed(subject, rule, list(group), parts, raw)
     return Shifting(subject, rule, _subgroup(subject, group), parts, raw)
+
+
+def axes_for(group: GroupLike, axes: int | Iterable[int]) -> int | tuple[int, ...]:
+    """A Symmetry acts by its own function: then any dim will do to tell arrays that move from those that do not."""
+    named = isinstance(group, Symmetry) or _is_list_of(group, Symmetry)
+    return -1 if named else axes if isinstance(axes, int) else tuple(axes)
 
 
 def _is_list_of(group: Any, kind: type) -> bool:

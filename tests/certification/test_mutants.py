@@ -12,7 +12,7 @@ from tests.certification.witnesses import WITNESSES
 #: What tells a mutant from the certifier: a claim that is false, a rule that trips over itself, a shift given up that holds.
 NOTICED = ("contradicted", "undecided", "weaker")
 #: The share that the witnesses notice, measured and rounded down.
-LEAST = 0.65
+LEAST = 0.97
 
 
 def judged(chosen: list[Mutant], cases: tuple[Case, ...], budget: int) -> tuple[float, str, set[Witness | None]]:

@@ -516,6 +516,21 @@ def test_a_spectrum_that_becomes_real_keeps_signs_only(cast) -> None:
     assert certify(whole, X).strides == (1, 1)
 
 
+def test_a_rule_that_turns_real_numbers_ends_undecided(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Whatever cast a rule overlooks: a phase other than a sign is none of a real tensor."""
+    name = "aten.view_as_real.default"
+    net = Net(lambda x: torch.view_as_real(torch.fft.fft(x, dim=3))).eval()
+    assert certify(net, X).strides == (1, 4)
+
+    def careless(step):
+        return step.result([*step.signal("self").dims, (Still(2),)])
+
+    monkeypatch.setitem(RULES, name, Rule(name, "pointwise", "pointwise", careless, spectral=True))
+    certificate = certify(net, X)
+    assert certificate.kind == "undecided"
+    assert "turns real numbers" in certificate.unknown[0].reason
+
+
 def test_cuts_of_crops_and_halos_are_cuts_of_the_signal() -> None:
     """What is picked from a crop by a constant index, or joined with a halo, are entries of the signal in its order."""
     crop = Net(lambda x: x[..., :6][..., torch.tensor([3, 2, 1])].relu()).eval()
@@ -535,3 +550,18 @@ def test_the_largest_in_no_order_depend_on_where_the_search_starts() -> None:
     assert (certificate.strides, certificate.exact) == ((12, 8), True)
     assert {loss.cause for loss in certificate.obstacles} == {"order"}
     assert certify(Net(lambda x: x.flatten(2).topk(20)[0]).eval(), X).strides == (1, 1)
+
+
+def test_a_network_that_raises_where_it_is_run_is_certified_all_the_same() -> None:
+    """What a refuting run raises is said in a note; it ended certify."""
+    scale, zero = torch.ones(1), torch.zeros(1, dtype=torch.int32)  # the operation takes no float64
+
+    def net(x: Tensor) -> Tensor:
+        return torch.fake_quantize_per_channel_affine(x.mean((2, 3), keepdim=True), scale, zero, 1, 0, 255) + x.cumsum(
+            2
+        )
+
+    quantized = Net(net).eval()
+    certificate = certify(quantized, X)
+    assert not certificate.exact
+    assert any("raised RuntimeError" in note for note in certificate.notes)

@@ -10,9 +10,10 @@ from torch import nn
 
 from equiconv.certification import Window, certify
 from equiconv.certification.digits import digits_of, normal
+from tests.certification.directed_states import directed
 from tests.certification.networks import SHAPE, cases, respected
 
-CASES = cases()
+CASES = {**cases(), **directed()}
 
 
 def digits(certificate) -> tuple[list[int], list[int]]:

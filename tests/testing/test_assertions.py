@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 import torch
 import torch.nn.functional as F
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch import nn
 
@@ -193,6 +194,43 @@ def test_a_strategy_for_an_input_is_drawn_from_and_shrunk() -> None:
     with pytest.raises(LawFailure) as failure:
         assert_equivariant(odd_ones_fail, sizes)
     assert "of Z_5 × Z_1" in failure.value.report.group
+
+
+def test_under_given_it_is_hypothesis_that_searches_and_shrinks() -> None:
+    from equiconv.testing import falsify, strategies
+
+    found: list[tuple[np.ndarray, np.ndarray]] = []
+
+    @settings(max_examples=40, deadline=None, database=None, derandomize=True)
+    @given(strategies.signals_and_kernels(kind="sparse"))
+    def holds(pair) -> None:
+        x, w = pair
+        assert assert_equivariant(lambda x: eq.circular_convolve(x, w), x, axes=-1, vacuous="ignore").passed
+
+    @settings(max_examples=60, deadline=None, database=None, derandomize=True, report_multiple_bugs=False)
+    @given(strategies.signals_and_kernels(kind="sparse", max_batch_dims=0))
+    def fails(pair) -> None:
+        x, w = pair
+        try:
+            assert_equivariant(lambda x: np.convolve(x, w)[: len(x)], x, axes=-1, vacuous="ignore")
+        except LawFailure:
+            found.append(pair)
+            raise
+
+    holds()
+    with pytest.raises(LawFailure):
+        fails()
+    x, w = found[-1]
+    assert (len(x), np.count_nonzero(w)) == (2, 1)
+
+    @settings(max_examples=3, deadline=None, database=None)
+    @given(st.just(0))
+    def searches(_zero) -> None:
+        assert falsify(lambda x: np.cumsum(x), np.arange(4.0), axes=-1) is not None
+        with pytest.raises(ValueError, match="Hypothesis draws already"):
+            assert_equivariant(blur, st.just((4, 4)))
+
+    searches()
 
 
 # What could not have failed ---------------------------------------------------------------------------------------------

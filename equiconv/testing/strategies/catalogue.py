@@ -107,7 +107,7 @@ class LayerKind:
     make: Make
 
 
-#: Every kind by name, the simplest first; those that follow every shift before those that do not.
+#: Every kind by name; of those that follow every shift, and of those that do not, the simplest first.
 CATALOGUE: dict[str, LayerKind] = {}
 
 
@@ -131,8 +131,7 @@ def kind(
 
 
 def fitting(site: Site, follows: bool | None = None, *, keeps: bool = False) -> list[LayerKind]:
-    """The kinds that fit a site, the simplest first: of these only that keep the grid, that follow every shift or do
-    not."""
+    """The kinds that fit a site: all of them, or those that keep the grid, that follow every shift, or that do not."""
     return [
         k
         for k in CATALOGUE.values()

@@ -28,7 +28,7 @@ __all__ = ["LAYER_KINDS", "DrawnNetwork", "Head", "layers", "networks"]
 Head: TypeAlias = Literal["any", "none", "pool", "flatten"]
 
 #: The kinds of layers, by name: those that follow every shift of the grid, then those that do not.
-LAYER_KINDS: tuple[str, ...] = tuple(CATALOGUE)
+LAYER_KINDS: tuple[str, ...] = tuple(sorted(CATALOGUE, key=lambda name: not CATALOGUE[name].follows))
 
 _SEEDS = 2**16 - 1
 _SIDE = 6  # divisible by 2 and 3, and long enough for every kind
@@ -62,8 +62,8 @@ def layers(
 
     Raises
     ------
-    TypeError, ValueError: dims that are not 1 to 3, an unknown kind or dtype, another number of axes, or nothing to draw: no kind
-        asked for fits. On a grid of one point no layer breaks a shift.
+    TypeError, ValueError: dims that are not 1 to 3, an unknown kind or dtype, another number of axes, or nothing to draw,
+        where no kind asked for fits. On a grid of one point no layer breaks a shift.
 
     Examples
     --------
@@ -76,6 +76,8 @@ def layers(
     from hypothesis import strategies as st
 
     _checked_dims(dims)
+    if equivariant not in (None, True, False):
+        raise ValueError(f"equivariant: must be True, False or None, got {equivariant!r}")
     wanted = LAYER_KINDS if kinds is None else tuple(one_of(name, "kinds", LAYER_KINDS) for name in kinds)
 
     @st.composite

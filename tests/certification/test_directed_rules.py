@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from tests.certification.directed_mutB import conditions, directed
+from tests.certification.directed_rules import conditions, directed
 from tests.certification.test_small_networks import agree
 
 CASES = {**directed(), **conditions()}
