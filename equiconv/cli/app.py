@@ -13,7 +13,7 @@ import sys
 from collections.abc import Callable
 from json import dumps
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, ParamSpec
+from typing import TYPE_CHECKING, Annotated, Any, Literal, ParamSpec
 
 import typer
 
@@ -393,6 +393,126 @@ def symmetrize(
     write(out, lambda path: torch.export.save(program, path))
     print(f"network  {out}  (torch.export.load({str(out)!r}).module())")
     return UNDECIDED if certificate.kind == "undecided" else ANSWERED
+
+
+@app.command()
+@_refusing
+def verify(
+    target: Annotated[
+        str | None,
+        typer.Argument(
+            metavar="[TARGET]",
+            help="package.module:attribute or file.py:attribute, a function f(x, w) or a torch module (loading it runs its code), "
+            "or a network by its name (timm:NAME, …); without it, equiconv itself.",
+            show_default=False,
+        ),
+    ] = None,
+    kind: Annotated[
+        Literal["convolution", "layer", "model", "operator"] | None,
+        typer.Option("--as", help="What the target is; without TARGET, which of equiconv's own.", show_default=False),
+    ] = None,
+    library: Annotated[
+        Literal["numpy", "torch", "cupy"] | None,
+        typer.Option(
+            "--library", help="Whose arrays a convolution takes; default: the first that it does.", show_default=False
+        ),
+    ] = None,
+    axes: Annotated[
+        str | None,
+        typer.Option(
+            "--axes",
+            metavar="NAME|A,B",
+            help="A convolution's argument for its axes, or where they lie in x; of a module, the dims that carry the shifts.",
+            show_default=False,
+        ),
+    ] = None,
+    dims: Annotated[
+        str | None,
+        typer.Option(
+            "--dims", metavar="1,2", help="How many axes a convolution takes; default: tried.", show_default=False
+        ),
+    ] = None,
+    correlate: Annotated[
+        bool, typer.Option("--correlate", help="It is a correlation, as a convolutional layer's.")
+    ] = False,
+    origin: Annotated[
+        str, typer.Option("--origin", metavar="N", help="Index of the kernel's centre: a number, m//2 or (m-1)//2.")
+    ] = "0",
+    kernel: Annotated[
+        Literal["any", "fit", "equal"],
+        typer.Option("--kernel", help="Kernels it is made for: fit, no longer than the signal; equal, as long."),
+    ] = "any",
+    dtypes: Annotated[
+        str | None,
+        typer.Option("--dtypes", metavar="D,E", help="Dtypes it is made for; default: all.", show_default=False),
+    ] = None,
+    batch: Annotated[
+        bool, typer.Option(help="Leading axes of a convolution's signal are a batch, where it takes them.")
+    ] = True,
+    shape: ShapeOption = None,
+    strides: Annotated[
+        str | None,
+        typer.Option(
+            "--strides", metavar="S,T", help="Shifts claimed of a module; default: derived.", show_default=False
+        ),
+    ] = None,
+    law: Annotated[
+        list[str] | None,
+        typer.Option("--law", metavar="NAME", help="Only this law; may be repeated.", show_default=False),
+    ] = None,
+    profile: Annotated[
+        Literal["dev", "ci", "nightly"] | None,
+        typer.Option("--profile", help="How much is tried; default: dev, or EQUICONV_PROFILE.", show_default=False),
+    ] = None,
+    seed: SeedOption = 0,
+    json: JsonOption = None,
+    list_: Annotated[bool, typer.Option("--list", help="Print the laws and leave.")] = False,
+) -> int:
+    """Run every law of circular convolution, of an equivariant layer or of a model on your own code, and print the smallest counterexamples.
+
+    Without TARGET: every law of the lecture on equiconv's own functions, matrices and layers, in every array library that is present. Exit status: 0, every
+    law held that could be run; 1, one was broken, or nothing depended on the input; 2, the command was refused.
+    """
+    from equiconv.cli import verification
+
+    if list_:
+        verification.list_laws(kind)
+        return ANSWERED
+    if json is not None:
+        require_writable(json, "--json")
+    given = {
+        "--library": library,
+        "--axes": axes,
+        "--dims": dims,
+        "--dtypes": dtypes,
+        "--shape": shape,
+        "--strides": strides,
+    }
+    if target is None:
+        extra = [name for name, value in given.items() if value is not None]
+        if extra or correlate or origin != "0" or kernel != "any":
+            raise BadInput(f"{', '.join(extra) or '--correlate, --origin, --kernel'}: is about a TARGET; name one")
+        found, options = None, {}
+    else:
+        if kind == "operator":
+            raise BadInput(
+                "--as: operator is about equiconv's own matrices; for a TARGET give convolution, layer or model"
+            )
+        options = verification.options_of(
+            axes=axes, dims=dims, origin=origin, shape=shape, strides=strides, dtypes=dtypes, kind=kind
+        )
+        found, known = verification.target_of(target, kind, seed)
+        if known is not None and kind != "convolution":
+            options.setdefault("shape", known)
+        options |= {"library": library, "correlate": correlate, "kernel": kernel, "batch": batch, "name": target}
+        options["place"] = verification.place_of(target)
+    with _status("verifying") as say:
+        table = verification.run(found, kind, law or [], profile, seed, options, say)
+    verification.show(table)
+    if json is not None:
+        verification.write(table, json)
+        print(f"table  {json}")
+    return ANSWERED if table else UNDECIDED
 
 
 @app.command()

@@ -101,8 +101,7 @@ def resolve(name: str, *, size: tuple[int, int] | None = None, seed: int = 0, va
             "torch.export.save(torch.export.export(model, (x,)), 'model.pt2')"
         )
     if colon:
-        source, _, attribute = name.rpartition(":")
-        return _from_code(name, source, attribute, seed)
+        return _from_code(name, name.rpartition(":")[0], seed)
     if name and path.is_dir():
         return registries.SOURCES["transformers"].build(name, size, seed)
     raise BadInput(
@@ -110,7 +109,13 @@ def resolve(name: str, *, size: tuple[int, int] | None = None, seed: int = 0, va
     )
 
 
-def _from_code(name: str, source: str, attribute: str, seed: int) -> LoadedModel:
+def attribute_of(name: str, seed: int = 0) -> Any:
+    """What ``package.module:attribute`` or ``file.py:attribute`` names, as it is. Loading it runs its code.
+
+    Raises:
+        BadInput: where there is no such thing.
+    """
+    source, _, attribute = name.rpartition(":")
     if not source or not attribute:
         raise BadInput(
             f"MODEL {name!r} needs both sides of the colon, as in package.module:attribute or file.py:attribute"
@@ -119,7 +124,13 @@ def _from_code(name: str, source: str, attribute: str, seed: int) -> LoadedModel
     with torch.random.fork_rng(devices=[]):  # what the code draws comes out the same each time
         torch.manual_seed(seed)
         module = _load_file(Path(source)) if is_file else _import_module(source)
-        model = _construct(_attribute(module, source, attribute), name)
+        return _attribute(module, source, attribute)
+
+
+def _from_code(name: str, source: str, seed: int) -> LoadedModel:
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(seed)
+        model = construct(attribute_of(name, seed), name)
     mode = " (put in evaluation mode)" if any(part.training for part in model.modules()) else ""
     return LoadedModel(
         name=name,
@@ -192,7 +203,7 @@ def _attribute(module: ModuleType, source: str, attribute: str) -> Any:
         ) from error
 
 
-def _construct(value: Any, name: str) -> nn.Module:
+def construct(value: Any, name: str) -> nn.Module:
     """A network as it is; of a class or a function, what it returns without arguments."""
     if isinstance(value, nn.Module):
         return value

@@ -17,6 +17,10 @@ if TYPE_CHECKING:
     from equiconv.testing.drift import DriftMonitor as DriftMonitor
     from equiconv.testing.drift import DriftWarning as DriftWarning
     from equiconv.testing.falsification import falsify as falsify
+    from equiconv.testing.laws.record import Law as Law
+    from equiconv.testing.laws.suite import assert_laws as assert_laws
+    from equiconv.testing.laws.suite import verify_laws as verify_laws
+    from equiconv.testing.laws.table import LawTable as LawTable
     from equiconv.testing.linear import assert_adjoint as assert_adjoint
     from equiconv.testing.linear import assert_commutes as assert_commutes
     from equiconv.testing.report import EquivarianceReport as EquivarianceReport
@@ -36,7 +40,9 @@ _FILES = {
     "DriftMonitor": "drift",
     "DriftWarning": "drift",
     "EquivarianceReport": "report",
+    "Law": "laws.record",
     "LawFailure": "report",
+    "LawTable": "laws.table",
     "Symmetry": "symmetries",
     "Unavailable": "running",
     "VacuousWarning": "report",
@@ -44,10 +50,12 @@ _FILES = {
     "assert_commutes": "linear",
     "assert_equivariant": "assertions",
     "assert_invariant": "assertions",
+    "assert_laws": "laws.suite",
     "equivariance_error": "assertions",
     "falsify": "falsification",
     "flips": "symmetries",
     "rotations": "symmetries",
+    "verify_laws": "laws.suite",
 }
 
 #: What is a module of its own rather than a name in one.
@@ -60,7 +68,9 @@ __all__ = [
     "DriftMonitor",
     "DriftWarning",
     "EquivarianceReport",
+    "Law",
     "LawFailure",
+    "LawTable",
     "Symmetry",
     "Unavailable",
     "VacuousWarning",
@@ -68,11 +78,13 @@ __all__ = [
     "assert_commutes",
     "assert_equivariant",
     "assert_invariant",
+    "assert_laws",
     "equivariance_error",
     "falsify",
     "flips",
     "rotations",
     "strategies",
+    "verify_laws",
 ]
 
 
