@@ -17,7 +17,7 @@ from typing import Any
 
 import numpy as np
 
-from equiconv.arrays import Array, dtype_name, to_numpy
+from equiconv.arrays import Array, device, dtype_name, library, to_numpy
 from equiconv.testing.laws.record import Comparison
 
 __all__ = ["Case", "array_literal", "source"]
@@ -155,7 +155,9 @@ def array_literal(value: Array) -> str:
     host = to_numpy(value)
     if host.size > _MOST:
         raise ValueError(f"value: of {host.size} entries is too large to be written out")
-    return f"xp.asarray({_nested(host)}, dtype=xp.{dtype_name(value.dtype)})"
+    where = str(device(value))  # NumPy's and CuPy's own is where asarray puts it
+    placed = f", device={where!r}" if library(value) == "torch" and where != "cpu" else ""
+    return f"xp.asarray({_nested(host)}, dtype=xp.{dtype_name(value.dtype)}{placed})"
 
 
 def _nested(host: Any) -> str:

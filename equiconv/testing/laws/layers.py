@@ -127,7 +127,7 @@ def _definition(s: Module, draw: Draw) -> Sequence[Comparison]:
     bias = "None" if layer.bias is None else "host(f.bias)"
     case.names["f"].weight, case.names["f"].bias = layer.weight, layer.bias
     options = f"{tuple(layer.stride)}, {padding}, {tuple(layer.dilation)}, {layer.groups}"
-    expected = f"xp.as_tensor(convolutional_layer(host(x), host(f.weight), {bias}, {options}))"
+    expected = f"xp.as_tensor(convolutional_layer(host(x), host(f.weight), {bias}, {options})).to(x.device)"
     return [s.compare(case, "f(x)", expected, ["f(x)"])]
 
 
@@ -193,10 +193,15 @@ def _local(s: Module, draw: Draw) -> Sequence[Comparison]:
     inside = np.zeros(action.sizes(0), bool)
     for index in product(*seen):
         inside[index] = True
-    mask = torch.as_tensor(~inside)
+    mask = torch.as_tensor(~inside, device=s.device)
     if not bool(mask.any()):
         raise Refused("every output sees the pixel")
-    case.bind("outside", mask, f"xp.tensor({mask.tolist()})", f"the outputs whose window does not hold {pixel}")
+    case.bind(
+        "outside",
+        mask,
+        f"xp.tensor({mask.tolist()}, device=x.device)",
+        f"the outputs whose window does not hold {pixel}",
+    )
     if action.dims[0] != tuple(range(-len(grid), 0)):
         raise Refused("the grid does not lie in the last dims")
     path = part.path

@@ -20,7 +20,7 @@ def certified(s: Module) -> Any:
     """The certificate of the model on its example; None where it cannot be made."""
     from equiconv.certification.certify import certify
 
-    x = s.blank().value(f"xp.randn({s.shape}, generator=xp.Generator().manual_seed(0))").to(s.dtype)
+    x = s.blank().value(f"xp.randn({s.shape}, generator=xp.Generator().manual_seed(0))").to(s.device, s.dtype)
     return certify(s.model, x, s.axes, refute=False), x
 
 

@@ -164,16 +164,16 @@ class Module:
 
         dtype = self.dtype
         if math.prod(shape) <= _LITERAL:
-            case.bind(name, torch.as_tensor(draw_integers(draw, shape)).to(dtype))
+            case.bind(name, torch.as_tensor(draw_integers(draw, shape)).to(self.device, dtype))
             return
         if draw(st.booleans()):
             seed = draw(st.integers(0, 2**16))
-            text = f"xp.randint(-3, 4, {shape}, generator=xp.Generator().manual_seed({seed})).to({_named(dtype)})"
+            text = f"xp.randint(-3, 4, {shape}, generator=xp.Generator().manual_seed({seed})).to({_named(dtype)}){self._there}"
             case.bind(name, self._dense(shape, seed), text, f"seeded integers of shape {shape}")
             return
         pixels = draw(sparse_pixels(shape))
-        value = torch.zeros(shape, dtype=dtype)
-        text = f"xp.zeros({shape}, dtype={_named(dtype)})"
+        value = torch.zeros(shape, dtype=dtype, device=self.device)
+        text = f"xp.zeros({shape}, dtype={_named(dtype)}){self._there}"
         for index, entry in pixels:
             value[index] = entry
         case.bind(name, value, text, f"zero of shape {shape} but for " + ", ".join(f"{v} at {i}" for i, v in pixels))
@@ -187,12 +187,22 @@ class Module:
         seed, count = draw(st.integers(0, 2**16)), math.prod(shape)
         text = (
             f"(xp.randperm({count}, generator=xp.Generator().manual_seed({seed})).reshape({shape}).to({_named(dtype)})"
-            f" + 0.5078125) * {4 / count!r} - 2"
+            f" + 0.5078125).mul({4 / count!r}).sub(2){self._there}"
         )
         case.bind(name, case.value(text), text, f"distinct numbers of shape {shape}, seed {seed}")
 
     def _dense(self, shape: tuple[int, ...], seed: int) -> Tensor:
-        return torch.randint(-3, 4, shape, generator=torch.Generator().manual_seed(seed)).to(self.dtype)
+        return torch.randint(-3, 4, shape, generator=torch.Generator().manual_seed(seed)).to(self.device, self.dtype)
+
+    @property
+    def device(self) -> torch.device:
+        """The device of its weights; the CPU where it has none."""
+        return next((p.device for p in (*self.model.parameters(), *self.model.buffers())), torch.device("cpu"))
+
+    @property
+    def _there(self) -> str:
+        """What a script writes after a tensor to put it there."""
+        return "" if self.device.type == "cpu" else f".to({str(self.device)!r})"
 
     @property
     def dtype(self) -> torch.dtype:

@@ -50,6 +50,7 @@ def verify_laws(
     kernel: str = "any",
     dtypes: Sequence[str] | None = None,
     batch: bool = True,
+    device: str | None = None,
     shape: Sequence[int] | None = None,
     strides: Sequence[int] | None = None,
     affine: bool | None = None,
@@ -79,6 +80,7 @@ def verify_laws(
     kernel: ``"any"``, or what f is made for: ``"fit"`` (no longer than the signal) or ``"equal"``.
     dtypes: that f is made for, by name; all by default. The laws are run in float64, or, where that is not among them, in the widest that is.
     batch: False where leading axes of x mean something else to f than a batch of signals.
+    device: that a torch convolution is given its arrays on, such as ``"cuda"``; a module is run where its weights are.
     shape: of an input of a layer or model; by default worked out from its first convolution.
     strides: the shifts that are claimed, for each axis; by default those that the sizes of a layer's output imply, and those certified of a model.
     affine: the layer is linear plus a bias; None asks its class.
@@ -144,7 +146,7 @@ def verify_laws(
     with hypothesis_storage():
         if kind == "convolution":
             subject, more = _convolution(
-                target, label, library, dims, axes, correlate, origin, kernel, dtypes, batch, place
+                target, label, library, dims, axes, correlate, origin, kernel, dtypes, batch, device, place
             )
         else:
             subject, more = _module(target, label, kind, axes, shape, strides, affine, place)
@@ -229,6 +231,7 @@ def _convolution(
     kernel: str,
     dtypes: Sequence[str] | None,
     batch: bool,
+    device: str | None,
     place: str | None,
 ) -> tuple[Convolution, list[str]]:
     if not callable(target) or isinstance(target, type):
@@ -269,6 +272,7 @@ def _convolution(
         kernel=kernel,
         dtypes=tuple(dtypes or ()),
         batch=batch,
+        device=device,
         place=place,
     )
     return look_at(for_library, library, wanted)
