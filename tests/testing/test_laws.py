@@ -199,6 +199,32 @@ def test_a_constant_passes_some_laws_and_they_are_called_vacuous() -> None:
     assert "VACUOUS" in str(only)
 
 
+class NotANumber(nn.Module):
+    """NaN where the first column is negative, and everywhere in the second case."""
+
+    def __init__(self, everywhere: bool) -> None:
+        super().__init__()
+        self.everywhere = everywhere
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        return x * torch.nan if self.everywhere else torch.where(x < 0, torch.nan, x)
+
+
+@pytest.mark.parametrize("everywhere", [True, False])
+def test_two_nans_are_no_agreement(everywhere: bool) -> None:
+    """It follows every shift, entry by entry, and is no number."""
+    table = verify_laws(
+        NotANumber(everywhere).eval(),
+        "layer",
+        shape=(1, 2, 4, 4),
+        laws=["shift", "batch", "deterministic"],
+        examples=10,
+    )
+    assert table.failed == 3
+    function = verify_laws(lambda x, w: right(x, w) * np.nan, "convolution", laws=["shift_x", "deterministic"], **ONE)
+    assert function.failed == 2
+
+
 def test_a_layer_that_does_not_see_its_input_makes_every_law_vacuous() -> None:
     dead = faults.seeded(faults.DeadLayer)
     table = verify_laws(dead, "layer", shape=(1, 2, 4, 4), laws=["shift", "batch", "depends"], examples=4)

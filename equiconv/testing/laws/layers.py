@@ -242,7 +242,9 @@ def _dtypes(s: Module, draw: Draw) -> Sequence[Comparison]:
     if wrong:
         fault = f"is {dtype_name(wrong[0].value.dtype)}, and its input and weights are {wanted}"
         return [case.comparison(0, 0, 0.0, (f"f(x){wrong[0].path}.dtype", "x.dtype"), fault)]
-    values = [to_numpy(p.value) for p in parts]
+    values = [
+        np.nan_to_num(to_numpy(p.value)) for p in parts
+    ]  # of float16 a value may overflow: here the dtype is looked at
     return [case.comparison(v, v, 0.0, ("f(x).dtype", "x.dtype")) for v in values]
 
 

@@ -55,15 +55,14 @@ class Comparison:
 
     @property
     def error(self) -> float:
-        """The largest difference, infinity where a NaN or infinity is on one side only."""
+        """The largest difference; infinity where either side holds a NaN (every example is finite, and so must be what is made of it), or an infinity alone."""
         got, expected = np.asarray(self.got), np.asarray(self.expected)
         if got.shape != expected.shape:
             return float("inf")
         if got.size == 0:
             return 0.0
         with np.errstate(invalid="ignore", over="ignore"):
-            same = (got == expected) | (np.isnan(got) & np.isnan(expected))
-            difference = np.abs(np.where(same, 0, got - expected))
+            difference = np.abs(np.where(got == expected, 0, got - expected))
         largest = float(difference.max())
         return float("inf") if np.isnan(largest) else largest
 
