@@ -13,6 +13,7 @@ from torch import Tensor, nn
 
 import equiconv as eq
 from equiconv.testing import LawFailure, Symmetry, assert_equivariant, assert_invariant, equivariance_error, flips
+from equiconv.testing.differences import central
 from equiconv.testing.symmetries import rotations
 
 DERIVATIVES = ("gradient", "second gradient", "derivative", "second derivative")
@@ -259,12 +260,27 @@ def test_what_has_no_gradient_is_refused() -> None:
         equivariance_error(circular(), (1, 2, 4, 4), what=())
 
 
-@pytest.mark.parametrize("act", ["input", "output"])
-def test_maps_that_are_not_orthogonal_are_refused(act: str) -> None:
-    double = Symmetry("doubling", lambda x: 2 * x, lambda y: 2 * y)
-    half = Symmetry("mirror", lambda x: x.flip(-1), lambda y: 2 * y)
-    with pytest.raises(ValueError, match="orthogonal"):
-        equivariance_error(torch.relu, image(4, 4), group=double if act == "input" else half, what="gradient")
+def test_maps_that_are_not_orthogonal_are_refused() -> None:
+    direction = lambda x: x / x.norm()  # noqa: E731
+    double = Symmetry("doubling", lambda x: 2 * x)
+    assert equivariance_error(
+        direction, image(4, 4), group=double
+    ).passed  # and its gradient at 2x is half of that at x
+    with pytest.raises(ValueError, match="takes an input of length"):
+        equivariance_error(direction, image(4, 4), group=double, what="gradient")
+    stretched = Symmetry("mirror", lambda x: x.flip(-1), lambda y: 2 * y)
+    with pytest.raises(ValueError, match="takes an output of length"):
+        equivariance_error(torch.relu, image(4, 4), group=stretched, what="gradient")
+
+
+@pytest.mark.parametrize("where", [0.0, 0.05, 0.3, 0.9, 1.5, 3.0, 5.0])
+def test_the_bound_of_a_difference_holds_with_a_kink_within_the_step(where: float) -> None:
+    step = 1e-6
+    kinked = lambda t: [torch.tensor(max(t - where * step, 0.0) + (2 + t) ** 3, dtype=torch.float64)]  # noqa: E731
+    (slope,), (bound,) = central(kinked, step, [1e-14])
+    assert abs(float(slope) - 12) <= bound
+    if where > 4:  # no step reaches it
+        assert bound < 1e-3
 
 
 def test_a_function_that_cannot_run_in_double_says_so() -> None:

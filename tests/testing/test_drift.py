@@ -19,9 +19,10 @@ from equiconv.testing import DriftMonitor, DriftWarning
 
 
 class Network(nn.Module):
-    """A circular convolution, and a bias for each position that is zero at first; dropout, batch statistics, and a counter in a buffer."""
+    """A circular convolution, and a bias for each position that is zero at first; dropout, batch statistics, and counters in buffers."""
 
     steps: Tensor
+    calls: Tensor
 
     def __init__(self, positional: bool) -> None:
         super().__init__()
@@ -32,9 +33,12 @@ class Network(nn.Module):
         self.last = nn.Conv2d(4, 1, 1)
         self.bias = nn.Parameter(torch.zeros(6, 6), requires_grad=positional)
         self.register_buffer("steps", torch.zeros(()))
+        self.register_buffer("calls", torch.zeros(()))
 
     def forward(self, x: Tensor) -> Tensor:
         self.steps += 1  # in evaluation mode too
+        self.calls = self.calls + 1
+        _ = torch.rand(()), np.random.rand(), random.random()  # noqa: NPY002  (draws that the training would miss)
         y: Tensor = self.last(self.drop(self.norm(self.conv(x)).relu()))
         return y + self.bias
 
