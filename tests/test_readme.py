@@ -11,7 +11,8 @@ import torch
 
 import equiconv as eq
 
-README = (Path(__file__).parent.parent / "README.md").read_text(encoding="utf-8")
+README_FILE = Path(__file__).parent.parent / "README.md"
+README = README_FILE.read_text(encoding="utf-8")
 HAS_TIMM = importlib.util.find_spec("timm") is not None and importlib.util.find_spec("torchvision") is not None
 
 
@@ -41,6 +42,23 @@ def test_what_the_readme_shows_of_resnet18() -> None:
     report = eq.certify(net, x, padding="circular", refute=False).check(net, x)
     assert report
     assert f"{report.claims} comparisons" in README
+
+
+@pytest.mark.parametrize("page", ["README.md", "docs/testing.md"])
+def test_what_a_failing_test_is_shown_to_say(page: str) -> None:
+    from equiconv.testing import LawFailure, assert_equivariant
+
+    torch.manual_seed(0)
+    with pytest.raises(LawFailure) as failure:
+        assert_equivariant(torch.nn.Conv2d(3, 8, 3, padding=1).eval(), (1, 3, 32, 32))
+    said = f"LawFailure: {failure.value}".splitlines()
+    shown = re.search(
+        r"```text\n(LawFailure: .*?)```", (README_FILE.parent / page).read_text(encoding="utf-8"), re.DOTALL
+    )
+    assert shown is not None
+    lines = [line for line in shown[1].splitlines() if line.strip() != "…"]
+    assert len(lines) >= 5
+    assert [line for line in lines if line not in said] == []
 
 
 def test_what_the_readme_says_of_the_atlas() -> None:

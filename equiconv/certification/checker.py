@@ -19,7 +19,7 @@ from equiconv.certification.action import act
 from equiconv.certification.certificate import Certificate, Claim
 from equiconv.certification.opening import captured
 from equiconv.certification.refutation import shifted
-from equiconv.certification.states import Signal, first_alike
+from equiconv.certification.states import Dim, Signal, first_alike, windows_of
 from equiconv.graph import Graph, Node, has_values, wrapped
 from equiconv.graph.capture import largest_difference
 
@@ -105,7 +105,7 @@ def squares(
     claims: Sequence[Claim],
     override: Mapping[str, Callable[..., Any]] | None = None,
 ) -> CheckReport:
-    """Check claims on one input, for the distinct strides that occur at any node: early tensors keep more than the output."""
+    """Check claims on one input, for the distinct strides that occur at any node (early tensors keep more than the output) and more shifts of crops."""
     graph = graph.cast(torch.float64)
     by_node: dict[str, list[Claim]] = {}
     for claim in claims:
@@ -121,9 +121,8 @@ def squares(
     floors = graph.rounding(leaves, torch.float64, override)
     shifts: list[tuple[int, ...]] = []
     for axis, n in enumerate(shape):
-        for stride in sorted({claim.state.strides[axis] for claim in claims}):
-            if stride < n:
-                shifts.append(tuple(stride if a == axis else 0 for a in range(len(shape))))
+        for k in _amounts(claims, axis, n):
+            shifts.append(tuple(k if a == axis else 0 for a in range(len(shape))))
     count, worst, violations = 0, 0.0, list[Violation]()
 
     def judge(claim: Claim, error: float, shift: tuple[int, ...]) -> None:
@@ -158,6 +157,22 @@ def squares(
             count += 1
             judge(claim, error, shift)
     return CheckReport(count, tuple(shifts), worst, tuple(violations))
+
+
+def _amounts(claims: Sequence[Claim], axis: int, n: int) -> list[int]:
+    """Shifts to try along an axis: every stride that is claimed; and for what is a crop there, its multiples by powers of 2, and its inverse.
+
+    A whole signal that follows a generator follows its multiples, and so does a halo, which shows all of it. A crop shows part of the signal only: a claim may
+    hold at the stride, and fail at a multiple that brings together what no single step does.
+    """
+    found = {claim.state.strides[axis] for claim in claims}
+    for s in {c.state.strides[axis] for c in claims if any(_is_cut(dim, axis) for dim in c.state.dims)}:
+        found |= {n - s, *(s << doublings for doublings in range(n.bit_length()))}
+    return sorted(k for k in found if 0 < k < n)
+
+
+def _is_cut(dim: Dim, axis: int) -> bool:
+    return any(window.axis == axis and window.size < window.period for window in windows_of(dim))
 
 
 def square_error(got: Tensor, base: Tensor, state: Signal, axis: int, k: int) -> float | None:

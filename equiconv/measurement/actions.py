@@ -7,7 +7,7 @@ from collections.abc import Callable, Sequence
 from typing import Any, TypeAlias
 
 from equiconv.arrays import Array, namespace
-from equiconv.measurement.outputs import Part, parts_of
+from equiconv.measurement.outputs import Part, copied, parts_of
 
 __all__ = ["ACTIONS", "Action", "OutputAction", "roll_amounts"]
 
@@ -90,7 +90,7 @@ class Action:
     def expected(self, shift: tuple[int, ...]) -> list[Array | None]:
         """What each part should be after the shift; None where the action is not defined for it."""
         if callable(self.rule):
-            acted = self.rule(shift, self.raw)
+            acted = self.rule(shift, copied(self.raw))  # which may write into what it is given
             if acted is None:
                 return [None] * len(self.parts)
             values = parts_of(acted)

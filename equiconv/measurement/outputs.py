@@ -11,10 +11,20 @@ from typing import Any
 
 import array_api_compat
 import numpy as np
+from torch.utils import _pytree as pytree
 
 from equiconv.arrays import Array, compute_dtype, dtype_name, is_complex, namespace
 
-__all__ = ["Part", "holds_nan", "largest_difference", "largest_magnitude", "parts_of"]
+__all__ = [
+    "Part",
+    "copied",
+    "holds_nan",
+    "is_finite",
+    "largest_difference",
+    "largest_magnitude",
+    "left_out",
+    "parts_of",
+]
 
 
 @dataclass(frozen=True, eq=False)
@@ -51,6 +61,25 @@ def parts_of(output: Any) -> list[Part]:
     return [Part(path, _copy(value)) for path, value in _walk(output, "")]
 
 
+def left_out(output: Any) -> list[str]:
+    """Names of the types in an output that hold neither an array nor None nor text, and that `parts_of` therefore leaves out.
+
+    >>> left_out((np.zeros(2), None, object()))
+    ['object']
+    """
+    if array_api_compat.is_array_api_obj(output) or isinstance(output, (numbers.Number, str, bytes, type(None))):
+        return []
+    if isinstance(output, Mapping):
+        inner: list[Any] = list(output.values())
+    elif dataclasses.is_dataclass(output) and not isinstance(output, type):
+        inner = [getattr(output, field.name) for field in dataclasses.fields(output)]
+    elif isinstance(output, (tuple, list)):
+        inner = list(output)
+    else:
+        return [type(output).__name__]
+    return [name for value in inner for name in left_out(value)]
+
+
 def _walk(output: Any, path: str) -> Iterator[tuple[str, Any]]:
     if array_api_compat.is_array_api_obj(output) or isinstance(output, numbers.Number):
         yield path, output
@@ -66,6 +95,15 @@ def _walk(output: Any, path: str) -> Iterator[tuple[str, Any]]:
     elif isinstance(output, (tuple, list)):
         for index, value in enumerate(output):
             yield from _walk(value, f"{path}[{index}]")
+
+
+def copied(output: Any) -> Any:
+    """The output with its arrays copied, for a function that may write into them."""
+
+    def copy(value: Any) -> Any:
+        return _copy(value) if array_api_compat.is_array_api_obj(value) else value
+
+    return pytree.tree_map(copy, output)
 
 
 def _copy(value: Any) -> Array:
@@ -114,6 +152,16 @@ def holds_nan(a: Array) -> bool:
     """
     xp = namespace(a)
     return bool(xp.any(xp.isnan(_comparable(a))))
+
+
+def is_finite(a: Array) -> bool:
+    """Whether no entry is NaN or infinite.
+
+    >>> is_finite(np.array([1.0, np.inf])), is_finite(np.arange(2))
+    (False, True)
+    """
+    xp = namespace(a)
+    return bool(xp.all(xp.isfinite(_comparable(a))))
 
 
 def largest_magnitude(a: Array) -> float:

@@ -155,7 +155,8 @@ def _visible_roundoff(output: Array) -> float:
         return 0.0
     if dtype_name(output.dtype) in ("float64", "complex128"):
         host = to_numpy(output)
-        flat = (host.view(np.float64) if host.dtype == np.complex128 else host).reshape(-1)
+        flat = host.reshape(-1)  # a view as pairs of numbers needs a dim
+        flat = flat.view(np.float64) if host.dtype == np.complex128 else flat
         fractions = flat[np.isfinite(flat) & (flat != np.round(flat))]
         if fractions.size >= 8 and np.array_equal(fractions, fractions.astype(np.float32).astype(np.float64)):
             return float(np.finfo(np.float32).eps)

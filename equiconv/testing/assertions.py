@@ -11,16 +11,16 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
-from equiconv.arrays import device, dtype_name
 from equiconv.measurement.actions import OutputAction
+from equiconv.measurement.outputs import left_out
 from equiconv.measurement.subject import Subject
 from equiconv.testing import ledger, profiles
-from equiconv.testing.comparison import compare, rate
+from equiconv.testing.comparison import Origin, bound_text, compare, rate, reported
 from equiconv.testing.derivatives import Gradient
 from equiconv.testing.evaluations import Choice, What, chosen, evaluation_of, law_of, trials_of
 from equiconv.testing.falsification import falsify
 from equiconv.testing.generic import on_generic_input
-from equiconv.testing.inputs import example_of, is_strategy, over_examples
+from equiconv.testing.inputs import example_of, is_strategy, over_examples, require_options
 from equiconv.testing.report import EquivarianceReport, LawFailure, VacuousWarning
 from equiconv.testing.shrinking import smallest
 from equiconv.testing.storage import inside_hypothesis
@@ -85,6 +85,11 @@ def equivariance_error(
     'failed'
     """
     say = progress or (lambda _text: None)
+    require_options(tolerance, samples, seed)
+    if is_strategy(input):
+        raise TypeError(
+            "input: is a Hypothesis strategy, which assert_equivariant draws from; pass an array, arguments or a shape"
+        )
     reports = [
         _Setup.of(f, input, group, axes, output_action, seed, one).report(tolerance, samples, say)
         for one in chosen(what)
@@ -146,7 +151,11 @@ def assert_equivariant(
     __tracebackhide__ = True  # pytest then shows the caller's line and not ours
     if vacuous not in ("warn", "error", "ignore"):
         raise ValueError(f"vacuous: got {vacuous!r}; pass 'warn', 'error' or 'ignore'")
-
+    require_options(tolerance, samples, seed)
+    if samples and is_strategy(input):
+        raise ValueError(
+            "samples: of inputs that Hypothesis draws no rate can be claimed, for they are not independent; pass an array or a shape"
+        )
     reports = []
     for one in chosen(what):
         report = _asserted(f, input, (group, axes, output_action, seed, one), tolerance, samples, search, name)
@@ -220,10 +229,11 @@ class _Setup:
     """A function, the inputs it is tried on, the symmetries, and what is compared."""
 
     evaluation: Choice
-    inputs: list[tuple[str, list[Any], bool]]
+    inputs: list[tuple[str, list[Any], Origin]]
     law: str
     rule: OutputAction
     seed: int
+    notes: tuple[str, ...]
 
     @classmethod
     def of(
@@ -246,7 +256,11 @@ class _Setup:
             # What cannot be differentiated, compiled or mapped at all is no matter of the input: let its error out.
             evaluation.start(evaluation.subject.leaves, False)
         law = law_of(evaluation, domain.law(parts, raw))
-        return cls(evaluation, trials_of(evaluation, given, seed), law, rule, seed)
+        lost = dict.fromkeys(left_out(raw))
+        notes = (
+            (f"what f returns holds {', '.join(lost)} besides arrays, of which nothing is compared",) if lost else ()
+        )
+        return cls(evaluation, trials_of(evaluation, given, seed), law, rule, seed, notes)
 
     def report(self, tolerance: float | None, samples: int, say: Callable[[str], None]) -> EquivarianceReport:
         """Compare, and say what came out."""
@@ -254,27 +268,16 @@ class _Setup:
         subject, domain = evaluation.subject, evaluation.domain
         coverage = domain.coverage(max(4, profile.runs // len(self.inputs)), profile.exhaustive, seed)
         rows = compare(evaluation, self.inputs, coverage.elements, tolerance, say)
-        return EquivarianceReport(
-            name=subject.name,
+        return reported(
+            subject,
+            rows,
             law=self.law,
             group=domain.text,
-            coverage=coverage.text,
-            complete=coverage.complete,
-            elements=coverage.elements,
-            inputs=rows.inputs,
-            outputs=rows.outputs,
-            errors=rows.errors,
-            bounds=rows.bounds,
-            library=subject.library,
-            dtype=dtype_name(subject.example.dtype),
-            device=str(device(subject.example)),
-            bound=f"{evaluation.beyond:.0f} × the rounding floor"
-            if tolerance is None
-            else f"the given tolerance {tolerance:g}",
+            coverage=coverage,
             what=evaluation.what,
-            vacuous=rows.vacuous,
+            bound=bound_text(tolerance, evaluation.beyond),
             rate=rate(evaluation, samples, tolerance, seed) if samples else None,
-            notes=(*subject.notes, *rows.notes, *evaluation.notes),
+            notes=(*self.notes, *evaluation.notes),
         )
 
     def searched(self, report: EquivarianceReport, tolerance: float | None, name: str | None) -> EquivarianceReport:

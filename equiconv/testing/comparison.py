@@ -10,36 +10,44 @@ import math
 import random
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
-from typing import Any, Protocol, TypeVar
+from enum import Enum, auto
+from typing import Any, NamedTuple, Protocol, TypeVar
 
 import numpy as np
 import torch
 
-from equiconv.arrays import Array, asarray_like, device, is_complex, namespace
-from equiconv.measurement.outputs import Part, largest_difference, largest_magnitude
+from equiconv.arrays import Array, asarray_like, device, dtype_name, is_complex, namespace
+from equiconv.measurement.outputs import Part, is_finite, largest_difference, largest_magnitude
 from equiconv.measurement.rounding import BEYOND, own_roundoff, rounding_floors
 from equiconv.measurement.subject import Subject
 from equiconv.testing.recipes import Dense, Recipe, Sparse, build
-from equiconv.testing.report import Rate
-from equiconv.testing.symmetries import Domain
+from equiconv.testing.report import EquivarianceReport, Rate
+from equiconv.testing.symmetries import Coverage, Domain
 
 __all__ = [
+    "Entry",
     "Evaluation",
+    "Origin",
     "Refused",
     "Rows",
     "Start",
     "Values",
     "accepted",
+    "bound_text",
     "compare",
     "entry_of",
     "inputs_of",
     "normals",
     "rate",
+    "reported",
+    "require_same",
+    "require_steady",
 ]
 
 T = TypeVar("T")
 
 _FLOORS = 2  # runs that a rounding floor takes
+_WIDE = 0.01  # a bound of so much of the output is noted
 # What a function raises on an input that it was not made for.
 _REFUSALS = (ArithmeticError, ValueError, RuntimeError, TypeError, IndexError)
 
@@ -56,6 +64,18 @@ def accepted(call: Callable[..., T], *arguments: Any) -> T:
         raise Refused(
             f"{type(error).__name__}: {str(error).splitlines()[0][:120] if str(error) else 'no message'}"
         ) from error
+
+
+class Origin(Enum):
+    """Where an input comes from, and with it what f owes it.
+
+    GIVEN: f must take it. GENERIC: random numbers of ours, which f may refuse as a whole; but a finite result that ends in NaN after a shift is wrong.
+    DEGENERATE: of ours too, with zeros and equal values, where a quotient of f's may be undefined by chance: what is not finite there says nothing.
+    """
+
+    GIVEN = auto()
+    GENERIC = auto()
+    DEGENERATE = auto()
 
 
 @dataclass(frozen=True, eq=False)
@@ -114,14 +134,23 @@ class Values:
         return self.subject.run(self.domain.move(element, start.leaves))
 
 
-def inputs_of(subject: Subject, given: bool, seed: int) -> Iterator[tuple[str, list[Any], bool]]:
-    """Inputs to try, each with its name and whether it is of our making: the given one; one pixel; small integers, on which ties and exact zeros
-    are frequent; and standard normals, on which nothing coincides."""
+def inputs_of(subject: Subject, given: bool, seed: int) -> Iterator[tuple[str, list[Any], Origin]]:
+    """Inputs to try, each with its name and origin: the given one; one pixel; small integers, on which ties and exact zeros are
+    frequent; and standard normals, on which nothing coincides. Where none was given, the normals stand for it.
+
+    Raises `ValueError` for an input without entries.
+    """
+    for index in subject.moved:
+        if 0 in subject.leaves[index].shape:
+            raise ValueError(
+                f"input: {subject.labels[index]} has the shape {tuple(subject.leaves[index].shape)}, without entries; there is nothing to compare"
+            )
     if given:
-        yield "the given input", list(subject.leaves), False
-    yield "one pixel", _made(subject, lambda _, v: _pixel(v)), True
-    yield "integers", _made(subject, lambda i, _: Dense(seed + i)), True
-    yield "normals", [normals(v, seed + i) if i in subject.moved else v for i, v in enumerate(subject.leaves)], True
+        yield "the given input", list(subject.leaves), Origin.GIVEN
+    yield "one pixel", _made(subject, lambda _, v: _pixel(v)), Origin.DEGENERATE
+    yield "integers", _made(subject, lambda i, _: Dense(seed + i)), Origin.DEGENERATE
+    drawn = [normals(v, seed + i) if i in subject.moved else v for i, v in enumerate(subject.leaves)]
+    yield "normals", drawn, Origin.GENERIC if given else Origin.GIVEN
 
 
 def _pixel(value: Array) -> Recipe:
@@ -159,63 +188,141 @@ class Rows:
 
 def compare(
     evaluation: Evaluation,
-    inputs: Sequence[tuple[str, list[Any], bool]],
+    inputs: Sequence[tuple[str, list[Any], Origin]],
     elements: Sequence[Any],
     tolerance: float | None,
     progress: Callable[[str], None],
 ) -> Rows:
     """Compare on every input under every element.
 
-    Raises what f raises on the given input; `ValueError` for a function that differs between two calls, or returns NaN on the given input.
+    Raises what f raises on the given input, or on every other; `ValueError` for a function that differs between two calls, or returns other outputs.
     """
-    names, errors, bounds, outputs = [], [], [], []
-    notes: list[str] = []
-    starts: list[Start] = []
-    moved = False
-    for name, leaves, ours in inputs:
+    names, rows, notes, starts = [], list[list[Entry]](), list[str](), list[Start]()
+    refused: Refused | None = None
+    for name, leaves, origin in inputs:
         progress(f"{evaluation.what}: {name}")
         try:
             start = accepted(evaluation.start, leaves, tolerance is None)
             if not starts:
                 require_steady(evaluation, start)
-            row = [entry_of(evaluation, start, g, tolerance, ours) for g in elements]
+            require_alike(start.parts, (starts or [start])[0].parts, f"on {name}")
+            row = [entry_of(evaluation, start, g, tolerance, origin) for g in elements]
         except Refused as error:
-            if not ours and error.__cause__ is not None:
+            refused = refused or error
+            if origin is Origin.GIVEN and error.__cause__ is not None:
                 raise error.__cause__ from None
             notes.append(f"f did not accept {name} ({error})")
             continue
-        moved = moved or any(entry[2] for entry in row)
+        if undefined := sum(entry.undefined for entry in row):
+            notes.append(f"f is not finite on {name}: {undefined} of {len(row)} comparisons say nothing there")
         names.append(name)
-        errors.append([entry[0] for entry in row])
-        bounds.append([entry[1] for entry in row])
-        outputs.append(tuple(entry[3] for entry in row))
+        rows.append(row)
         starts.append(start)
+    if not starts and refused is not None and refused.__cause__ is not None:
+        raise refused.__cause__ from None
     shape = (len(names), len(elements))
-    found = np.asarray(errors, float).reshape(shape)
+    errors = np.asarray([[e.error for e in row] for row in rows], float).reshape(shape)
+    moved = any(entry.moved for row in rows for entry in row)
+    vacuous = _vacuous(starts, errors, moved, evaluation.beyond if tolerance is None else None)
+    if vacuous is None:
+        notes += _unseen(starts, rows, elements)
+        if tolerance is None:
+            notes += _wide_bounds(starts, evaluation.beyond)
     return Rows(
         tuple(names),
-        found,
-        np.asarray(bounds, float).reshape(shape),
-        tuple(outputs),
+        errors,
+        np.asarray([[e.bound for e in row] for row in rows], float).reshape(shape),
+        tuple(tuple(e.output for e in row) for row in rows),
         tuple(notes),
-        _vacuous(starts, found, moved, evaluation.beyond),
+        vacuous,
+    )
+
+
+def _unseen(starts: Sequence[Start], rows: Sequence[Sequence[Entry]], elements: Sequence[Any]) -> list[str]:
+    """What a caller would take to be tested and is not: outputs that were never compared, and elements that move no input."""
+    seen = {label for row in rows for entry in row for label in entry.compared}
+    found = [
+        f"{part.label} {tuple(part.value.shape)} was not compared: for nothing that was tried is it said what becomes of it"
+        for part in starts[0].parts
+        if part.label not in seen
+    ]
+    idle = [element for j, element in enumerate(elements) if not any(row[j].moved for row in rows)]
+    return found + [f"{element} moves none of the inputs" for element in idle[:3]]
+
+
+def _wide_bounds(starts: Sequence[Start], beyond: float) -> list[str]:
+    """A note for each output whose bound is so wide that a fault of a hundredth would hide in it."""
+    found = []
+    for i, part in enumerate(starts[0].parts):
+        sizes = [(beyond * s.floors[i], largest_magnitude(s.parts[i].value)) for s in starts]
+        share = max((bound / size for bound, size in sizes if size), default=0.0)
+        if share > _WIDE:
+            found.append(
+                f"rounding explains a change of {share:.2g} times the largest entry of {part.label}: a smaller fault would not be seen; compute in a "
+                "wider dtype"
+            )
+    return found
+
+
+def require_alike(parts: Sequence[Part], first: Sequence[Part], when: str) -> None:
+    """Refuse an f that returns other arrays than before. Raises `ValueError`."""
+    if [p.label for p in parts] != [p.label for p in first]:
+        raise ValueError(
+            f"f: returns {', '.join(p.label for p in parts) or 'no array'} {when}, and {', '.join(p.label for p in first)} before; a law needs the same "
+            "outputs each time"
+        )
+
+
+def bound_text(tolerance: float | None, beyond: float) -> str:
+    """What the bounds of a report are made of."""
+    return f"{beyond:.0f} × the rounding floor" if tolerance is None else f"the given tolerance {tolerance:g}"
+
+
+def reported(
+    subject: Subject, rows: Rows, *, law: str, group: str, coverage: Coverage, notes: Sequence[str] = (), **more: Any
+) -> EquivarianceReport:
+    """The report on what was compared."""
+    return EquivarianceReport(
+        name=subject.name,
+        law=law,
+        group=group,
+        coverage=coverage.text,
+        complete=coverage.complete,
+        elements=coverage.elements,
+        inputs=rows.inputs,
+        outputs=rows.outputs,
+        errors=rows.errors,
+        bounds=rows.bounds,
+        library=subject.library,
+        dtype=dtype_name(subject.example.dtype),
+        device=str(device(subject.example)),
+        vacuous=rows.vacuous,
+        notes=(*subject.notes, *rows.notes, *notes),
+        **more,
     )
 
 
 def require_steady(evaluation: Evaluation, start: Start) -> None:
-    """Refuse a function that returns something else on the same input: it follows no law. Raises `ValueError`.
-
-    What random rounding does to a random function is its noise, so the floors would hide it. They count on a GPU only, whose kernels may add in another
-    order each time, and only where no random state was used.
-    """
+    """Refuse a function that returns something else on the same input: it follows no law. Raises `ValueError`."""
     before = _random_states()
     again = evaluation.start(start.leaves, False)
     host = str(device(evaluation.subject.example)) == "cpu" or _random_states() != before
-    for one, other, floor in zip(start.parts, again.parts, start.floors, strict=True):
+    require_same(start.parts, again.parts, start.floors, evaluation.beyond, host)
+
+
+def require_same(
+    first: Sequence[Part], again: Sequence[Part], floors: Sequence[float], beyond: float, host: bool, word: str = "f"
+) -> None:
+    """Refuse two results of the same call that differ.
+
+    What random rounding does to a random function is its noise, so the floors would hide it. They count on a GPU only (``host`` is False), whose kernels may
+    add in another order each time, and only where no random state was used.
+    """
+    for one, other, floor in zip(first, again, floors, strict=True):
         change = largest_difference(one.value, other.value)
-        if change > evaluation.beyond * (own_roundoff(one) if host else floor):
+        if change > beyond * (own_roundoff(one) if host else floor):
             raise ValueError(
-                f"f: is not deterministic: its {one.label} differs by {change:.3g} between two calls on the same input; call .eval() on a module, or "
+                f"{word}: is not deterministic: its {one.label} differs by {change:.3g} between two calls on the same input; call .eval() on a module, or "
                 "fix its random state, before its symmetry can be tested"
             )
 
@@ -231,22 +338,42 @@ def _random_states() -> tuple[Any, ...]:
     )
 
 
-def entry_of(
-    evaluation: Evaluation, start: Start, element: Any, tolerance: float | None, ours: bool
-) -> tuple[float, float, bool, str]:
-    """Error and bound of the part that differs most, counted in bounds; whether the input moved; the part's name.
+class Entry(NamedTuple):
+    """One comparison: error and bound of the part that differs most, counted in bounds, and its name.
 
-    Raises `Refused` where the function does not take the moved input.
+    Both are NaN where nothing was compared: the input did not move, or ρ says nothing of the element, or (``undefined``) f is not finite there.
+    compared: the parts that were.
     """
-    unmoved = math.nan, math.nan, False, ""
+
+    error: float = math.nan
+    bound: float = math.nan
+    moved: bool = False
+    output: str = ""
+    undefined: bool = False
+    compared: tuple[str, ...] = ()
+
+    @property
+    def ratio(self) -> float:
+        """Error over bound; −1 where nothing was compared."""
+        if math.isnan(self.error):
+            return -1.0
+        return self.error / self.bound if self.bound else (math.inf if self.error else 0.0)
+
+
+def entry_of(evaluation: Evaluation, start: Start, element: Any, tolerance: float | None, origin: Origin) -> Entry:
+    """Compare under one element.
+
+    Raises `Refused` where the function does not take the moved input; `ValueError` where it returns other outputs or shapes there.
+    """
     leaves = evaluation.domain.move(element, start.leaves)
     moved = any(not _same(a, b) for a, b in zip(leaves, start.leaves, strict=True))
     wanted = start.expected(element)
     if not moved or all(w is None for w in wanted):
-        return unmoved
+        return Entry(moved=moved)
     got = accepted(evaluation.after, start, element)
-    best: tuple[float, float, bool, str] | None = None
-    for part, expected, floor in zip(got, wanted, start.floors, strict=True):
+    require_alike(got, start.parts, f"after {element}")
+    best, compared = Entry(moved=True), []
+    for part, base, expected, floor in zip(got, start.parts, wanted, start.floors, strict=True):
         if expected is None:
             continue
         if tuple(part.value.shape) != tuple(expected.shape):
@@ -254,30 +381,31 @@ def entry_of(
                 f"output_action: {part.label} should have the shape {tuple(expected.shape)} after {element}, but f returns {tuple(part.value.shape)}"
             )
         error = largest_difference(part.value, expected)
-        bound = tolerance if tolerance is not None else evaluation.beyond * floor
-        if math.isinf(error) and ours:
-            continue  # f is not defined on an input that we made: nothing is wrong with f
-        entry = error, bound, True, part.label
-        if best is None or _ratio(entry) > _ratio(best):
-            best = entry
-    return best or unmoved
-
-
-def _ratio(entry: tuple[float, float, bool, str]) -> float:
-    error, bound = entry[:2]
-    return error / bound if bound else (math.inf if error else 0.0)
+        defined = is_finite(base.value) and math.isfinite(floor) and origin is not Origin.DEGENERATE
+        if math.isinf(error) and origin is not Origin.GIVEN and not defined:
+            best = best._replace(undefined=True)
+            continue
+        compared.append(part.label)
+        entry = Entry(error, tolerance if tolerance is not None else evaluation.beyond * floor, True, part.label)
+        if entry.ratio > best.ratio:
+            best = entry._replace(undefined=best.undefined)
+    return best._replace(compared=tuple(compared))
 
 
 def _same(a: Any, b: Any) -> bool:
     if a is b or not hasattr(a, "ndim"):
         return True
+    if tuple(a.shape) != tuple(b.shape):
+        return False
     return largest_difference(a, b) == 0.0
 
 
-def _vacuous(starts: Sequence[Start], errors: np.ndarray[Any, Any], moved: bool, beyond: float) -> str | None:
+def _vacuous(starts: Sequence[Start], errors: np.ndarray[Any, Any], moved: bool, beyond: float | None) -> str | None:
     """Why nothing could have failed; None where something could."""
-    if not moved or not np.any(~np.isnan(errors)):
-        return "no element that was tried moves any of the inputs" if not moved else "nothing could be compared"
+    if not moved:
+        return "no element that was tried moves any of the inputs"
+    if np.all(np.isnan(errors)):
+        return "nothing could be compared"
     first = starts[0]
     if len(starts) > 1:
         alike = [
@@ -291,7 +419,7 @@ def _vacuous(starts: Sequence[Start], errors: np.ndarray[Any, Any], moved: bool,
             dead = all(largest_difference(p.value, p.value * 0) == 0.0 for p in first.parts)
             return f"the output is {'zero' if dead else 'the same'} for all {len(starts)} inputs, so it does not depend on them"
     # Two outputs are at most twice the largest entry apart.
-    if all(
+    if beyond is not None and all(
         f and beyond * f >= 2 * largest_magnitude(p.value)
         for s in starts
         for p, f in zip(s.parts, s.floors, strict=True)
@@ -310,10 +438,10 @@ def rate(evaluation: Evaluation, draws: int, tolerance: float | None, seed: int)
         ]
         try:
             start = accepted(evaluation.start, leaves, tolerance is None)
-            error, bound, _, _ = entry_of(evaluation, start, element, tolerance, ours=False)
+            entry = entry_of(evaluation, start, element, tolerance, Origin.GIVEN)
         except Refused as refused:
             raise ValueError(
                 f"samples: f did not accept a standard normal input ({refused}), so no rate can be claimed; pass samples=0"
             ) from refused
-        failures += error > bound
+        failures += entry.error > entry.bound
     return Rate(draws, failures, seed)

@@ -19,11 +19,10 @@ import numpy as np
 import torch
 from torch import nn
 
-from equiconv.arrays import namespace
 from equiconv.measurement.actions import OutputAction
-from equiconv.measurement.outputs import largest_magnitude
+from equiconv.measurement.outputs import is_finite, largest_magnitude
 from equiconv.measurement.subject import Subject
-from equiconv.testing.comparison import Values, entry_of, require_steady
+from equiconv.testing.comparison import Origin, Values, entry_of, require_steady
 from equiconv.testing.inputs import example_of
 from equiconv.testing.symmetries import GroupLike, axes_for, domain_of
 
@@ -166,26 +165,26 @@ class DriftMonitor:
         start = evaluation.start(self._leaves)
         worst: tuple[float, DriftPoint] | None = None
         for element in self._elements:
-            error, bound, moved, label = entry_of(evaluation, start, element, None, ours=False)
-            if not moved:
+            entry = entry_of(evaluation, start, element, None, Origin.GIVEN)
+            if not entry.compared:
                 continue
-            part = next(p for p in start.parts if p.label == label)
-            size, floor = largest_magnitude(part.value), bound / evaluation.beyond
+            error = entry.error
+            part = next(p for p in start.parts if p.label == entry.output)
+            size, floor = largest_magnitude(part.value), entry.bound / evaluation.beyond
             # Two outputs that are NaN in the same places do not differ, and say nothing.
-            sound = all(bool(namespace(p.value).all(namespace(p.value).isfinite(p.value))) for p in start.parts)
+            sound = all(is_finite(p.value) for p in start.parts)
             point = DriftPoint(
                 step,
                 error if sound else float("nan"),
                 floor,
                 error / size if size else (float("inf") if error else 0.0),
-                sound and error <= bound,
+                sound and error <= entry.bound,
                 sound and error == 0.0,
                 str(element),
-                label,
+                entry.output,
             )
-            ratio = error / bound if bound else (float("inf") if error else 0.0)
-            if worst is None or ratio > worst[0]:
-                worst = ratio, point
+            if worst is None or entry.ratio > worst[0]:
+                worst = entry.ratio, point
         if worst is None:
             raise ValueError("x: no element that is tried moves it; pass an input that is not constant along the axes")
         return worst[1]

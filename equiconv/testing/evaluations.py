@@ -10,7 +10,7 @@ import numpy as np
 
 from equiconv.arrays import asarray_like, eps, to_numpy
 from equiconv.measurement.subject import Subject
-from equiconv.testing.comparison import Evaluation, Values, inputs_of, normals
+from equiconv.testing.comparison import Evaluation, Origin, Values, inputs_of, normals
 from equiconv.testing.derivatives import Gradient, SecondGradient
 from equiconv.testing.differences import Derivative, SecondDerivative
 from equiconv.testing.generic import NORMALS
@@ -67,7 +67,7 @@ def law_of(evaluation: Choice, default: str) -> str:
     return evaluation.law("S" if isinstance(evaluation.domain, Shifting) else "g") or default
 
 
-def trials_of(evaluation: Choice, given: bool, seed: int) -> list[tuple[str, list[Any], bool]]:
+def trials_of(evaluation: Choice, given: bool, seed: int) -> list[tuple[str, list[Any], Origin]]:
     """Inputs to try, as `inputs_of` has them. Derivatives are taken on generic inputs alone: on small integers and single pixels values coincide, and there
     a gradient is not unique. An input that was given gets noise added for the same reason."""
     subject = evaluation.subject
@@ -75,11 +75,11 @@ def trials_of(evaluation: Choice, given: bool, seed: int) -> list[tuple[str, lis
         return list(inputs_of(subject, given, seed))
     fresh = [normals(v, seed + 101 + i) if i in subject.moved else v for i, v in enumerate(subject.leaves)]
     if not given:
-        return [(NORMALS, list(subject.leaves), False), ("other normals", fresh, True)]
+        return [(NORMALS, list(subject.leaves), Origin.GIVEN), ("other normals", fresh, Origin.GENERIC)]
     noisy = [
         _noisy(v, n) if i in subject.moved else v for i, (v, n) in enumerate(zip(subject.leaves, fresh, strict=True))
     ]
-    return [("the given input with a little noise", noisy, False), ("normals", fresh, True)]
+    return [("the given input with a little noise", noisy, Origin.GIVEN), ("normals", fresh, Origin.GENERIC)]
 
 
 def _noisy(value: Any, noise: Any) -> Any:

@@ -11,7 +11,7 @@ from torch.utils import _pytree as pytree
 from equiconv.arrays import dtype_name
 from equiconv.measurement.actions import OutputAction
 from equiconv.measurement.outputs import largest_difference
-from equiconv.testing.comparison import Evaluation, entry_of
+from equiconv.testing.comparison import Evaluation, Origin, entry_of
 from equiconv.testing.counterexample import Counterexample
 from equiconv.testing.report import EquivarianceReport
 from equiconv.testing.script import locate
@@ -25,7 +25,7 @@ NORMALS = "normals"
 
 def on_generic_input(
     evaluation: Evaluation,
-    inputs: Sequence[tuple[str, list[Any], bool]],
+    inputs: Sequence[tuple[str, list[Any], Origin]],
     report: EquivarianceReport,
     rule: OutputAction,
     seed: int,
@@ -41,10 +41,10 @@ def on_generic_input(
     leaves = next(leaves for label, leaves, _ in inputs if label == report.inputs[row])
     own_bounds = report.bound.startswith("the given")
     start = evaluation.start(leaves, not own_bounds)
-    _, bound, _, label = entry_of(
-        evaluation, start, element, float(report.bounds[row, column]) if own_bounds else None, False
+    entry = entry_of(
+        evaluation, start, element, float(report.bounds[row, column]) if own_bounds else None, Origin.GIVEN
     )
-    index = next(i for i, part in enumerate(start.parts) if part.label == label)
+    index = next(i for i, part in enumerate(start.parts) if part.label == entry.output)
     expected = start.expected(element)[index]
     assert expected is not None  # it was compared
     got = evaluation.after(start, element)[index].value
@@ -56,11 +56,11 @@ def on_generic_input(
         axes=subject.axes,
         x=kwargs or (args[0] if len(args) == 1 else args),
         pixels=None,
-        output=label,
+        output=entry.output,
         expected=expected,
         got=got,
         error=largest_difference(got, expected),
-        floor=bound if own_bounds else bound / evaluation.beyond,
+        floor=entry.bound if own_bounds else entry.bound / evaluation.beyond,
         script=_script(evaluation, inputs[0][0] != NORMALS, element, rule, seed, name),
         runs=report.compared,
         complete=report.complete,

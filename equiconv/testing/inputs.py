@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import sys
 from collections.abc import Callable
 from dataclasses import replace
@@ -14,7 +15,28 @@ from equiconv.testing.report import EquivarianceReport
 from equiconv.testing.shrinking import first_failure
 from equiconv.testing.storage import inside_hypothesis
 
-__all__ = ["example_of", "is_strategy", "over_examples"]
+__all__ = ["example_of", "is_strategy", "over_examples", "require_options"]
+
+
+def require_options(tolerance: Any = None, samples: Any = 0, seed: Any = 0) -> None:
+    """Refuse options under which a test would pass whatever happens, or that NumPy would refuse without naming them.
+
+    Raises `TypeError` or `ValueError`.
+    """
+    if tolerance is not None:
+        if isinstance(tolerance, bool) or not isinstance(tolerance, (int, float, np.integer, np.floating)):
+            raise TypeError(
+                f"tolerance: got {tolerance!r}; pass the largest difference allowed, or None to have it found"
+            )
+        if not 0 <= tolerance < math.inf:
+            raise ValueError(
+                f"tolerance: got {tolerance!r}; pass a finite number of at least 0, or None to have it found"
+            )
+    for name, value in (("samples", samples), ("seed", seed)):
+        if isinstance(value, bool) or not isinstance(value, (int, np.integer)):
+            raise TypeError(f"{name}: got {value!r}; pass a whole number of at least 0")
+        if value < 0:
+            raise ValueError(f"{name}: got {value!r}; pass a whole number of at least 0")
 
 
 def example_of(f: Any, input: Any, seed: int) -> tuple[Any, bool]:
@@ -26,7 +48,11 @@ def example_of(f: Any, input: Any, seed: int) -> tuple[Any, bool]:
     >>> example_of(abs, (2, 3), 0)[0].shape
     (2, 3)
     """
-    if not isinstance(input, (tuple, list)) or not input or not all(type(n) is int for n in input):
+    if (
+        not isinstance(input, (tuple, list))
+        or not input
+        or not all(isinstance(n, (int, np.integer)) and not isinstance(n, bool) for n in input)
+    ):
         return input, True
     if min(input) < 1:
         raise ValueError(f"input: the shape {tuple(input)} has an axis without entries")

@@ -10,14 +10,14 @@ from typing import Any
 import array_api_compat
 import numpy as np
 
-from equiconv.arrays import Array, asarray_like, device, dtype_name, eps, is_complex, namespace, to_numpy
-from equiconv.measurement.outputs import Part
+from equiconv.arrays import Array, asarray_like, device, eps, is_complex, namespace, to_numpy
+from equiconv.measurement.outputs import Part, copied, is_finite, largest_magnitude
 from equiconv.measurement.rounding import BEYOND, rounding_floors
 from equiconv.measurement.subject import Subject
 from equiconv.testing.assertions import judged
-from equiconv.testing.comparison import Rows, Start, compare, inputs_of
+from equiconv.testing.comparison import Rows, Start, bound_text, compare, inputs_of, reported, require_same
 from equiconv.testing.counterexample import Counterexample
-from equiconv.testing.inputs import example_of, is_strategy, over_examples
+from equiconv.testing.inputs import example_of, is_strategy, over_examples, require_options
 from equiconv.testing.recipes import Sparse, imports, lines
 from equiconv.testing.report import EquivarianceReport
 from equiconv.testing.script import locate
@@ -71,8 +71,8 @@ def assert_commutes(
     equiconv.testing.report.LawFailure: Circulant: a(b(x)) = b(a(x)) fails in ...
     """
     __tracebackhide__ = True
+    require_options(tolerance, seed=seed)
     first, second = _as_map(a, "a"), _as_map(b, "b")
-
     law = "a(b(x)) = b(a(x))"
 
     def order(value: Any) -> tuple[_Commuting, bool]:
@@ -88,7 +88,15 @@ def assert_commutes(
             tolerance,
             lambda _text: None,
         )
-        return _report(evaluation.subject, _name(a), law, f"b is {_name(b)}", "the two orders", rows, tolerance)
+        text = bound_text(tolerance, BEYOND)
+        return reported(
+            evaluation.subject,
+            rows,
+            law=law,
+            group=f"b is {_name(b)}",
+            coverage=evaluation.coverage(1, 1, seed),
+            bound=text,
+        )
 
     report, example = over_examples(check, input, seed) if is_strategy(input) else (check(input), input)
     if not report.passed:
@@ -132,8 +140,8 @@ class _Commuting:
         return self._orders[1].run(start.leaves)
 
     def move(self, element: Any, leaves: Sequence[Any]) -> list[Any]:  # noqa: ARG002
-        """b(x)."""
-        return [self._b(v) if i in self.subject.moved else v for i, v in enumerate(leaves)]
+        """b(x), of a copy: b may write into what it is given."""
+        return [self._b(copied(v)) if i in self.subject.moved else v for i, v in enumerate(leaves)]
 
     def expectation(self, parts: Sequence[Part], raw: Any) -> Callable[[Any], list[Array | None]]:  # noqa: ARG002
         return lambda _element: [p.value for p in parts]
@@ -182,6 +190,7 @@ def assert_adjoint(
     equiconv.testing.report.LawFailure: Circulant: ⟨a x, y⟩ = ⟨x, a* y⟩ fails in ...
     """
     __tracebackhide__ = True
+    require_options(tolerance, seed=seed)
     forward, backward = _as_map(a, "a"), _as_map(adjoint, "adjoint")
 
     def check(value: Any) -> EquivarianceReport:
@@ -192,26 +201,40 @@ def assert_adjoint(
 
 @dataclass(frozen=True)
 class _Pair:
-    """A vector of the domain and one of the range, and what is known of ⟨a x, y⟩ − ⟨x, a* y⟩."""
+    """A vector of the domain and one of the range, and what is known of ⟨a x, y⟩ − ⟨x, a* y⟩. most: how large it could be."""
 
     name: str
     error: float
     bound: float
-    value: float
+    most: float
 
 
 class _Pairing:
     def __init__(self, a: Callable[..., Any], adjoint: Callable[..., Any], given: Any, x: Array, seed: int) -> None:
         self.subject = replace(Subject.of(a, x, -1), f=given, name=_name(given))
-        (part,) = self._single(self.subject.run(), "a")
+        (part,) = self._steady(self.subject, "a")
+        if not part.value.ndim:
+            raise ValueError(
+                "a: returns a number; an adjoint is one of a map from an array to an array with at least one axis"
+            )
+        if not is_finite(part.value):
+            raise ValueError("a: returns NaN or infinite values on the input; a linear map is finite everywhere")
         self.back = Subject.of(adjoint, part.value, -1)
-        (returned,) = self._single(self.back.run(), "adjoint")
+        (returned,) = self._steady(self.back, "adjoint")
         if tuple(returned.value.shape) != tuple(x.shape):
             raise ValueError(
                 f"adjoint: returns the shape {tuple(returned.value.shape)} on an output of a; it must return that of x, {tuple(x.shape)}"
             )
         self.given, self.seed = given, seed
         self.x, self.y = x, part.value
+
+    def _steady(self, subject: Subject, word: str) -> list[Part]:
+        """What a map returns, twice the same."""
+        parts = self._single(subject.run(), word)
+        host = str(device(subject.example)) == "cpu"
+        floors = [0.0] if host else rounding_floors(subject, subject.leaves, parts, 2)
+        require_same(parts, subject.run(), floors, BEYOND, host, word)
+        return parts
 
     @staticmethod
     def _single(parts: list[Part], word: str) -> list[Part]:
@@ -240,34 +263,56 @@ class _Pairing:
             np.asarray([[p.bound] for p in pairs]),
             tuple(("⟨a x, y⟩",) for _ in pairs),
             (),
-            None if any(p.value for p in pairs) else "a(x) is zero for every x that was tried",
+            self._vacuous(pairs),
         )
-        law = "⟨a x, y⟩ = ⟨x, a* y⟩"
         tried = "all entries of the matrix, and pairs" if columns else "pairs"
-        report = _report(self.subject, self.subject.name, law, "a and its adjoint", tried, rows, tolerance)
-        return replace(report, counterexample=counterexample, complete=columns)
+        report = reported(
+            self.subject,
+            rows,
+            law="⟨a x, y⟩ = ⟨x, a* y⟩",
+            group="a and its adjoint",
+            coverage=Coverage(("a and its adjoint",), tried, columns, 1),
+            bound=bound_text(tolerance, BEYOND),
+        )
+        return replace(report, counterexample=counterexample)
+
+    @staticmethod
+    def _vacuous(pairs: Sequence[_Pair]) -> str | None:
+        """Why nothing could have failed: a bound that is at least the sum of both sides is never exceeded."""
+        if not any(p.most for p in pairs):
+            return "a(x) is zero for every x that was tried"
+        if all(p.bound >= p.most for p in pairs):
+            return "the bound is more than the two sides can differ by; compute in a wider dtype, or pass a tolerance"
+        return None
 
     def _pair(self, name: str, xs: list[Any], ys: list[Any], tolerance: float | None) -> _Pair:
-        """One pairing. What rounding explains of it: a roundoff of each entry of a x and a* y, weighed by the other factor, and of the sums."""
+        """One pairing. What rounding explains of it: the floor of each entry of a x and a* y, weighed by the other factor, and a roundoff of the sums.
+
+        Errors of N entries add up as √N where their signs are independent, so the weights are 2-norms; a worst case of N would hide a wrong entry.
+        """
         (ax,), (ay,) = self.subject.run(xs), self.back.run(ys)
         (fx,) = rounding_floors(self.subject, xs, [ax], 2, self.seed)
         (fy,) = rounding_floors(self.back, ys, [ay], 2, self.seed)
         x, y, u, v = (_wide(value) for value in (xs[0], ys[0], ax.value, ay.value))
         left, right = np.vdot(u, y), np.vdot(x, v)
         size = float(np.abs(u) @ np.abs(y) + np.abs(x) @ np.abs(v))
-        bound = BEYOND * (fx * float(np.abs(y).sum()) + fy * float(np.abs(x).sum()) + float(np.finfo(float).eps) * size)
-        return _Pair(name, float(abs(left - right)), bound if tolerance is None else tolerance, size)
+        bound = BEYOND * (
+            fx * float(np.linalg.norm(y)) + fy * float(np.linalg.norm(x)) + float(np.finfo(float).eps) * size
+        )
+        error = float(abs(left - right))
+        return _Pair(name, math.inf if math.isnan(error) else error, bound if tolerance is None else tolerance, size)
 
     def _entries(self, tolerance: float | None) -> tuple[_Pair, Counterexample | None]:
         """The entries of the two matrices, read off column by column."""
         matrix, other = _columns(self.subject, self.x), _columns(self.back, self.y)
         difference = np.abs(matrix - other.conj().T)
+        difference[np.isnan(difference)] = math.inf
         j = int(np.argmax(difference.max(axis=0)))
         i = int(np.argmax(difference[:, j]))
         narrow = max(eps(self.x.dtype), eps(self.y.dtype))
-        size = float(max(np.abs(matrix).max(), np.abs(other).max()))
+        size = max(largest_magnitude(matrix), largest_magnitude(other))
         bound = tolerance if tolerance is not None else BEYOND * narrow * size
-        pair = _Pair("every pair of basis vectors", float(difference[i, j]), bound, size)
+        pair = _Pair("every pair of basis vectors", float(difference[i, j]), bound, 2 * size)
         if pair.error <= bound:
             return pair, None
         wrong = np.argwhere(difference > bound)
@@ -334,26 +379,3 @@ def _as_map(given: Any, word: str) -> Callable[..., Any]:
 
 def _name(given: Any) -> str:
     return getattr(given, "__name__", type(given).__name__)
-
-
-def _report(
-    subject: Subject, name: str, law: str, group: str, tried: str, rows: Rows, tolerance: float | None
-) -> EquivarianceReport:
-    return EquivarianceReport(
-        name=name,
-        law=law,
-        group=group,
-        coverage=tried,
-        complete=False,
-        elements=(group,),
-        inputs=rows.inputs,
-        outputs=rows.outputs,
-        errors=rows.errors,
-        bounds=rows.bounds,
-        library=subject.library,
-        dtype=dtype_name(subject.example.dtype),
-        device=str(device(subject.example)),
-        bound=f"{BEYOND:.0f} × the rounding floor" if tolerance is None else f"the given tolerance {tolerance:g}",
-        vacuous=rows.vacuous,
-        notes=rows.notes,
-    )

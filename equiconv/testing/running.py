@@ -6,6 +6,7 @@ well be equivariant either way.
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager
 from typing import Any
@@ -36,7 +37,7 @@ class Unavailable(SkipTest):
     """Something outside of this library is missing, such as a C++ compiler. A test runner reports the test as skipped, with the reason."""
 
 
-class _Another:
+class _Another(ABC):
     """Shared by the ways of running: the law between two runs of the same way, and each run beside the plain call."""
 
     what = ""
@@ -82,8 +83,9 @@ class _Another:
     def _floors(self, leaves: Sequence[Any], parts: Sequence[Part]) -> list[float]:  # noqa: ARG002
         return rounding_floors(self.subject, leaves, self.subject.run(leaves), _FLOORS, self._seed)
 
+    @abstractmethod
     def _run(self, leaves: Sequence[Any]) -> Any:
-        raise NotImplementedError
+        """What f returns when it runs the other way."""
 
 
 class Compiled(_Another):

@@ -11,7 +11,7 @@ from torch.utils import _pytree as pytree
 
 from equiconv.measurement.outputs import largest_difference
 from equiconv.testing import profiles
-from equiconv.testing.comparison import Evaluation, Refused, accepted, entry_of
+from equiconv.testing.comparison import Evaluation, Origin, Refused, accepted, entry_of
 from equiconv.testing.counterexample import Counterexample
 from equiconv.testing.recipes import LITERAL, Sparse, build, imports, lines, nonzero_pixels
 from equiconv.testing.script import locate
@@ -34,10 +34,10 @@ def first_failure(
 ) -> tuple[Failing | None, int]:
     """The smallest example for which ``wrong`` is true, or None; and how many were tried before the first of them.
 
-    examples: how many to draw; None, as many as the profile says.
+    examples: how many to draw; None, as many as the profile says. Raises `ValueError` for a strategy without examples.
     """
     from hypothesis import HealthCheck, Phase, find, settings
-    from hypothesis.errors import NoSuchExample
+    from hypothesis.errors import NoSuchExample, Unsatisfiable
 
     count = 0
     seen = False
@@ -61,6 +61,8 @@ def first_failure(
             return Failing(find(strategy, counted, settings=options, random=Random(seed))), count
     except NoSuchExample:
         return None, count
+    except Unsatisfiable as error:
+        raise ValueError("input: the strategy draws no example; loosen its filters") from error
 
 
 def smallest(
@@ -86,10 +88,10 @@ def smallest(
         runs += 1
         try:
             start = accepted(evaluation.start, leaves_of(signals), tolerance is None)
-            error, bound, _, _ = entry_of(evaluation, start, element, tolerance, ours=True)
+            entry = entry_of(evaluation, start, element, tolerance, Origin.DEGENERATE)
         except Refused:
             return False  # f does not take an input of our making
-        return error > bound
+        return entry.error > entry.bound
 
     shapes = [tuple(int(n) for n in subject.leaves[i].shape) for i in subject.moved]
     found, _ = first_failure(st.tuples(st.sampled_from(list(elements)), *map(sparse_pixels, shapes)), wrong, seed)
@@ -98,8 +100,8 @@ def smallest(
     element, *signals = found.value
     leaves = leaves_of(signals)
     start = evaluation.start(leaves)
-    _, bound, _, label = entry_of(evaluation, start, element, tolerance, ours=True)
-    index = next(i for i, part in enumerate(start.parts) if part.label == label)
+    entry = entry_of(evaluation, start, element, tolerance, Origin.DEGENERATE)
+    index = next(i for i, part in enumerate(start.parts) if part.label == entry.output)
     expected = start.expected(element)[index]
     assert expected is not None  # it was compared
     got = evaluation.after(start, element)[index].value
@@ -113,11 +115,11 @@ def smallest(
         axes=subject.axes,
         x=kwargs or (args[0] if len(args) == 1 else args),
         pixels=nonzero_pixels(first, LITERAL) if len(signals) == 1 else None,
-        output=label,
+        output=entry.output,
         expected=expected,
         got=got,
         error=largest_difference(got, expected),
-        floor=bound if tolerance is not None else bound / evaluation.beyond,
+        floor=entry.bound if tolerance is not None else entry.bound / evaluation.beyond,
         script=_script(evaluation, signals, element, name),
         runs=runs,
         complete=True,

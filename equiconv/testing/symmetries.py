@@ -6,7 +6,7 @@ what it should do to the result.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, Protocol
 
@@ -16,7 +16,7 @@ from torch.utils import _pytree as pytree
 from equiconv.arrays import Array, namespace
 from equiconv.groups import Translation, Translations, TranslationSubgroup
 from equiconv.measurement.actions import Action, OutputAction
-from equiconv.measurement.outputs import Part, parts_of
+from equiconv.measurement.outputs import Part, copied, parts_of
 from equiconv.measurement.subject import Subject
 
 __all__ = [
@@ -122,8 +122,7 @@ def _on_arrays(name: str, act: Callable[[Array], Array], output: str) -> Symmetr
 class Coverage:
     """The elements that a test tries, and how they were chosen.
 
-    text: for a report. complete: they are the whole group. generators: how many of the first are generators. uniform: where the uniform draws begin; they
-    are independent of all else.
+    text: for a report. complete: they are the whole group. generators: how many of the first are generators.
     """
 
     elements: tuple[Any, ...]
@@ -233,6 +232,10 @@ class Named:
             raise TypeError(
                 f"group: the map {element.name!r} returned {type(acted).__name__} with another structure than the arguments; return the same"
             )
+        if lost := [i for i, v in enumerate(leaves) if hasattr(v, "ndim") and not hasattr(flat[i], "ndim")]:
+            raise TypeError(
+                f"group: the map {element.name!r} returned {type(flat[lost[0]]).__name__} in place of {self.subject.labels[lost[0]]}; return an array"
+            )
         return list(flat)
 
     def expectation(self, parts: Sequence[Part], raw: Any) -> Callable[[Symmetry], list[Array | None]]:
@@ -242,7 +245,7 @@ class Named:
             if element.act_output is None:
                 return [p.value for p in parts]
             value = parts[0].value if len(parts) == 1 and not parts[0].path else raw
-            acted = parts_of(element.act_output(value))
+            acted = parts_of(element.act_output(copied(value)))
             if [p.path for p in acted] != [p.path for p in parts]:
                 raise TypeError(
                     f"group: act_output of {element.name!r} returned another structure than f does; return the same"
@@ -268,15 +271,34 @@ def domain_of(subject: Subject, group: GroupLike, rule: OutputAction, parts: Seq
                 "output_action: a Symmetry says itself what it does to the output; leave output_action out"
             )
         return Named(subject, [replace(s, act_output=None) for s in named] if rule == "invariant" else named)
+    if isinstance(group, (set, frozenset, Iterator)):
+        group = list(group)
+    if _is_list_of(group, tuple):
+        group = [_shift(subject, shift) for shift in group]
+    if isinstance(group, (list, tuple)) and not group:
+        raise ValueError("group: is empty; pass None for every shift, or name some")
     if _is_list_of(group, Translation):
         return _Listed(subject, rule, list(group), parts, raw)
     return Shifting(subject, rule, _subgroup(subject, group), parts, raw)
 
 
+def _shift(subject: Subject, shift: tuple[Any, ...]) -> Translation:
+    try:
+        return subject.group.element(shift)
+    except (TypeError, ValueError) as error:
+        raise type(error)(f"group: {shift!r} is no shift of {subject.group} ({error})") from error
+
+
 def axes_for(group: GroupLike, axes: int | Iterable[int]) -> int | tuple[int, ...]:
-    """A Symmetry acts by its own function: then any dim will do to tell arrays that move from those that do not."""
+    """A Symmetry acts by its own function: then any dim will do to tell arrays that move from those that do not.
+
+    Raises `TypeError` for axes that are no integers.
+    """
+    given = (axes,) if isinstance(axes, int) else tuple(axes) if isinstance(axes, Iterable) else (axes,)
+    if any(isinstance(a, bool) or not hasattr(a, "__index__") for a in given):
+        raise TypeError(f"axes: got {axes!r}; pass the number of a dim, or several, such as (-2, -1)")
     named = isinstance(group, Symmetry) or _is_list_of(group, Symmetry)
-    return -1 if named else axes if isinstance(axes, int) else tuple(axes)
+    return -1 if named else axes if isinstance(axes, int) else given
 
 
 def _is_list_of(group: Any, kind: type) -> bool:
@@ -297,7 +319,8 @@ class _Listed(Shifting):
 
     def coverage(self, most: int, exhaustive: int, seed: int) -> Coverage:  # noqa: ARG002
         count = len(self.shifts)
-        return Coverage(self.shifts, _count(count, "given shift"), count == self.subject.group.order, 0)
+        whole = {self.subject.group.identity, *self.shifts}
+        return Coverage(self.shifts, _count(count, "given shift"), len(whole) == self.subject.group.order, 0)
 
     def draws(self, count: int, seed: int) -> Sequence[Translation]:
         picks = np.random.default_rng(seed).integers(0, len(self.shifts), count)
@@ -317,6 +340,10 @@ def _subgroup(subject: Subject, group: GroupLike) -> TranslationSubgroup:
             )
         return group
     strides = getattr(group, "strides", group)  # a certificate has them
+    if strides is not group and getattr(group, "shape", whole.shape) != whole.shape:
+        raise ValueError(
+            f"group: is a certificate for a grid of {group.shape}, but the input has one of {whole.shape}; certify at that size"
+        )
     if not isinstance(strides, (int, Iterable)) or isinstance(strides, (str, bool)):
         raise TypeError(
             f"group: got {type(group).__name__}; pass None for every shift, a subgroup or its strides, a certificate, a list of shifts, or Symmetry objects"

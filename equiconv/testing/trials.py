@@ -170,12 +170,10 @@ class Trials:
             leaves = self.leaves(candidate)
             self._floors[candidate] = rounding_floors(self.subject, leaves, base, _SAMPLES, self._seed, self._run)
         floors = self._floors[candidate]
+        if _ours(candidate):  # zeros and equal values, where f may be undefined by chance: nothing is wrong with f
+            errors = [error if math.isfinite(error) else 0.0 for error in errors]
         error, floor, index = max(zip(errors, floors, range(len(errors)), strict=True), key=_size)
-        if error <= BEYOND * floor:
-            return None
-        if math.isinf(error) and _ours(candidate):
-            return None  # f is not defined on an input that we made: nothing is wrong with f
-        return Violation(candidate, shift, index, error, floor)
+        return None if error <= BEYOND * floor else Violation(candidate, shift, index, error, floor)
 
     def _run(self, leaves: Sequence[Any], within: AbstractContextManager[Any] | None = None) -> list[Part]:
         parts: list[Part] = self._counted(lambda: self.subject.run(leaves, within))

@@ -287,3 +287,24 @@ def test_an_example_without_a_tensor_and_a_missing_file_say_what_to_pass(tmp_pat
         certify(nn.Conv2d(1, 1, 1).eval(), None)
     with pytest.raises(FileNotFoundError, match=r"path: .*none\.json is no file; pass one written by"):
         Certificate.load(tmp_path / "none.json")
+
+
+def test_a_claim_about_a_crop_is_tried_at_multiples_of_its_stride() -> None:
+    """Of a crop and a reversed crop of five in eight, entries (0, 0) and (4, 4) meet under a shift by 4, and are met by no chain of shorter shifts.
+
+    So a constant of i + j passes at every shift but 4, and is no claim that holds.
+    """
+
+    class Outer(nn.Module):
+        def __init__(self, weights: torch.Tensor) -> None:
+            super().__init__()
+            self.register_buffer("weights", weights)
+
+        def forward(self, x: torch.Tensor) -> torch.Tensor:
+            return x[:, :, :, :5].unsqueeze(4) * x.flip(3)[:, :, :, :5].unsqueeze(3) * self.weights
+
+    certificate = certify(Outer(torch.ones(5, 5)).eval(), X)
+    assert certificate.check(Outer(torch.ones(5, 5)).eval(), X)
+    i = torch.arange(5)
+    report = certificate.check(Outer((i[:, None] + i[None]).float() + 1).eval(), X)
+    assert {v.shift for v in report.violations} == {(0, 4)}
