@@ -25,6 +25,7 @@ from equiconv.testing.report import EquivarianceReport, Rate
 from equiconv.testing.symmetries import Coverage, Domain
 
 __all__ = [
+    "WIDE",
     "Entry",
     "Evaluation",
     "Origin",
@@ -47,7 +48,8 @@ __all__ = [
 T = TypeVar("T")
 
 _FLOORS = 2  # runs that a rounding floor takes
-_WIDE = 0.01  # a bound of so much of the output is noted
+#: A bound of so much of the output is noted.
+WIDE = 0.01
 # What a function raises on an input that it was not made for.
 _REFUSALS = (ArithmeticError, ValueError, RuntimeError, TypeError, IndexError)
 
@@ -256,7 +258,7 @@ def _wide_bounds(starts: Sequence[Start], beyond: float) -> list[str]:
     for i, part in enumerate(starts[0].parts):
         sizes = [(beyond * s.floors[i], largest_magnitude(s.parts[i].value)) for s in starts]
         share = max((bound / size for bound, size in sizes if size), default=0.0)
-        if share > _WIDE:
+        if share > WIDE:
             found.append(
                 f"rounding explains a change of {share:.2g} times the largest entry of {part.label}: a smaller fault would not be seen; compute in a "
                 "wider dtype"

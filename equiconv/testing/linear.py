@@ -15,7 +15,7 @@ from equiconv.measurement.outputs import Part, copied, is_finite, largest_magnit
 from equiconv.measurement.rounding import BEYOND, rounding_floors
 from equiconv.measurement.subject import Subject
 from equiconv.testing.assertions import judged
-from equiconv.testing.comparison import Rows, Start, bound_text, compare, inputs_of, reported, require_same
+from equiconv.testing.comparison import WIDE, Rows, Start, bound_text, compare, inputs_of, reported, require_same
 from equiconv.testing.counterexample import Counterexample
 from equiconv.testing.inputs import example_of, is_strategy, over_examples, require_options
 from equiconv.testing.recipes import Sparse, imports, lines
@@ -273,8 +273,18 @@ class _Pairing:
             group="a and its adjoint",
             coverage=Coverage(("a and its adjoint",), tried, columns, 1),
             bound=bound_text(tolerance, BEYOND),
+            notes=() if tolerance is not None or rows.vacuous else self._wide(pairs),
         )
         return replace(report, counterexample=counterexample)
+
+    @staticmethod
+    def _wide(pairs: Sequence[_Pair]) -> tuple[str, ...]:
+        share = min((p.bound / p.most for p in pairs if p.most), default=0.0)
+        if share <= WIDE:
+            return ()
+        return (
+            f"rounding explains at least {share:.2g} of the two sides: a smaller fault would not be seen; compute in a wider dtype",
+        )
 
     @staticmethod
     def _vacuous(pairs: Sequence[_Pair]) -> str | None:

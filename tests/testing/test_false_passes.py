@@ -150,6 +150,9 @@ def test_a_bound_that_a_fault_hides_in_is_noted() -> None:
     report = equivariance_error(lambda x: (x * 1e12 + x) - x * 1e12, torch.randn(6, 6, dtype=torch.float64))
     assert noted(report, "a smaller fault would not be seen")
     assert not equivariance_error(lambda x: x * 2, torch.randn(6, 6, dtype=torch.float64)).notes
+    narrow = torch.randn(4096, dtype=torch.bfloat16, generator=torch.Generator().manual_seed(0))
+    assert noted(assert_adjoint(lambda x: x * 2, lambda y: y * 2, narrow), "a smaller fault would not be seen")
+    assert not assert_adjoint(lambda x: x * 2, lambda y: y * 2, narrow.float()).notes
 
 
 def test_a_complex_number_is_an_output_as_any_other() -> None:
