@@ -59,7 +59,7 @@ def test_a_convolution_follows_every_shift() -> None:
 def test_a_module_is_tried_in_the_dtype_of_its_weights() -> None:
     assert assert_equivariant(conv(), (1, 2, 6, 4)).dtype == "float32"
     assert assert_equivariant(conv().double(), (1, 2, 6, 4)).dtype == "float64"
-    assert assert_equivariant(conv().bfloat16(), (1, 2, 6, 4)).dtype == "bfloat16"
+    assert assert_equivariant(conv().bfloat16(), (1, 2, 6, 4), vacuous="ignore").dtype == "bfloat16"
 
 
 def test_a_strided_layer_follows_the_shifts_for_which_its_grid_moves_and_says_so() -> None:
