@@ -16,6 +16,7 @@ import itertools
 import math
 import operator
 from collections.abc import Iterable, Sequence
+from functools import lru_cache
 from types import ModuleType
 from typing import Any, TypeAlias
 
@@ -76,6 +77,11 @@ def library(x: Array) -> str:
 
 
 def _library(x: Array, name: str) -> str:
+    kind = type(x)
+    if kind is np.ndarray:
+        return "numpy"
+    if kind is torch.Tensor:
+        return "torch"
     if isinstance(x, (np.matrix, np.ma.MaskedArray)):
         raise TypeError(
             f"{name} is a {type(x).__module__}.{type(x).__name__}, whose mask or matrix rules would be lost; "
@@ -118,7 +124,7 @@ def namespace(*arrays: Array) -> ModuleType:
             f"the arrays are on different devices ({', '.join(str(d) for d in devices)}); move them to one first, for "
             f"instance with x.to(device)"
         )
-    xp: ModuleType = array_api_compat.array_namespace(*arrays)
+    xp: ModuleType = array_api_compat.array_namespace(arrays[0])  # of the same library all
     return xp
 
 
@@ -137,6 +143,11 @@ def dtype_name(dtype: DType) -> str:
     >>> dtype_name(torch.bfloat16), dtype_name(np.dtype(">f4"))
     ('bfloat16', 'float32')
     """
+    return _dtype_name(type(dtype), dtype)
+
+
+@lru_cache(maxsize=256)
+def _dtype_name(library: type, dtype: DType) -> str:  # noqa: ARG001 (dtypes of two libraries are not to be compared)
     if isinstance(dtype, np.dtype):
         return dtype.name
     if isinstance(dtype, type) and issubclass(dtype, np.generic):

@@ -2,12 +2,9 @@
 
 from __future__ import annotations
 
-import operator
 from collections.abc import Iterable
 
-from equiconv.arrays import Array, namespace, normalize_axes, promote, require_floating
-from equiconv.convolution.definition import convolve_by_definition
-from equiconv.convolution.fourier import convolve_by_fourier
+from equiconv.arrays import Array, device, library, namespace, require_floating
 from equiconv.convolution.planning import Method, plan
 
 __all__ = ["circular_convolve", "circular_correlate"]
@@ -36,7 +33,8 @@ def circular_convolve(
         `origin` only.
     origin : the index of the kernel's centre, an int for all axes or one for each, in the order of `axes`. Any integer
         is accepted; 0 is the textbook's definition.
-    method : `"definition"` (a sum of rolls), `"fourier"`, or `"auto"`, which follows `equiconv.plan`.
+    method : `"definition"` (a sum of rolls), `"direct"` (the same sum, block by block), `"dense"` (a product with the
+        circulant matrix), `"fourier"`, or `"auto"`, which is the fastest of them by `equiconv.plan`.
 
     Returns
     -------
@@ -90,25 +88,20 @@ def _convolve(
 ) -> Array:
     require_floating(x, "x")
     require_floating(w, "w")
-    xp = namespace(x, w)
-    named = normalize_axes(axes, x.ndim)
-    (x, w), dtype = promote(x, w)
-    chosen = plan(x.shape, w.shape, named, x.dtype, method)
-    origins = _origins(origin, named)
-
-    last = tuple(range(-len(named), 0))
-    if w.ndim != len(named):
-        w = xp.moveaxis(w, chosen.axes, last)
-    run = convolve_by_definition if chosen.method == "definition" else convolve_by_fourier
-    y = run(xp.moveaxis(x, chosen.axes, last), w, origins, correlate=correlate)
-    return xp.astype(xp.moveaxis(y, last, chosen.axes), dtype, copy=False)
-
-
-def _origins(origin: int | Iterable[int], axes: tuple[int, ...]) -> tuple[int, ...]:
-    """One origin for each axis, in increasing order of the axes."""
-    given = tuple(origin) if isinstance(origin, Iterable) else (origin,) * len(axes)
-    if any(isinstance(o, bool) or not hasattr(o, "__index__") for o in given):
-        raise TypeError(f"origin must be an integer, or one for each axis, got {origin!r}")
-    if len(given) != len(axes):
-        raise ValueError(f"origin must be one integer, or one for each of the {len(axes)} axes, got {origin!r}")
-    return tuple(operator.index(o) for _, o in sorted(zip(axes, given, strict=True)))
+    namespace(x, w)  # of one library, on one device
+    if x.dtype != w.dtype:
+        xp = namespace(x, w)
+        dtype = xp.result_type(x.dtype, w.dtype)
+        x, w = xp.astype(x, dtype, copy=False), xp.astype(w, dtype, copy=False)
+    chosen = plan(
+        x.shape,
+        w.shape,
+        axes,
+        x.dtype,
+        method,
+        origin=origin,
+        correlate=correlate,
+        library=library(x),
+        device=device(x),
+    )
+    return chosen(x, w)

@@ -1,86 +1,132 @@
 """The one place that decides how a circular convolution is computed, and that can say why.
 
-Shapes come in, a `Plan` comes out: how the kernel lines up with the signal, the method, and what each method would
-cost. The choice rests on counts alone (taps and prime factors of the sizes), so that it is the same on every machine
-and for every batch size.
+Shapes come in, a `Plan` comes out. The choice rests on a table of measurements (`costs`), on the sizes, and on which
+libraries are installed: it is the same at every call, and does not depend on how many signals there are (only on whether
+they are few).
 """
 
 from __future__ import annotations
 
-import math
+import operator
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
-from typing import Literal, TypeAlias, get_args
+from typing import Any, Literal, TypeAlias, get_args
 
-from equiconv.arrays import DType, compute_dtype, dtype_name, normalize_axes
+import torch
 
-__all__ = ["Cost", "Method", "Plan", "plan"]
+from equiconv.arrays import Array, DType, compute_dtype, dtype_name, normalize_axes
+from equiconv.convolution.candidates import ITEM_SIZE, Candidate, candidates
+from equiconv.convolution.candidates import Method as Chosen
+from equiconv.convolution.engines import ENGINES, available
+from equiconv.convolution.geometry import Geometry, geometry
+from equiconv.convolution.prepared import PreparedConvolution, execute
 
-Method: TypeAlias = Literal["auto", "definition", "fourier"]
-Chosen: TypeAlias = Literal["definition", "fourier"]
+__all__ = ["Effort", "Method", "Plan", "normalize_origins", "plan", "plan_of"]
 
-# Up to this many taps the sum of rolls is chosen, along one axis and along several. Measured in float32, float64 and
-# complex128, with NumPy and with torch, on 16 to 2²⁰ samples on one core, the methods cross between 3 and 9 taps along
-# one axis (transforms cost a pass more for each further axis) and between 5 and 25 along two.
-_FEW_TAPS_ONE_AXIS = 5
-_FEW_TAPS_MORE_AXES = 9
-# Where a size has a large prime factor the transforms become chirp convolutions, 3 to 5 times slower: the crossing is
-# at 12 or more.
-_FEW_TAPS_LARGE_PRIME = 12
-_LARGE_PRIME = 11
-
-_ITEM_SIZE = {"float32": 4, "float64": 8, "complex64": 8, "complex128": 16, "float128": 16, "complex256": 32}
-
-
-@dataclass(frozen=True)
-class Cost:
-    """What one method costs: floating-point operations, and bytes read from or written to arrays."""
-
-    flops: float
-    bytes: float
+Method: TypeAlias = Literal["auto", "definition", "direct", "dense", "fourier"]
+Effort: TypeAlias = Literal["estimate", "measure"]
+_LIBRARIES = ("numpy", "torch", "cupy", "array_api_strict")
 
 
 @dataclass(frozen=True)
 class Plan:
-    """How `circular_convolve` and `circular_correlate` compute a product of these shapes. Made by `plan`.
+    """How a circular convolution of these shapes is computed. Made by `plan`.
 
-    `axes` are the axes that are convolved, counted from the end, in increasing order; they are the same in the signal,
-    in the kernel (unless the kernel has these axes only) and in the result. `sizes` and `kernel_sizes` are the sizes
-    along them.
+    Call it with a signal and a kernel, or `prepare` a kernel once and call the result with many signals:
+
+    >>> import numpy as np
+    >>> p = plan((2, 8), (3,))
+    >>> smooth = p.prepare(np.array([0.25, 0.5, 0.25]))
+    >>> smooth(np.eye(2, 8))[1, :4]
+    array([0.  , 0.25, 0.5 , 0.25])
+
+    `candidates` holds every way that was considered, `chosen` the one that is taken, `reason` why. `axes`, `sizes`,
+    `kernel_sizes` and `shape` (of the result) are those of the `geometry`; `dtype` is the one that is computed in,
+    `result_dtype` that of the operands and the result. `threads` is the number of threads at most.
     """
 
-    x_shape: tuple[int, ...]
-    w_shape: tuple[int, ...]
-    axes: tuple[int, ...]
+    geometry: Geometry
     dtype: str
-    shape: tuple[int, ...]
-    sizes: tuple[int, ...]
-    kernel_sizes: tuple[int, ...]
-    method: Chosen
+    result_dtype: str
+    origin: tuple[int, ...]
+    correlate: bool
+    library: str
+    device: str
+    threads: int
+    effort: Effort
+    chosen: Candidate
+    candidates: tuple[Candidate, ...]
     reason: str
-    definition: Cost
-    fourier: Cost
+
+    @property
+    def method(self) -> Chosen:
+        """The method: "definition", "direct", "dense" or "fourier"."""
+        return self.chosen.method
+
+    @property
+    def engine(self) -> str:
+        """The library of the transforms, "" for methods without any."""
+        return self.chosen.engine
+
+    @property
+    def axes(self) -> tuple[int, ...]:
+        return self.geometry.axes
+
+    @property
+    def sizes(self) -> tuple[int, ...]:
+        return self.geometry.sizes
+
+    @property
+    def kernel_sizes(self) -> tuple[int, ...]:
+        return self.geometry.kernel_sizes
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        return self.geometry.shape
+
+    def prepare(self, w: Array) -> PreparedConvolution:
+        """The convolution with this kernel: its spectrum (or what the method needs of it) is computed once, here.
+
+        `w` must have the plan's shape, library, device and dtype, and must not require a gradient, which would be lost.
+        It may be changed afterwards: nothing of it is kept.
+        """
+        return PreparedConvolution(self, w)
+
+    def __call__(self, x: Array, w: Array, out: Array | None = None) -> Array:
+        """The convolution of `x` with `w`, written to `out` where one is given. See `PreparedConvolution`."""
+        return execute(self, x, w, out)
 
     def explain(self) -> str:
-        """The choice in words: the shapes, the method, why, and what each method would cost.
+        """The choice in words: the shapes, the way that is taken, why, and what each way is expected to cost.
 
-        >>> print(plan((8, 1024), (31,), dtype="float32").explain())
+        >>> print(plan((8, 1024), (31,), dtype="float32", engine="torch", threads=1).explain())
         circular convolution of x (8, 1024) with w (31,) along axes (-1,) in float32
-        method: fourier, because the kernel has 31 taps, more than the 5 up to which a sum of rolls is cheaper
-          definition  508 kflop, 7.11 MB
-          fourier     460 kflop, 246 kB
-        no timing table yet: these are counts, not times
+        on numpy arrays (cpu), at most 1 thread
+        taken: fourier by torch in blocks, because the caller asked for this engine
+        ...
         """
+        g = self.geometry
+        threads = f"{self.threads} thread{'s' if self.threads > 1 else ''}"
         lines = [
-            f"circular convolution of x {self.x_shape} with w {self.w_shape} along axes {self.axes} in {self.dtype}",
-            f"method: {self.method}, because {self.reason}",
+            f"circular {'correlation' if self.correlate else 'convolution'} of x {g.x_shape} with w {g.w_shape} along "
+            f"axes {g.axes} in {self.dtype}",
+            f"on {self.library} arrays ({self.device}), at most {threads}",
+            f"taken: {self.chosen.name}, because {self.reason}",
         ]
-        lines += [
-            f"  {name:<11} {_with_prefix(cost.flops, 'flop')}, {_with_prefix(cost.bytes, 'B')}"
-            for name, cost in (("definition", self.definition), ("fourier", self.fourier))
-        ]
-        return "\n".join([*lines, "no timing table yet: these are counts, not times"])
+        width = max(len(c.name) for c in self.candidates) + 2
+        for c in sorted(self.candidates, key=lambda c: c.score):
+            time = "not measured" if c.seconds is None else _with_prefix(c.seconds, "s")
+            grid = f", grid {c.grid}" if c.grid != g.sizes else ""
+            lines.append(
+                f"  {c.name:<{width}}{time:>9}  {_with_prefix(c.flops, 'flop')}, {_with_prefix(c.bytes, 'B')} moved, "
+                f"{_with_prefix(c.workspace, 'B')} held{grid}"
+            )
+        if any(c.seconds is not None for c in self.candidates):
+            lines.append("times are predicted, on one core, from measurements on another machine")
+        else:
+            lines.append("nothing was measured for these arrays: the choice counts taps")
+        return "\n".join(lines)
 
 
 def plan(
@@ -89,135 +135,178 @@ def plan(
     axes: int | Iterable[int] = -1,
     dtype: DType = "float64",
     method: Method = "auto",
+    *,
+    origin: int | Iterable[int] = 0,
+    correlate: bool = False,
+    library: str = "numpy",
+    device: Any = "cpu",
+    engine: str = "auto",
+    effort: Effort = "estimate",
+    threads: int | None = None,
+    workspace: float | None = None,
 ) -> Plan:
     """The `Plan` by which arrays of these shapes are convolved; `circular_convolve` follows the same one.
 
-    Parameters are those of `circular_convolve`, with shapes in place of arrays; `dtype` is a dtype of any library or
-    its name. `method="auto"` chooses the sum of rolls for kernels of few taps, and Fourier transforms beyond: at most 5
-    taps along one axis, 9 along several, and 12 where a size has a prime factor of 11 or more, whose transforms are
-    slower.
+    Parameters
+    ----------
+    x_shape, w_shape, axes, origin : as in `circular_convolve`, with shapes in place of arrays.
+    dtype : a dtype of any library or its name, of both operands.
+    method : "definition" (a sum of rolls), "direct" (the same sum, block by block), "dense" (a product with the circulant
+        matrix), "fourier", or "auto": the one that is expected to be the fastest.
+    correlate : plan `circular_correlate` instead.
+    library, device : what kind of arrays, "numpy", "torch" or "cupy", and where they live.
+    engine : the library of the Fourier transforms: "fftw" (pyFFTW), "ducc0", "torch", "scipy", as far as installed, or
+        "auto".
+    effort : "measure" lets FFTW time its algorithms once a shape and process, about a second, which makes it faster; the
+        last bits of results may then differ from process to process.
+    threads : at most so many threads; default `torch.get_num_threads()`. The engine "torch" and matrix products use the
+        threads of their libraries.
+    workspace : at most so many bytes beside the operands. Ways that need more are not taken.
 
-    Raises `TypeError` for axes that are no integers or a dtype that is not floating, and `ValueError` for axes that are
-    missing from x or w, named twice or none at all, for empty axes, batch shapes that do not broadcast, or an unknown
-    method.
+    Raises
+    ------
+    TypeError : axes or origins that are no integers, a dtype that is not floating.
+    ValueError : axes that are missing from x or w, named twice or none at all, empty axes, batch shapes that do not
+        broadcast, an unknown method, library, effort or engine, one that is not installed, no way within `workspace`.
 
-    >>> plan((8, 1024), (3,)).method, plan((8, 1024), (300,)).method, plan((8, 1009), (11,)).method
-    ('definition', 'fourier', 'definition')
+    Examples
+    --------
+    >>> plan((64, 1024), (3,)).method, plan((8, 1024), (300,)).method, plan((800, 16), (16,)).method
+    ('direct', 'fourier', 'dense')
     """
-    signal, kernel = tuple(int(n) for n in x_shape), tuple(int(m) for m in w_shape)
-    return _plan(signal, kernel, normalize_axes(axes, len(signal)), dtype_name(compute_dtype(dtype)), method)
-
-
-@lru_cache(maxsize=256)
-def _plan(
-    x_shape: tuple[int, ...], w_shape: tuple[int, ...], axes: tuple[int, ...], dtype: str, method: Method
-) -> Plan:
-    if dtype not in _ITEM_SIZE:
-        raise TypeError(f"dtype must be real or complex floating, got {dtype}; for instance 'float32'")
-    if method not in get_args(Method):
-        raise ValueError(f"method must be one of {', '.join(map(repr, get_args(Method)))}, got {method!r}")
-    ends = tuple(sorted(a - len(x_shape) for a in axes))
-    alone = len(w_shape) == len(ends)  # a kernel with the convolved axes and no other
-    if not alone and -ends[0] > len(w_shape):
+    shapes = geometry(x_shape, w_shape, axes)
+    origins = normalize_origins(origin, normalize_axes(axes, len(shapes.x_shape)))
+    _require(method, get_args(Method), "method")
+    _require(effort, get_args(Effort), "effort")
+    _require(library, _LIBRARIES, "library")
+    _require(engine, ("auto", "library", *ENGINES), "engine")
+    if engine in ENGINES and engine not in available():
         raise ValueError(
-            f"w of shape {w_shape} has no axis {ends[0]}, along which x of shape {x_shape} is convolved; give w the "
-            f"{len(ends)} convolved axes alone, or all axes that broadcast with x"
+            f"engine {engine!r} is not installed (there are {', '.join(available())}); pip install {ENGINES[engine][0]}"
         )
-    w_axes = tuple(range(-len(ends), 0)) if alone else ends
-    sizes, kernel_sizes = tuple(x_shape[a] for a in ends), tuple(w_shape[a] for a in w_axes)
-    for name, shape, along in (("x", x_shape, sizes), ("w", w_shape, kernel_sizes)):
-        if any(n < 1 for n in along):
-            raise ValueError(
-                f"{name} of shape {shape} is empty along the axes {axes} of x, where at least one sample is needed"
-            )
-    shape = _result_shape(x_shape, w_shape, ends, w_axes)
-    chosen, reason = _choose(sizes, math.prod(kernel_sizes), method)
-    definition, fourier = _costs(x_shape, w_shape, shape, sizes, kernel_sizes, dtype)
-    return Plan(
-        x_shape,
-        w_shape,
-        ends,
-        dtype,
-        shape,
-        sizes,
-        kernel_sizes,
-        chosen,
-        reason,
-        definition=definition,
-        fourier=fourier,
+    if threads is not None and threads < 1:
+        raise ValueError(f"threads must be at least 1, got {threads}")
+    return plan_of(
+        shapes,
+        dtype_name(dtype),
+        origins,
+        bool(correlate),
+        library,
+        str(device),
+        method,
+        engine,
+        effort,
+        torch.get_num_threads() if threads is None else threads,
+        workspace,
     )
 
 
-def _result_shape(
-    x_shape: tuple[int, ...], w_shape: tuple[int, ...], ends: tuple[int, ...], w_axes: tuple[int, ...]
-) -> tuple[int, ...]:
-    """The sizes of x along the convolved axes, and the broadcast of x and w along the others."""
-    if w_axes != ends or len(w_shape) == len(ends):
-        return x_shape
-    rank = max(len(x_shape), len(w_shape))
-    shape = []
-    for axis in range(-rank, 0):
-        n = x_shape[axis] if -axis <= len(x_shape) else 1
-        m = w_shape[axis] if -axis <= len(w_shape) else 1
-        if axis not in ends and n != m and 1 not in (n, m):
-            raise ValueError(
-                f"x of shape {x_shape} and w of shape {w_shape} do not broadcast along axis {axis} ({n} against {m}); "
-                f"the sizes of axes that are not convolved must be equal, or 1"
-            )
-        shape.append(n if axis in ends or m == 1 else m)
-    return tuple(shape)
-
-
-def _choose(sizes: tuple[int, ...], taps: int, method: Method) -> tuple[Chosen, str]:
-    if method != "auto":
-        return method, "the caller asked for it"
-    few, setting = _FEW_TAPS_MORE_AXES if len(sizes) > 1 else _FEW_TAPS_ONE_AXIS, ""
-    if any(_largest_prime_factor(n) >= _LARGE_PRIME for n in sizes):
-        few, setting = _FEW_TAPS_LARGE_PRIME, " for sizes with a large prime factor"
-    counted = f"the kernel has {taps} tap{'s' if taps > 1 else ''}"
-    if taps <= few:
-        return "definition", f"{counted}, at most the {few} up to which a sum of rolls is cheaper{setting}"
-    return "fourier", f"{counted}, more than the {few} up to which a sum of rolls is cheaper{setting}"
-
-
-def _costs(
-    x_shape: tuple[int, ...],
-    w_shape: tuple[int, ...],
-    shape: tuple[int, ...],
-    sizes: tuple[int, ...],
-    kernel_sizes: tuple[int, ...],
+@lru_cache(maxsize=512)
+def plan_of(
+    shapes: Geometry,
     dtype: str,
-) -> tuple[Cost, Cost]:
-    """What the definition and Fourier transforms cost."""
-    is_complex, item = dtype.startswith("complex"), _ITEM_SIZE[dtype]
-    n, taps = math.prod(sizes), math.prod(kernel_sizes)
-    x, y = math.prod(x_shape), math.prod(shape)
-    embedded = math.prod(w_shape) // taps * n  # the kernels, each written on the grid of the signal
+    origin: tuple[int, ...],
+    correlate: bool,
+    library: str,
+    device: str,
+    method: Method = "auto",
+    engine: str = "auto",
+    effort: Effort = "estimate",
+    threads: int = 1,
+    workspace: float | None = None,
+) -> Plan:
+    """`plan` on checked arguments."""
+    wide = dtype_name(compute_dtype(_dtype_of(dtype)))
+    if wide not in ITEM_SIZE:
+        raise TypeError(f"dtype must be real or complex floating, got {dtype}; for instance 'float32'")
+    on_cpu = library in ("numpy", "torch") and device.partition(":")[0] == "cpu" and engine != "library"
+    ways = tuple(candidates(shapes, wide, measured=effort == "measure", threads=threads, on_cpu=on_cpu))
+    chosen, reason = _choose(ways, shapes, method, engine, workspace, on_cpu)
+    if chosen not in ways:
+        ways = (*ways, chosen)
+    return Plan(shapes, wide, dtype, origin, correlate, library, device, threads, effort, chosen, ways, reason)
 
-    # Per tap: a rolled copy of x, its product with the weight, and the sum.
-    definition = Cost(flops=taps * y * (8 if is_complex else 2), bytes=item * taps * (3 * x + 4 * y))
 
-    # 5·n·log2(n) flops a complex transform, half of it a real one; per axis one read and one write; 6 flops a complex
-    # product.
-    half = 1.0 if is_complex else 0.5
-    transformed = x + embedded + y
-    fourier = Cost(
-        flops=half * (5 * math.log2(n) * transformed + 6 * y),
-        bytes=item * (2 * len(sizes) * transformed + 2 * embedded + 3 * y),
-    )
-    return definition, fourier
+def _choose(
+    ways: tuple[Candidate, ...], shapes: Geometry, method: Method, engine: str, workspace: float | None, on_cpu: bool
+) -> tuple[Candidate, str]:
+    asked = [c for c in ways if (engine in ("auto", "library") or c.engine == engine)]
+    if method == "definition":
+        flops = 2.0 * shapes.taps
+        return Candidate("definition", "", "", shapes.sizes, None, flops, flops, flops, 0.0), "the caller asked for it"
+    if method != "auto":
+        asked = [c for c in asked if c.method == method]
+        if not asked:
+            why = (
+                "is only for NumPy arrays and torch tensors on the CPU"
+                if not on_cpu
+                else "is for kernels that are no longer than the signal"
+                if method == "direct"
+                else f"is for signals of at most 128 samples, not {shapes.samples}"
+                if method == "dense"
+                else f"has no engine {engine!r}"
+            )
+            raise ValueError(f"method {method!r} {why}; use method='fourier'")
+    if not asked:
+        raise ValueError(f"engine {engine!r} is only for NumPy arrays and torch tensors on the CPU; use engine='auto'")
+    fitting = [c for c in asked if workspace is None or c.workspace <= workspace]
+    if not fitting:
+        least = min(asked, key=lambda c: c.workspace)
+        raise ValueError(
+            f"no way to convolve x {shapes.x_shape} with w {shapes.w_shape} within a workspace of {workspace} bytes; "
+            f"the least is {least.workspace:.0f} bytes ({least.name})"
+        )
+    chosen = min(fitting, key=lambda c: c.score)
+    if method != "auto":
+        return chosen, "the caller asked for it"
+    if engine not in ("auto", "library"):
+        return chosen, "the caller asked for this engine"
+    if len(fitting) < len(ways):
+        return chosen, f"it is expected to be the fastest within {workspace} bytes"
+    if chosen.seconds is None:
+        few = next(c for c in ways if c.method == "fourier").score
+        taps = f"the kernel has {shapes.taps} tap{'s' if shapes.taps > 1 else ''}"
+        setting = "" if all(_is_smooth(n) for n in shapes.sizes) else " for sizes with a large prime factor"
+        sense = "at most" if chosen.method == "definition" else "more than"
+        return chosen, f"{taps}, {sense} the {few:.0f} up to which a sum of rolls is cheaper{setting}"
+    return chosen, "it is expected to be the fastest"
 
 
-def _largest_prime_factor(n: int) -> int:
-    largest, p = 1, 2
-    while p * p <= n:
-        while n % p == 0:
-            largest, n = p, n // p
-        p += 1
-    return max(largest, n)
+def _is_smooth(n: int) -> bool:
+    from equiconv.convolution.costs import is_smooth
+
+    return is_smooth((n,))
+
+
+def normalize_origins(origin: int | Iterable[int], axes: tuple[int, ...]) -> tuple[int, ...]:
+    """One origin for each axis, in increasing order of the axes, which are given as `origin` names them.
+
+    >>> normalize_origins((1, 2), (3, 0))
+    (2, 1)
+    """
+    given = tuple(origin) if isinstance(origin, Iterable) else (origin,) * len(axes)
+    if any(isinstance(o, bool) or not hasattr(o, "__index__") for o in given):
+        raise TypeError(f"origin must be an integer, or one for each axis, got {origin!r}")
+    if len(given) != len(axes):
+        raise ValueError(f"origin must be one integer, or one for each of the {len(axes)} axes, got {origin!r}")
+    return tuple(operator.index(o) for _, o in sorted(zip(axes, given, strict=True)))
+
+
+def _dtype_of(name: str) -> Any:
+    return torch.bfloat16 if name == "bfloat16" else torch.float16 if name == "float16" else name
+
+
+def _require(value: Any, accepted: Sequence[str], name: str) -> None:
+    if value not in accepted:
+        raise ValueError(f"{name} must be one of {', '.join(map(repr, accepted))}, got {value!r}")
 
 
 def _with_prefix(value: float, unit: str) -> str:
+    if unit == "s":
+        for factor, prefix in ((1e6, "µs"), (1e3, "ms")):
+            if value * factor < 999.5:
+                return f"{value * factor:.3g} {prefix}"
+        return f"{value:.3g} s"
     for prefix in ("", "k", "M", "G"):
         if value < 999.5:
             return f"{value:.3g} {prefix}{unit}"

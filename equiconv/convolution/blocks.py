@@ -1,0 +1,140 @@
+"""Products of spectra on the CPU, block by block: y = F⁻¹(F x ⊙ M) with each block in the cache from forth to back.
+
+Whole-array passes (a transform of everything, a product of everything, a transform back) read and write main memory at
+every step. A block of a quarter of a megabyte goes through all steps before the next is touched, so that memory is read
+once and written once. Signals that are larger than the cache themselves are the business of `tiles`.
+"""
+
+from __future__ import annotations
+
+import itertools
+import math
+from collections.abc import Callable, Iterable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from equiconv.convolution.engines.pool import TransformKey, give, take
+
+__all__ = ["BlockedProduct", "run_parallel", "split"]
+
+Array = npt.NDArray[Any]
+Index = tuple[slice, ...]
+
+# Bytes of signal in a block. Engines that copy into buffers of their own hold three times as much; torch's calls cost
+# more, so that its blocks are larger.
+_BLOCK = {"fftw": 2**18, "ducc0": 2**18, "torch": 2**19, "scipy": 2**19}
+# Threads cost some 50 µs to start: below this many bytes of signal one is faster.
+_PARALLEL = 2**20
+
+
+class BlockedProduct:
+    """y = F⁻¹(F x ⊙ M) over the last axes of x, for one multiplier M.
+
+    `multiplier` has shape (*batch, *frequencies), the frequencies being those of `grid` (half of the last axis' for
+    real signals), and holds the factor 1/N of the inverse. Its batch axes are as many as those of the signals, or none,
+    and broadcast. `sizes` are those of the signals along the last axes, which are continued by zeros to `grid`.
+    """
+
+    def __init__(
+        self,
+        multiplier: Array,
+        sizes: Sequence[int],
+        grid: Sequence[int],
+        dtype: npt.DTypeLike,
+        engine: str,
+        threads: int = 1,
+        *,
+        measured: bool = False,
+    ) -> None:
+        self.multiplier = multiplier
+        self.sizes, self.grid = tuple(sizes), tuple(grid)
+        self.dtype = np.dtype(dtype)
+        self.engine, self.threads, self.measured = engine, threads, measured
+        self._levels = len(self.sizes)
+        self._shared = math.prod(multiplier.shape[: multiplier.ndim - self._levels]) == 1
+        if self._shared:
+            self.multiplier = multiplier.reshape(multiplier.shape[multiplier.ndim - self._levels :])
+        self._layouts: dict[tuple[int, ...], tuple[TransformKey, list[Index]]] = {}
+
+    def __call__(self, x: Array, out: Array) -> None:
+        """Write the product with `x`, of shape (*batch, *sizes), to `out` of the same shape."""
+        if self._shared and x.ndim > self._levels + 1 and x.flags.c_contiguous and out.flags.c_contiguous:
+            x, out = x.reshape(-1, *self.sizes), out.reshape(-1, *self.sizes)
+        layout = self._layouts.get(x.shape)
+        if layout is None:
+            layout = self._lay_out(x.shape)
+        key, parts = layout
+        if len(parts) == 1:
+            transform = take(key)
+            spectrum = transform.forward(x)
+            np.multiply(spectrum, self.multiplier, out=spectrum)
+            transform.inverse(spectrum, out)
+            give(key, transform)
+            return
+        threads = self.threads if x.nbytes >= _PARALLEL and self.engine != "torch" else 1
+        run_parallel(lambda some: self._run(key, some, x, out), parts, threads)
+
+    def _run(self, key: TransformKey, parts: Iterable[Index], x: Array, out: Array) -> None:
+        transform = take(key)
+        for part in parts:
+            spectrum = transform.forward(x[part])
+            np.multiply(spectrum, self._multiplier_of(part), out=spectrum)
+            transform.inverse(spectrum, out[part])
+        give(key, transform)
+
+    def _multiplier_of(self, part: Index) -> Array:
+        if self._shared:
+            return self.multiplier
+        return self.multiplier[tuple(s if n > 1 else slice(0, 1) for s, n in zip(part, self.multiplier.shape))]  # noqa: B905
+
+    def _lay_out(self, shape: tuple[int, ...]) -> tuple[TransformKey, list[Index]]:
+        batch = shape[: len(shape) - self._levels]
+        most = max(1, _BLOCK[self.engine] // (math.prod(self.grid) * self.dtype.itemsize))
+        block, parts = split(batch, most)
+        axes = tuple(range(len(batch), len(shape)))
+        # One block is the engine's to divide among threads; of several, each thread takes some.
+        threads = self.threads if len(parts) == 1 and math.prod(shape) * self.dtype.itemsize >= _PARALLEL else 1
+        key = TransformKey(self.engine, (*block, *self.grid), axes, self.dtype.name, threads, self.measured)
+        if len(self._layouts) >= 8:
+            self._layouts.clear()
+        self._layouts[shape] = key, parts
+        return key, parts
+
+
+def split(batch: Sequence[int], most: int) -> tuple[tuple[int, ...], list[Index]]:
+    """Blocks of at most `most` signals: the shape of the largest, and where each lies in the batch.
+
+    >>> split((2, 5), 2)[0], len(split((2, 5), 2)[1])
+    ((1, 2), 6)
+    """
+    if not batch:
+        return (), [()]
+    axis, inner = len(batch) - 1, 1
+    while axis > 0 and inner * batch[axis] <= most:
+        inner *= batch[axis]
+        axis -= 1
+    count = -(-batch[axis] // max(1, most // inner))
+    step = -(-batch[axis] // count)  # blocks of about the same size
+    outer = itertools.product(*(range(n) for n in batch[:axis]))
+    rest = tuple(slice(0, n) for n in batch[axis + 1 :])
+    parts = [
+        (*(slice(i, i + 1) for i in before), slice(i, min(i + step, batch[axis])), *rest)
+        for before in outer
+        for i in range(0, batch[axis], step)
+    ]
+    return (*(1,) * axis, step, *batch[axis + 1 :]), parts
+
+
+def run_parallel(run: Callable[[list[Any]], None], tasks: list[Any], threads: int) -> None:
+    """`run` on all tasks, dealt out among at most `threads` threads; an exception of any of them is raised."""
+    threads = min(threads, len(tasks))
+    if threads <= 1:
+        run(tasks)
+        return
+    # Made for this call: a pool that is kept would not survive a fork.
+    with ThreadPoolExecutor(threads, thread_name_prefix="equiconv") as pool:
+        for _ in pool.map(run, [tasks[i::threads] for i in range(threads)]):
+            pass

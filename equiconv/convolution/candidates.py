@@ -1,0 +1,169 @@
+"""The ways to compute a convolution of given shapes, each with what it is expected to cost."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Literal, TypeAlias
+
+from equiconv.convolution import costs
+from equiconv.convolution.engines import available
+from equiconv.convolution.geometry import Geometry
+from equiconv.convolution.tiles import factor_pair
+
+__all__ = ["Candidate", "Layout", "Method", "candidates"]
+
+Method: TypeAlias = Literal["definition", "direct", "dense", "fourier"]
+Layout: TypeAlias = Literal["", "blocks", "tiles"]
+
+ITEM_SIZE = {"float32": 4, "float64": 8, "complex64": 8, "complex128": 16, "float128": 16, "complex256": 32}
+
+# The matrix of a dense product is as large as this many signals; beyond, a transform is faster at any batch.
+_LARGEST_DENSE = 128
+# A signal larger than this (bytes) does not stay in the cache from the transform to the way back.
+_LARGEST_BLOCK = 2**18
+# Up to this many samples in all, the calls count as much as the samples do.
+_SMALL = 2**13
+_LARGE_ROWS = 2**20
+
+
+@dataclass(frozen=True)
+class Candidate:
+    """One way: its method, engine and layout, the transformed grid, and what it costs.
+
+    `seconds` is the prediction of the table for this many signals on one core (None where it has none), `flops` counts
+    floating-point operations, `bytes` what is read from and written to memory outside the cache, `workspace` the bytes
+    held while it runs, beside the operands.
+    """
+
+    method: Method
+    engine: str
+    layout: Layout
+    grid: tuple[int, ...]
+    seconds: float | None
+    score: float
+    flops: float
+    bytes: float
+    workspace: float
+
+    @property
+    def name(self) -> str:
+        """For instance "fourier by ducc0 in blocks"."""
+        engine = f" by {self.engine}" if self.engine else ""
+        return f"{self.method}{engine}{f' in {self.layout}' if self.layout else ''}"
+
+
+def candidates(geometry: Geometry, dtype: str, *, measured: bool, threads: int, on_cpu: bool) -> Iterator[Candidate]:
+    """Every way to compute these shapes, in the order in which ties are decided.
+
+    `on_cpu` is False where the array library's own operations are the only ones there are. The score by which a choice
+    is made depends on the sizes and on whether there are many samples, never on how many.
+    """
+    item = ITEM_SIZE[dtype]
+    rows = math.prod(geometry.shape) // geometry.samples
+    moved = item * (math.prod(geometry.x_shape) + math.prod(geometry.shape))
+    kernels = math.prod(geometry.w_shape) // geometry.taps
+    is_complex = dtype.startswith("complex")
+    scored = _scored_rows(geometry.samples, rows)
+
+    tap_flops = (8 if is_complex else 2) * geometry.taps * math.prod(geometry.shape)
+    if not (on_cpu and dtype in ("float32", "float64", "complex64", "complex128")):
+        passes = geometry.taps * item * (3 * math.prod(geometry.x_shape) + 4 * math.prod(geometry.shape))
+        flops, bytes_, work = _transforms(geometry, geometry.sizes, kernels, item, is_complex)
+        few = _few_taps(geometry)
+        yield Candidate("definition", "", "", geometry.sizes, None, geometry.taps, tap_flops, passes, 2 * moved)
+        yield Candidate("fourier", "library", "", geometry.sizes, None, few + 0.5, flops, bytes_, work)
+        return
+
+    if all(m <= n for m, n in zip(geometry.kernel_sizes, geometry.sizes, strict=True)):
+        padded = math.prod(n + m - 1 for n, m in zip(geometry.sizes, geometry.kernel_sizes, strict=True))
+
+        def stencil(count: int) -> float:
+            return costs.stencil_seconds(dtype, len(geometry.sizes), geometry.taps, count * geometry.samples)
+
+        yield Candidate(
+            "direct",
+            "",
+            "",
+            geometry.sizes,
+            stencil(rows),
+            stencil(scored),
+            tap_flops,
+            moved,
+            max(padded * item, min(rows * padded * item, _LARGEST_BLOCK)),
+        )
+    if geometry.samples <= _LARGEST_DENSE:
+        yield Candidate(
+            "dense",
+            "",
+            "",
+            geometry.sizes,
+            costs.dense_seconds(dtype, geometry.samples, rows),
+            costs.dense_seconds(dtype, geometry.samples, scored),
+            (8 if is_complex else 2) * geometry.samples * math.prod(geometry.shape),
+            moved + kernels * geometry.samples**2 * item,
+            kernels * geometry.samples**2 * item,
+        )
+    for grid in _grids(geometry):
+        flops, bytes_, _ = _transforms(geometry, grid, kernels, item, is_complex)
+        signal = math.prod(grid) * item
+        for engine in available():
+            name = "fftw measured" if engine == "fftw" and measured else engine
+            for layout in _layouts(grid, signal):
+                seconds = costs.transform_seconds(name, layout, dtype, grid, rows)
+                score = costs.transform_seconds(name, layout, dtype, grid, scored)
+                block = max(signal, min(rows * signal, _LARGEST_BLOCK))
+                workspace = 3 * block * (1 if rows * signal < 2**20 else threads)
+                if layout == "tiles":
+                    workspace += signal
+                yield Candidate(
+                    "fourier",
+                    engine,
+                    layout,
+                    grid,
+                    seconds,
+                    math.inf if score is None else score,
+                    flops,
+                    moved if layout == "blocks" and signal <= _LARGEST_BLOCK else bytes_,
+                    workspace,
+                )
+
+
+def _scored_rows(samples: int, rows: int) -> int:
+    """The number of signals that a choice is made for: as many as there are where they are few, else a megasample."""
+    return max(1, rows) if rows * samples <= _SMALL else max(1, _LARGE_ROWS // samples)
+
+
+def _few_taps(geometry: Geometry) -> int:
+    """Up to how many taps a sum of rolls is cheaper than transforms, where nothing was measured."""
+    if not costs.is_smooth(geometry.sizes):
+        return 12
+    return 9 if len(geometry.sizes) > 1 else 5
+
+
+def _grids(geometry: Geometry) -> list[tuple[int, ...]]:
+    """The signal's own grid, and for a row of a large prime factor a smooth one that holds it with all its shifts."""
+    grids = [geometry.sizes]
+    if len(geometry.sizes) == 1 and not costs.is_smooth(geometry.sizes):
+        grids.append((costs.padded_grid(geometry.samples),))
+    return grids
+
+
+def _layouts(grid: tuple[int, ...], signal: int) -> tuple[Layout, ...]:
+    large = signal >= _LARGEST_BLOCK and (len(grid) > 1 or factor_pair(grid[0]) is not None)
+    return ("blocks", "tiles") if large else ("blocks",)
+
+
+def _transforms(
+    geometry: Geometry, grid: tuple[int, ...], kernels: int, item: int, is_complex: bool
+) -> tuple[float, float, float]:
+    """Flops, bytes and workspace of transforms of whole arrays."""
+    n = math.prod(grid)
+    x, y = (math.prod(shape) // geometry.samples * n for shape in (geometry.x_shape, geometry.shape))
+    # 5·n·log2(n) flops a complex transform, half of it a real one; per axis one read and one write; 6 flops a complex
+    # product.
+    half = 1.0 if is_complex else 0.5
+    transformed = x + kernels * n + y
+    flops = half * (5 * math.log2(max(n, 2)) * transformed + 6 * y)
+    return flops, item * (2 * len(grid) * transformed + 2 * kernels * n + 3 * y), item * (x + kernels * n + y)

@@ -1,0 +1,53 @@
+"""The circulant matrix itself, for signals so short that a product with it beats a transform."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+__all__ = ["DenseProduct", "circulant_matrix"]
+
+Array = npt.NDArray[Any]
+
+
+class DenseProduct:
+    """y = x ⋆ u as a matrix product over the last axes of x, for kernels u of shape (*batch, *sizes).
+
+    The batch axes of the kernel are as many as those of the signals, or none, and broadcast.
+    """
+
+    def __init__(self, u: Array, sizes: Sequence[int]) -> None:
+        self.sizes = tuple(sizes)
+        matrix = circulant_matrix(u, len(self.sizes))
+        self._shared = math.prod(matrix.shape[:-2]) == 1
+        self.matrix = matrix.reshape(matrix.shape[-2:]) if self._shared else matrix
+
+    def __call__(self, x: Array, out: Array) -> None:
+        """Write the product with `x`, of shape (*batch, *sizes), to `out` of the same shape."""
+        n = math.prod(self.sizes)
+        batch = x.shape[: x.ndim - len(self.sizes)]
+        rows = x.reshape(-1, n) if self._shared else x.reshape(*batch, 1, n)
+        if self._shared and out.flags.c_contiguous:
+            np.matmul(rows, self.matrix, out=out.reshape(-1, n))
+        else:
+            out[...] = (rows @ self.matrix).reshape(out.shape)
+
+
+def circulant_matrix(u: Array, levels: int) -> Array:
+    """D[j, i] = u[(i − j) mod n] over flattened indices, (*batch, N, N), so that x @ D is x ⋆ u.
+
+    >>> circulant_matrix(np.asarray([1.0, 2.0, 3.0]), 1).tolist()
+    [[1.0, 2.0, 3.0], [3.0, 1.0, 2.0], [2.0, 3.0, 1.0]]
+    """
+    sizes = u.shape[u.ndim - levels :]
+    index = np.zeros((1, 1), dtype=np.intp)
+    for n in sizes:
+        difference = (np.arange(n)[None, :] - np.arange(n)[:, None]) % n
+        # the flattened index of a pair is that of the axes before, times n, plus this axis'
+        index = (index[:, None, :, None] * n + difference[None, :, None, :]).reshape(len(index) * n, -1)
+    flat = u.reshape(*u.shape[: u.ndim - levels], -1)
+    return np.ascontiguousarray(flat[..., index])

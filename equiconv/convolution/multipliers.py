@@ -1,0 +1,77 @@
+"""The spectrum of a kernel, ready to be multiplied: on the grid of the transform, with the factor 1/N of the inverse."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from equiconv.convolution.blocks import split
+from equiconv.convolution.engines.base import spectrum_shape
+from equiconv.convolution.engines.pool import TransformKey, borrow
+
+__all__ = ["continued", "kernel_multiplier", "spectrum_of"]
+
+Array = npt.NDArray[Any]
+_BLOCK = 2**18
+
+
+def kernel_multiplier(
+    u: Array, levels: int, grid: Sequence[int], engine: str, threads: int = 1, *, measured: bool = False
+) -> tuple[Array, Array | None]:
+    """F u / N for kernels u of shape (*batch, *sizes) on the signals' own grid, and the scale of the result, if any.
+
+    Where a kernel is so small that F u / N would underflow, it is first raised by a power of two, which is exact; the
+    result is then to be multiplied by `scale`, of shape (*batch, 1, …, 1).
+    """
+    axes = tuple(range(u.ndim - levels, u.ndim))
+    peak = np.max(np.abs(u), axis=axes, keepdims=True)
+    information = np.finfo(u.dtype)
+    # An error of `tiny` in each multiplier reaches an entry of y as at most N·tiny·‖x‖₂, which must stay below
+    # eps·‖x‖₂·‖u‖₂, and ‖u‖₂ ≥ max|u|.
+    is_small = (peak > 0) & (peak < math.prod(grid) * float(information.tiny) / float(information.eps))
+    scale = None
+    if is_small.any():
+        exponent = np.where(is_small, np.frexp(peak)[1], 0)
+        u = np.ldexp(u.real, -exponent) + (1j * np.ldexp(u.imag, -exponent) if np.iscomplexobj(u) else 0)
+        scale = np.ldexp(np.ones_like(peak), exponent)
+    u = u.astype(peak.dtype if not np.iscomplexobj(u) else u.dtype, copy=False)
+    u = continued(u, levels, grid)
+    spectrum = spectrum_of(u, levels, engine, threads, measured=measured)
+    spectrum *= 1 / math.prod(grid)
+    return spectrum, scale
+
+
+def continued(u: Array, levels: int, grid: Sequence[int]) -> Array:
+    """u on a longer grid: v[r] = u[r mod n] for −n < r < n, zero between, so that signals of n samples see no end of it.
+
+    >>> continued(np.asarray([1.0, 2.0, 3.0]), 1, (6,))
+    array([1., 2., 3., 0., 2., 3.])
+    """
+    for axis, length in zip(range(u.ndim - levels, u.ndim), grid, strict=True):
+        n = u.shape[axis]
+        if n == length:
+            continue
+        v = np.zeros((*u.shape[:axis], length, *u.shape[axis + 1 :]), dtype=u.dtype)
+        before = (slice(None),) * axis
+        v[(*before, slice(0, n))] = u
+        v[(*before, slice(length - n + 1, length))] = u[(*before, slice(1, n))]
+        u = v
+    return u
+
+
+def spectrum_of(u: Array, levels: int, engine: str, threads: int = 1, *, measured: bool = False) -> Array:
+    """F u over the last `levels` axes, half of it for real u."""
+    batch, grid = u.shape[: u.ndim - levels], u.shape[u.ndim - levels :]
+    axes = tuple(range(len(batch), u.ndim))
+    spectrum = np.empty(
+        spectrum_shape(u.shape, axes, not np.iscomplexobj(u)), dtype=np.result_type(u.dtype, np.complex64)
+    )
+    block, parts = split(batch, max(1, _BLOCK // (math.prod(grid) * u.dtype.itemsize)))
+    with borrow(TransformKey(engine, (*block, *grid), axes, u.dtype.name, threads, measured)) as transform:
+        for part in parts:
+            spectrum[part] = transform.forward(u[part])
+    return spectrum

@@ -1,0 +1,323 @@
+"""Running a plan: on the CPU through NumPy's view of the memory, elsewhere through the array library's own operations.
+
+A kernel is prepared once (its spectrum, its matrix, or its taps as numbers), and then meets signals. `execute` does both
+for one signal; `PreparedConvolution` keeps the kernel.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any, TypeAlias
+
+import numpy as np
+import numpy.typing as npt
+import torch
+
+from equiconv.arrays import Array, device, dtype_name, library, namespace, promote, require_floating
+from equiconv.convolution.blocks import BlockedProduct
+from equiconv.convolution.definition import convolve_by_definition
+from equiconv.convolution.dense import DenseProduct
+from equiconv.convolution.fourier import convolve_by_fourier, embed_kernel
+from equiconv.convolution.geometry import geometry
+from equiconv.convolution.multipliers import kernel_multiplier
+from equiconv.convolution.stencil import Stencil
+from equiconv.convolution.tiles import TiledProduct
+
+if TYPE_CHECKING:
+    from equiconv.convolution.planning import Plan
+
+__all__ = ["PreparedConvolution", "execute", "is_plain"]
+
+Host: TypeAlias = npt.NDArray[Any]
+Kernel: TypeAlias = Callable[[Host, Host], None]
+
+
+class PreparedConvolution:
+    """The convolution with one kernel, made by `Plan.prepare`: call it with signals, as often as you like.
+
+    Signals have the sizes of the plan along the convolved axes, its number of axes, its library, device and dtype; there
+    may be any number of them. One object may be called from several threads at once.
+
+    >>> import numpy as np
+    >>> from equiconv import plan
+    >>> smooth = plan((4,), (2,)).prepare(np.array([0.5, 0.5]))
+    >>> out = np.empty(4)
+    >>> smooth(np.array([1.0, 2.0, 3.0, 4.0]), out=out) is out, out
+    (True, array([2.5, 1.5, 2.5, 3.5]))
+    """
+
+    def __init__(self, plan: Plan, w: Array) -> None:
+        _require_operand(plan, w, "w")
+        if tuple(w.shape) != plan.geometry.w_shape:
+            raise ValueError(f"w must have the plan's shape {plan.geometry.w_shape}, got {tuple(w.shape)}")
+        if _requires_grad(w):
+            raise ValueError(
+                "w requires a gradient, which a prepared kernel would lose; pass w.detach(), or use "
+                "equiconv.circular_convolve, which is differentiable"
+            )
+        self.plan = plan
+        self._w = namespace(w).asarray(w, copy=True)
+        self._kernel = _prepared(plan, host(self._w)) if _is_fast(plan, w) else None
+        self._shape: tuple[int, ...] | None = None
+        self._dtype = np.dtype(plan.dtype) if self._kernel is not None and plan.dtype == plan.result_dtype else None
+
+    def __repr__(self) -> str:
+        p = self.plan
+        return f"PreparedConvolution({p.geometry.w_shape} along {p.axes} of {p.geometry.x_shape}, {p.chosen.name})"
+
+    def __call__(self, x: Array, out: Array | None = None) -> Array:
+        """The convolution of `x` with the prepared kernel.
+
+        Parameters
+        ----------
+        x : the signals, (*batch, …) with the plan's sizes along the convolved axes.
+        out : where to write the result, an array of its shape, library, device and dtype. It may be x itself where the
+            result has its shape, and may not overlap with it otherwise.
+
+        Raises `TypeError` for another library or dtype, `ValueError` for another device, other sizes, batches that do
+        not broadcast, or an `out` that does not fit.
+        """
+        if type(x) is np.ndarray and x.shape == self._shape and x.dtype == self._dtype and self._kernel is not None:
+            # seen before: only what `out` is remains to be looked at
+            if out is None:
+                out = np.empty(x.shape, dtype=self._dtype)
+            elif not _is_simple(out, x):
+                return self._checked(x, out)
+            self._kernel(x, out)
+            return out
+        return self._checked(x, out)
+
+    def _checked(self, x: Array, out: Array | None) -> Array:
+        _require_operand(self.plan, x, "x")
+        shape = _result_shape(self.plan, x)
+        if out is not None:
+            _require_out(self.plan, x, out, shape)
+        if self._kernel is None or not is_plain(x):
+            return _stored(_by_library(self.plan, x, self._w), out)
+        y = _run(self.plan, self._kernel, x, shape, out)
+        # the shortest way next time: a plain array whose axes need not be moved
+        if type(x) is np.ndarray and self.plan.geometry.is_last and shape == x.shape and x.size and x.dtype.isnative:
+            self._shape = x.shape
+        return y
+
+
+def execute(plan: Plan, x: Array, w: Array, out: Array | None = None) -> Array:
+    """The convolution of `x` with `w` by the plan, for shapes and arrays that fit it."""
+    _require_operand(plan, x, "x")
+    _require_operand(plan, w, "w")
+    if tuple(w.shape) != plan.geometry.w_shape:
+        raise ValueError(f"w must have the plan's shape {plan.geometry.w_shape}, got {tuple(w.shape)}")
+    shape = _result_shape(plan, x)
+    if out is not None:
+        _require_out(plan, x, out, shape)
+    if not (_is_fast(plan, w) and is_plain(x)):
+        return _stored(_by_library(plan, x, w), out)
+    return _run(plan, _prepared(plan, host(w)), x, shape, out)
+
+
+def is_plain(x: Array) -> bool:
+    """Whether `x` is memory on the CPU and nothing else: nothing records, transforms or watches what is done to it.
+
+    >>> is_plain(np.zeros(2)), is_plain(torch.zeros(2, requires_grad=True))
+    (True, False)
+    """
+    if not isinstance(x, torch.Tensor):
+        return type(x) is np.ndarray
+    return (
+        type(x) in (torch.Tensor, torch.nn.Parameter)
+        and x.device.type == "cpu"
+        and x.layout == torch.strided
+        and not (x.requires_grad and torch.is_grad_enabled())
+        and not (x.is_conj() or x.is_neg())
+        and not torch.compiler.is_compiling()
+        and not torch._C._functorch.is_functorch_wrapped_tensor(x)
+        and torch.autograd.forward_ad.unpack_dual(x).tangent is None  # type: ignore[no-untyped-call]
+        and torch._C._len_torch_dispatch_stack() == 0
+        and torch._C._len_torch_function_stack() == 0
+    )
+
+
+def host(x: Array) -> Host:
+    """NumPy's view of a plain array, in native byte order."""
+    if isinstance(x, torch.Tensor):
+        x = x.detach()
+        wide: Host = (x.float() if x.dtype in (torch.float16, torch.bfloat16) else x).numpy()
+        return wide
+    array: Host = x
+    return array if array.dtype.isnative else array.astype(array.dtype.newbyteorder("="))
+
+
+# ---------------------------------------------------------------------------------------------------------------------
+# The CPU
+# ---------------------------------------------------------------------------------------------------------------------
+
+
+def _is_fast(plan: Plan, w: Array) -> bool:
+    fast = plan.method in ("direct", "dense") or bool(plan.chosen.layout)
+    return fast and is_plain(w)
+
+
+def _prepared(plan: Plan, w: Host) -> Kernel:
+    """What the method needs of the kernel, as a function that writes the convolution of its first argument to its second.
+
+    The convolved axes of both come last, and their other axes are those of the result.
+    """
+    g, levels = plan.geometry, len(plan.sizes)
+    w = w.astype(plan.dtype, copy=False)
+    if not g.alone:
+        w = np.moveaxis(w, g.axes, range(-levels, 0))
+        w = w.reshape((1,) * (len(g.shape) - w.ndim) + w.shape)
+    if w.size == 0:
+        return lambda x, out: None  # noqa: ARG005 (an empty batch)
+    if plan.method == "direct":
+        return Stencil(np.array(w), plan.sizes, plan.origin, correlate=plan.correlate)
+    u = embed_kernel(w, plan.sizes, plan.origin, correlate=plan.correlate)
+    if plan.method == "dense":
+        return DenseProduct(u, plan.sizes)
+    grid, threads, engine = plan.chosen.grid, plan.threads, plan.engine
+    measured = plan.effort == "measure"
+    multiplier, scale = kernel_multiplier(u, levels, grid, engine, threads, measured=measured)
+    made = BlockedProduct if plan.chosen.layout == "blocks" else TiledProduct
+    product = made(multiplier, plan.sizes, grid, plan.dtype, engine, threads, measured=measured)
+    if scale is None:
+        return product
+
+    def scaled(x: Host, out: Host) -> None:
+        product(x, out)
+        np.multiply(out, scale, out=out)
+
+    return scaled
+
+
+def _run(plan: Plan, kernel: Kernel, x: Array, shape: tuple[int, ...], out: Array | None) -> Array:
+    source = host(x)
+    narrow = plan.dtype != plan.result_dtype
+    if narrow:
+        source = source.astype(plan.dtype, copy=False)
+    # torch takes no negative strides
+    direct = out is not None and not narrow and (isinstance(out, torch.Tensor) or _is_native(out))
+    result = host(out) if direct and out is not None else np.empty(shape, dtype=plan.dtype)
+    if result.size:
+        g = plan.geometry
+        source = np.broadcast_to(source, shape) if source.shape != shape else source
+        if g.is_last:
+            kernel(source, result)
+        else:
+            last = range(-len(g.axes), 0)
+            kernel(np.moveaxis(source, g.axes, last), np.moveaxis(result, g.axes, last))
+    if direct:
+        return out
+    y: Array = torch.from_numpy(result).to(x.dtype) if isinstance(x, torch.Tensor) else result
+    if narrow and isinstance(x, np.ndarray):
+        y = y.astype(plan.result_dtype)
+    return _stored(y, out)
+
+
+# ---------------------------------------------------------------------------------------------------------------------
+# Any library, differentiable where it is
+# ---------------------------------------------------------------------------------------------------------------------
+
+
+def _by_library(plan: Plan, x: Array, w: Array) -> Array:
+    (x, w), dtype = promote(x, w)
+    xp, g = namespace(x, w), plan.geometry
+    last = tuple(range(-len(g.axes), 0))
+    if not g.alone:
+        w = xp.moveaxis(w, g.axes, last)
+    sums = plan.method in ("definition", "direct")
+    run = convolve_by_definition if sums else convolve_by_fourier
+    y = run(xp.moveaxis(x, g.axes, last), w, plan.origin, correlate=plan.correlate)
+    return xp.astype(xp.moveaxis(y, last, g.axes), dtype, copy=False)
+
+
+# ---------------------------------------------------------------------------------------------------------------------
+# What fits a plan
+# ---------------------------------------------------------------------------------------------------------------------
+
+
+def _require_operand(plan: Plan, x: Array, name: str) -> None:
+    require_floating(x, name)
+    if library(x) != plan.library:
+        raise TypeError(f"{name} must be a {plan.library} array, as the plan was made for, got one of {library(x)}")
+    if dtype_name(x.dtype) != plan.result_dtype:
+        raise TypeError(
+            f"{name} must be {plan.result_dtype}, as the plan was made for, got {dtype_name(x.dtype)}; convert it, or "
+            f"make a plan for that dtype"
+        )
+    if str(device(x)) != plan.device:
+        raise ValueError(f"{name} must be on {plan.device}, as the plan was made for, got one on {device(x)}")
+
+
+def _result_shape(plan: Plan, x: Array) -> tuple[int, ...]:
+    g = plan.geometry
+    if tuple(x.shape) == g.x_shape:
+        return g.shape
+    sizes = tuple(x.shape[a] for a in g.axes) if x.ndim == len(g.x_shape) else None
+    if sizes != g.sizes:
+        raise ValueError(
+            f"x must have {len(g.x_shape)} axes and sizes {g.sizes} along axes {g.axes}, as the plan was made for, got "
+            f"shape {tuple(x.shape)}"
+        )
+    return geometry(x.shape, g.w_shape, g.axes).shape
+
+
+def _require_out(plan: Plan, x: Array, out: Array, shape: tuple[int, ...]) -> None:
+    _require_operand(plan, out, "out")
+    if tuple(out.shape) != shape:
+        raise ValueError(f"out must have the shape of the result, {shape}, got {tuple(out.shape)}")
+    if isinstance(out, torch.Tensor):
+        if _requires_grad(out) or _requires_grad(x):
+            raise ValueError("out= records no gradient; leave it out, or call with detached tensors")
+        if out.device.type != "cpu":
+            return
+        out, x = out.detach().resolve_conj(), x.detach()
+        if any(s == 0 and n > 1 for s, n in zip(out.stride(), out.shape, strict=True)):
+            raise ValueError("out repeats memory (an expanded tensor); pass one with memory of its own")
+        first, second = host_memory(x), host_memory(out)
+    elif isinstance(out, np.ndarray):
+        if not out.flags.writeable:
+            raise ValueError("out is read-only; pass an array that may be written")
+        first, second = x, out
+    else:
+        return
+    if _is_same(first, second) or not np.may_share_memory(first, second):
+        return
+    if math.prod(first.shape) and np.shares_memory(first, second):
+        raise ValueError("out overlaps x without being x; pass memory of its own, or x itself")
+
+
+def _is_simple(out: Array, x: Host) -> bool:
+    """Whether `out` plainly fits `x`: for anything else there are the full checks."""
+    return (
+        type(out) is np.ndarray
+        and out.shape == x.shape
+        and out.dtype == x.dtype
+        and out.flags.carray
+        and not np.may_share_memory(x, out)
+    )
+
+
+def _is_native(x: Host) -> bool:
+    return x.dtype.isnative and all(stride >= 0 for stride in x.strides)
+
+
+def host_memory(x: torch.Tensor) -> Host:
+    """NumPy's view of a tensor's memory, whatever its dtype."""
+    return (x.view(torch.int16) if x.dtype in (torch.float16, torch.bfloat16) else x.resolve_neg()).numpy()
+
+
+def _is_same(x: Host, out: Host) -> bool:
+    same = x.__array_interface__["data"][0] == out.__array_interface__["data"][0]
+    return same and x.shape == out.shape and x.strides == out.strides
+
+
+def _stored(y: Array, out: Array | None) -> Array:
+    if out is None:
+        return y
+    out[...] = y
+    return out
+
+
+def _requires_grad(x: Array) -> bool:
+    return isinstance(x, torch.Tensor) and x.requires_grad and torch.is_grad_enabled()

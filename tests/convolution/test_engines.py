@@ -1,0 +1,192 @@
+"""Every engine, in blocks and in tiles, against the definition; and what holds the transforms at rest."""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from equiconv.arrays import fourier_bound
+from equiconv.convolution import circular_convolve, plan
+from equiconv.convolution.blocks import BlockedProduct, run_parallel, split
+from equiconv.convolution.engines import ENGINES, available, make_transform
+from equiconv.convolution.engines.pool import TransformKey, borrow, set_idle_limit
+from equiconv.convolution.multipliers import kernel_multiplier
+from equiconv.convolution.tiles import TiledProduct, factor_pair
+
+DTYPES = ("float32", "float64", "complex64", "complex128")
+
+
+def engines() -> list[Any]:
+    missing = {name: package for name, (package, _, _) in ENGINES.items() if name not in available()}
+    return [
+        pytest.param(name, marks=[pytest.mark.skip(reason=f"{missing[name]} is not installed")])
+        if name in missing
+        else name
+        for name in ENGINES
+    ]
+
+
+def noise(rng: np.random.Generator, shape: tuple[int, ...], dtype: str) -> Any:
+    x = rng.standard_normal(shape)
+    return (x + 1j * rng.standard_normal(shape) if dtype.startswith("complex") else x).astype(dtype)
+
+
+def check(product: type, engine: str, x: Any, u: Any, grid: tuple[int, ...], threads: int = 1) -> None:
+    """The product of spectra on `grid`, for signals x and kernels u on the last axes, is their convolution."""
+    levels = len(grid)
+    sizes = x.shape[x.ndim - levels :]
+    multiplier, scale = kernel_multiplier(u, levels, grid, engine)
+    out = np.full_like(x, np.nan)
+    product(multiplier, sizes, grid, x.dtype, engine, threads)(x, out)
+    out = out if scale is None else out * scale
+    axes = tuple(range(-levels, 0))
+    wide = np.complex128 if np.iscomplexobj(x) else np.float64
+    full = u.reshape((1,) * (x.ndim - u.ndim) + u.shape).astype(wide)
+    truth = np.fft.ifftn(np.fft.fftn(x.astype(wide), axes=axes) * np.fft.fftn(full, axes=axes), axes=axes)
+    bound = fourier_bound(
+        np.sqrt((np.abs(x) ** 2).sum(axes, keepdims=True)),
+        np.sqrt((np.abs(full) ** 2).sum(axes, keepdims=True)),
+        grid,
+        x.dtype,
+    )
+    assert (np.abs(out - (truth if np.iscomplexobj(x) else truth.real)) <= bound).all()
+
+
+@pytest.mark.parametrize("engine", engines())
+@pytest.mark.parametrize("dtype", DTYPES)
+@settings(max_examples=25, deadline=None)
+@given(data=st.data())
+def test_blocks_compute_the_convolution(engine: str, dtype: str, data: st.DataObject) -> None:
+    levels = data.draw(st.integers(1, 3))
+    sizes = tuple(data.draw(st.integers(1, 12 if levels < 3 else 5)) for _ in range(levels))
+    batch = tuple(data.draw(st.lists(st.integers(1, 4), max_size=3)))
+    kernels = data.draw(st.sampled_from([(), tuple(data.draw(st.sampled_from([1, n])) for n in batch)]))
+    grid = tuple(n if data.draw(st.booleans()) else 2 * n - 1 + data.draw(st.integers(0, 3)) for n in sizes)
+    rng = np.random.default_rng(data.draw(st.integers(0, 2**32 - 1)))
+    x = noise(rng, (*batch, *sizes), dtype)
+    if data.draw(st.booleans()):
+        x = x[::-1].swapaxes(0, -1).copy().swapaxes(0, -1)[::-1]  # the same values, strided
+    check(BlockedProduct, engine, x, noise(rng, (*kernels, *sizes), dtype), grid)
+
+
+@pytest.mark.parametrize("engine", engines())
+@pytest.mark.parametrize("dtype", DTYPES)
+@pytest.mark.parametrize("threads", [1, 3])
+@pytest.mark.parametrize(
+    ("batch", "sizes", "grid"),
+    [
+        ((), (4096,), (4096,)),
+        ((2,), (64 * 65,), (64 * 65,)),
+        ((2, 2), (67 * 71,), (67 * 71,)),
+        ((3,), (2050,), (4160,)),
+        ((2,), (300, 7), (300, 7)),
+        ((), (5, 700), (9, 1400)),
+        ((2,), (6, 10, 9), (6, 10, 9)),
+    ],
+)
+def test_tiles_compute_the_convolution(
+    engine: str, dtype: str, threads: int, batch: Any, sizes: Any, grid: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("equiconv.convolution.tiles._BLOCK", 2**12)  # several tiles of each kind
+    rng = np.random.default_rng(0)
+    x = noise(rng, (*batch, *sizes), dtype)
+    check(TiledProduct, engine, x, noise(rng, sizes, dtype), grid, threads)
+    if batch:
+        check(TiledProduct, engine, x, noise(rng, (*batch[:-1], 1, *sizes), dtype), grid, threads)
+
+
+@pytest.mark.parametrize("engine", engines())
+@pytest.mark.parametrize("threads", [1, 4])
+def test_many_blocks_among_threads(engine: str, threads: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("equiconv.convolution.blocks._PARALLEL", 0)
+    monkeypatch.setitem(__import__("equiconv.convolution.blocks", fromlist=["_BLOCK"])._BLOCK, engine, 2**9)
+    rng = np.random.default_rng(0)
+    x = noise(rng, (3, 37, 5, 16), "float32")
+    check(BlockedProduct, engine, x, noise(rng, (16,), "float32"), (16,), threads)
+    check(BlockedProduct, engine, x, noise(rng, (1, 37, 1, 16), "float32"), (16,), threads)
+
+
+def test_an_exception_in_a_thread_is_raised() -> None:
+    def run(tasks: list[int]) -> None:
+        if 3 in tasks:
+            raise RuntimeError("three")
+
+    with pytest.raises(RuntimeError, match="three"):
+        run_parallel(run, list(range(8)), 4)
+
+
+@given(batch=st.lists(st.integers(1, 6), max_size=4), most=st.integers(1, 40))
+def test_blocks_cover_the_batch_once(batch: list[int], most: int) -> None:
+    shape, parts = split(batch, most)
+    seen = np.zeros(batch, dtype=int)
+    for part in parts:
+        seen[part] += 1
+        assert all(n <= m for n, m in zip(seen[part].shape, shape, strict=True))
+    assert (seen == 1).all()
+    assert math.prod(shape) <= most or shape == (1,) * len(batch)
+
+
+@pytest.mark.parametrize("engine", engines())
+@pytest.mark.parametrize("dtype", ["float32", "complex64"])
+def test_kernels_that_would_underflow_are_raised_first(engine: str, dtype: str) -> None:
+    rng = np.random.default_rng(0)
+    x, w = noise(rng, (2, 4096), dtype) * np.float32(1e30), noise(rng, (2, 4096), dtype)
+    w[0] *= np.float32(1e-36)
+    p = plan(x.shape, w.shape, dtype=dtype, engine=engine, method="fourier")
+    y = p(x, w)
+    wide = "complex128" if dtype == "complex64" else "float64"
+    truth = circular_convolve(x.astype(wide), w.astype(wide))
+    for entry, expected, signal, kernel in zip(y, truth, x, w, strict=True):
+        norms = (np.linalg.norm(a.astype(wide)) for a in (signal, kernel))
+        assert np.abs(entry - expected).max() <= fourier_bound(*norms, 4096, dtype)
+
+
+@pytest.mark.parametrize("engine", engines())
+def test_measured_plans_compute_the_same(engine: str) -> None:
+    rng = np.random.default_rng(0)
+    x, w = rng.standard_normal((5, 48)), rng.standard_normal(48)
+    options: dict[str, Any] = {"method": "fourier", "engine": engine}
+    measured = plan(x.shape, w.shape, effort="measure", **options)(x, w)
+    np.testing.assert_allclose(measured, plan(x.shape, w.shape, **options)(x, w), atol=1e-12)
+
+
+@pytest.mark.parametrize("engine", engines())
+def test_the_end_of_a_signal_is_forgotten(engine: str) -> None:
+    """A transform that has seen long signals continues shorter ones by zeros, not by what it held before."""
+    transform = make_transform(engine, (2, 8), (1,), "float64")
+    transform.forward(np.ones((2, 8)))
+    np.testing.assert_allclose(transform.forward(np.ones((2, 3)))[:, 0], 3)
+    transform.inverse(transform.forward(np.ones((1, 5))), np.empty((1, 5)))
+    np.testing.assert_allclose(transform.forward(np.ones((2, 5)))[:, 0], 5)
+
+
+def test_no_more_than_the_limit_is_kept_at_rest() -> None:
+    before = set_idle_limit(10_000)
+    try:
+        key = TransformKey("torch", (16,), (0,), "float64")
+        with borrow(key) as first:
+            pass
+        with borrow(key) as again:
+            assert again is first
+            with borrow(key) as other:  # in use: another thread would get its own
+                assert other is not first
+        assert set_idle_limit(0) == 10_000
+        with borrow(key) as fresh:
+            assert fresh is not first
+            assert fresh is not other
+    finally:
+        set_idle_limit(before)
+    with pytest.raises(ValueError, match="limit"):
+        set_idle_limit(-1)
+
+
+def test_factor_pairs() -> None:
+    assert factor_pair(64 * 64) == (64, 64)
+    assert factor_pair(63 * 64) is None
+    assert factor_pair(3 * 10007) is None
+    assert all(a * b == n for n in (4096, 10000, 2**20, 360360) for a, b in [factor_pair(n) or (0, 0)])
