@@ -143,11 +143,11 @@ def dtype_name(dtype: DType) -> str:
     >>> dtype_name(torch.bfloat16), dtype_name(np.dtype(">f4"))
     ('bfloat16', 'float32')
     """
-    return _dtype_name(type(dtype), dtype)
+    return _dtype_name(type(dtype).__module__, dtype)
 
 
 @lru_cache(maxsize=256)
-def _dtype_name(library: type, dtype: DType) -> str:  # noqa: ARG001 (dtypes of two libraries are not to be compared)
+def _dtype_name(library: str, dtype: DType) -> str:  # noqa: ARG001 (dtypes of two libraries are not to be compared)
     if isinstance(dtype, np.dtype):
         return dtype.name
     if isinstance(dtype, type) and issubclass(dtype, np.generic):

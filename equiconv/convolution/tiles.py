@@ -199,7 +199,7 @@ def _twiddles(n1: int, n2: int, half: int, dtype: str) -> Array:
     """ω_n^(−k₁·i₂), (half, n₂). The exponent is reduced modulo n as an integer, so that each angle is accurate."""
     n = n1 * n2
     exponents = np.outer(np.arange(half, dtype=np.int64), np.arange(n2, dtype=np.int64)) % n
-    table = np.exp(exponents * (-2j * np.pi / n)).astype(dtype)
+    table: Array = np.exp(exponents * (-2j * np.pi / n)).astype(dtype)
     table.flags.writeable = False
     return table
 

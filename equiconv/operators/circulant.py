@@ -26,6 +26,7 @@ from equiconv.arrays import (
     to_numpy,
     transform_bound,
 )
+from equiconv.convolution.filtering import filter_spectrum, half_spectrum
 from equiconv.operators.base import Convention, Operator, as_complex, broadcast, check_convention, integer, scale
 from equiconv.operators.indexing import differences, self_conjugate
 from equiconv.operators.projection import mean_diagonals, relative_distance
@@ -159,12 +160,7 @@ class Circulant(Operator["Circulant"]):
         if gap:
             split = column.ndim - levels
             column = xp.reshape(column, (*column.shape[:split], *(1,) * gap, *column.shape[split:]))
-        axes = tuple(range(-levels, 0))
-        if is_complex(x):
-            y = xp.fft.ifftn(xp.fft.fftn(x, axes=axes) * function(xp.fft.fftn(column, axes=axes)), axes=axes)
-        else:
-            spectrum = function(xp.fft.rfftn(column, axes=axes))
-            y = xp.fft.irfftn(xp.fft.rfftn(x, axes=axes) * spectrum, s=self.sizes, axes=axes)
+        y = filter_spectrum(x, function(half_spectrum(column, levels)), levels)
         return xp.astype(y, dtype, copy=False)
 
     def _function(self, function: Spectral) -> Circulant:
@@ -172,10 +168,11 @@ class Circulant(Operator["Circulant"]):
         (column,), dtype = promote(self._column)
         xp = namespace(column)
         axes = tuple(range(-self.ndim, 0))
+        spectrum = function(half_spectrum(column, self.ndim))
         if is_complex(column):
-            result = xp.fft.ifftn(function(xp.fft.fftn(column, axes=axes)), axes=axes)
+            result = xp.fft.ifftn(spectrum, axes=axes)
         else:
-            result = xp.fft.irfftn(function(xp.fft.rfftn(column, axes=axes)), s=self.sizes, axes=axes)
+            result = xp.fft.irfftn(spectrum, s=self.sizes, axes=axes)
         return self._with_column(xp.astype(result, dtype, copy=False))
 
     def dense(self) -> Array:
@@ -311,11 +308,15 @@ class Circulant(Operator["Circulant"]):
 
     def _require_regular(self, what: str) -> None:
         """Raise `SingularCirculantError` where an eigenvalue is within rounding of zero."""
+        (column,), _ = promote(self._column)
+        half = half_spectrum(column, self.ndim)
+        if not bool(namespace(half).any(namespace(half).abs(half) <= self._zero_bound())):
+            return  # the frequencies that a real spectrum leaves out are conjugates of those that it keeps
         spectrum = self._spectrum()
         xp = namespace(spectrum)
         modulus, bound = xp.abs(spectrum), self._zero_bound()
         zero = modulus <= bound
-        if not bool(xp.any(zero)):
+        if not bool(xp.any(zero)):  # half and whole differ by rounding, at the very bound
             return
         indices = tuple(tuple(int(i) for i in index) for index in np.argwhere(to_numpy(zero)))
         first = indices[0]
