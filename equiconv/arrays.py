@@ -59,6 +59,8 @@ _WIDER = {"float16": "float32", "bfloat16": "float32", "complex32": "complex64"}
 _FLOATING = {"float16", "bfloat16", "float32", "float64", "longdouble", "float96", "float128"}
 _COMPLEX = {"complex32", "complex64", "complex128", "clongdouble", "complex192", "complex256"}
 
+_NUMPY: ModuleType = array_api_compat.array_namespace(np.empty(0))
+
 # Constants of `fourier_bound`, derived in its docstring.
 _FOURIER_SMOOTH = 16.0
 _FOURIER_LARGE_PRIME = 64.0
@@ -112,6 +114,8 @@ def namespace(*arrays: Array) -> ModuleType:
     """
     if not arrays:
         raise TypeError("namespace() needs at least one array, got none")
+    if all(type(x) is np.ndarray for x in arrays):  # the shortest way, where calls are what costs
+        return _NUMPY
     libraries = [_library(x, "an argument") for x in arrays]
     if len(set(libraries)) > 1:
         raise TypeError(
@@ -211,8 +215,12 @@ def promote(*arrays: Array) -> tuple[tuple[Array, ...], DType]:
     (torch.float32, torch.float16)
     """
     xp = namespace(*arrays)
-    dtype = arrays[0].dtype if len(arrays) == 1 else xp.result_type(*(x.dtype for x in arrays))
+    dtype = arrays[0].dtype
+    if any(x.dtype != dtype for x in arrays[1:]):
+        dtype = xp.result_type(*(x.dtype for x in arrays))
     wide = compute_dtype(dtype)
+    if wide is dtype:
+        return tuple(x if x.dtype is wide else xp.astype(x, wide, copy=False) for x in arrays), dtype
     return tuple(xp.astype(x, wide, copy=False) for x in arrays), dtype
 
 
@@ -368,7 +376,7 @@ def fourier_bound(x_norm: Array, w_norm: Array, shape: int | Sequence[int], dtyp
     >>> fourier_bound(1.0, 1.0, 1024, np.float64) < 4e-14
     True
     """
-    c, levels = _fourier_cost(shape)
+    c, levels = _fourier_cost(shape if isinstance(shape, int) else tuple(shape))
     wide = compute_dtype(dtype)
     product = x_norm * w_norm
     bound = product * (c * eps(wide) * levels) + (x_norm + w_norm + 1) * (levels * _tiny(wide))
@@ -387,14 +395,15 @@ def transform_bound(magnitude: Array, shape: int | Sequence[int], dtype: DType) 
     >>> transform_bound(1.0, 1024, np.float64) < 1e-14
     True
     """
-    c, levels = _fourier_cost(shape)
+    c, levels = _fourier_cost(shape if isinstance(shape, int) else tuple(shape))
     wide = compute_dtype(dtype)
     return magnitude * (c / 4 * eps(wide) * levels) + levels * _tiny(wide)
 
 
-def _fourier_cost(shape: int | Sequence[int]) -> tuple[float, float]:
+@lru_cache(maxsize=256)
+def _fourier_cost(shape: int | tuple[int, ...]) -> tuple[float, float]:
     """The constant c of a transform of these sizes, and 1 + log2 n."""
-    sizes = (shape,) if isinstance(shape, int) else tuple(shape)
+    sizes = (shape,) if isinstance(shape, int) else shape
     n = math.prod(sizes)
     if n < 1:
         raise ValueError(f"shape must hold sizes of at least 1, got {shape!r}")

@@ -16,6 +16,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from equiconv.arrays import dtype_name
 from equiconv.convolution.engines.pool import TransformKey, give, take
 
 __all__ = ["BlockedProduct", "run_parallel", "split"]
@@ -52,6 +53,7 @@ class BlockedProduct:
         self.multiplier = multiplier
         self.sizes, self.grid = tuple(sizes), tuple(grid)
         self.dtype = np.dtype(dtype)
+        self._dtype_name = dtype_name(self.dtype)
         self.engine, self.threads, self.measured = engine, threads, measured
         self._levels = len(self.sizes)
         self._shared = math.prod(multiplier.shape[: multiplier.ndim - self._levels]) == 1
@@ -97,7 +99,7 @@ class BlockedProduct:
         axes = tuple(range(len(batch), len(shape)))
         # One block is the engine's to divide among threads; of several, each thread takes some.
         threads = self.threads if len(parts) == 1 and math.prod(shape) * self.dtype.itemsize >= _PARALLEL else 1
-        key = TransformKey(self.engine, (*block, *self.grid), axes, self.dtype.name, threads, self.measured)
+        key = TransformKey(self.engine, (*block, *self.grid), axes, self._dtype_name, threads, self.measured)
         if len(self._layouts) >= 8:
             self._layouts.clear()
         self._layouts[shape] = key, parts

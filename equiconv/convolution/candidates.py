@@ -12,7 +12,7 @@ from equiconv.convolution.engines import available
 from equiconv.convolution.geometry import Geometry
 from equiconv.convolution.tiles import factor_pair
 
-__all__ = ["Candidate", "Layout", "Method", "candidates"]
+__all__ = ["SMALL", "Candidate", "Layout", "Method", "candidates"]
 
 Method: TypeAlias = Literal["definition", "direct", "dense", "fourier"]
 Layout: TypeAlias = Literal["", "blocks", "tiles"]
@@ -24,7 +24,7 @@ _LARGEST_DENSE = 128
 # A signal larger than this (bytes) does not stay in the cache from the transform to the way back.
 _LARGEST_BLOCK = 2**18
 # Up to this many samples in all, the calls count as much as the samples do.
-_SMALL = 2**13
+SMALL = 2**13
 _LARGE_ROWS = 2**20
 
 
@@ -132,7 +132,7 @@ def candidates(geometry: Geometry, dtype: str, *, measured: bool, threads: int, 
 
 def _scored_rows(samples: int, rows: int) -> int:
     """The number of signals that a choice is made for: as many as there are where they are few, else a megasample."""
-    return max(1, rows) if rows * samples <= _SMALL else max(1, _LARGE_ROWS // samples)
+    return max(1, rows) if rows * samples <= SMALL else max(1, _LARGE_ROWS // samples)
 
 
 def _few_taps(geometry: Geometry) -> int:

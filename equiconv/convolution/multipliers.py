@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from equiconv.arrays import dtype_name
 from equiconv.convolution.blocks import split
 from equiconv.convolution.engines.base import spectrum_shape
 from equiconv.convolution.engines.pool import TransformKey, borrow
@@ -71,7 +72,7 @@ def spectrum_of(u: Array, levels: int, engine: str, threads: int = 1, *, measure
         spectrum_shape(u.shape, axes, not np.iscomplexobj(u)), dtype=np.result_type(u.dtype, np.complex64)
     )
     block, parts = split(batch, max(1, _BLOCK // (math.prod(grid) * u.dtype.itemsize)))
-    with borrow(TransformKey(engine, (*block, *grid), axes, u.dtype.name, threads, measured)) as transform:
+    with borrow(TransformKey(engine, (*block, *grid), axes, dtype_name(u.dtype), threads, measured)) as transform:
         for part in parts:
             spectrum[part] = transform.forward(u[part])
     return spectrum

@@ -18,7 +18,9 @@ from equiconv.arrays import (
     Array,
     DType,
     asarray_like,
+    compute_dtype,
     device,
+    dtype_name,
     is_complex,
     namespace,
     promote,
@@ -152,16 +154,21 @@ class Circulant(Operator["Circulant"]):
     def _transform(self, x: Array, gap: int) -> Array:
         return self._filter(x, gap, lambda spectrum: spectrum)
 
-    def _filter(self, x: Array, gap: int, function: Spectral) -> Array:
-        """The map whose eigenvalues are `function` of this one's, applied to the last axes of x."""
+    def _filter(self, x: Array, gap: int, function: Spectral, half: Array | None = None) -> Array:
+        """The map whose eigenvalues are `function` of this one's, applied to the last axes of x.
+
+        `half` is the spectrum of this one where it is known already, in the dtype of the column.
+        """
         levels = self.ndim
         (x, column), dtype = promote(x, self._column_like(x))
-        xp = namespace(x)
+        if half is None or dtype_name(x.dtype) != dtype_name(compute_dtype(self.dtype)):
+            half = half_spectrum(column, levels)
+        spectrum = function(half)
         if gap:
-            split = column.ndim - levels
-            column = xp.reshape(column, (*column.shape[:split], *(1,) * gap, *column.shape[split:]))
-        y = filter_spectrum(x, function(half_spectrum(column, levels)), levels)
-        return xp.astype(y, dtype, copy=False)
+            split = spectrum.ndim - levels
+            spectrum = namespace(x).reshape(spectrum, (*spectrum.shape[:split], *(1,) * gap, *spectrum.shape[split:]))
+        y = filter_spectrum(x, spectrum, levels)
+        return y if y.dtype == dtype else namespace(y).astype(y, dtype, copy=False)
 
     def _function(self, function: Spectral) -> Circulant:
         """The circulant whose eigenvalues are `function` of this one's; the function must commute with conjugation."""
@@ -306,18 +313,18 @@ class Circulant(Operator["Circulant"]):
 
     # -- inverses and powers ----------------------------------------------------------------------------------------
 
-    def _require_regular(self, what: str) -> None:
-        """Raise `SingularCirculantError` where an eigenvalue is within rounding of zero."""
+    def _require_regular(self, what: str) -> Array:
+        """The spectrum (`half_spectrum`); `SingularCirculantError` where an eigenvalue is within rounding of zero."""
         (column,), _ = promote(self._column)
         half = half_spectrum(column, self.ndim)
         if not bool(namespace(half).any(namespace(half).abs(half) <= self._zero_bound())):
-            return  # the frequencies that a real spectrum leaves out are conjugates of those that it keeps
+            return half  # the frequencies that a real spectrum leaves out are conjugates of those that it keeps
         spectrum = self._spectrum()
         xp = namespace(spectrum)
         modulus, bound = xp.abs(spectrum), self._zero_bound()
         zero = modulus <= bound
         if not bool(xp.any(zero)):  # half and whole differ by rounding, at the very bound
-            return
+            return half
         indices = tuple(tuple(int(i) for i in index) for index in np.argwhere(to_numpy(zero)))
         first = indices[0]
         batch, frequency = first[: len(self.batch)], first[len(self.batch) :]
@@ -372,8 +379,8 @@ class Circulant(Operator["Circulant"]):
         >>> Circulant(np.asarray([2.0, 1.0, 0.0])).solve(np.asarray([3.0, 3.0, 3.0])).tolist()
         [1.0, 1.0, 1.0]
         """
-        self._require_regular("solve()")
-        return self._multiply(b, "b", lambda x, gap: self._filter(x, gap, lambda spectrum: 1 / spectrum))
+        half = self._require_regular("solve()")
+        return self._multiply(b, "b", lambda x, gap: self._filter(x, gap, lambda spectrum: 1 / spectrum, half))
 
     def power(self, p: int) -> Circulant:
         """The p-th matrix power for an integer p: the identity for 0, powers of the inverse for negative p.
