@@ -61,7 +61,8 @@ def equivariance_error(
         differences; ``"compiled"`` by torch.compile, ``"vmapped"`` by torch.func.vmap and ``"autocast"`` to bfloat16, each also beside the plain call. Or
         several of them: the report is that of the first, and holds the others in ``also``. Derivatives are taken on normals alone, and noise is added to a
         given input: at a tie (equal values under a max pooling) a gradient is not unique. Symmetries must then be orthogonal maps.
-    tolerance: the largest difference allowed. None: 256 times the rounding floor, which is found by running f with random rounding (8 times under autocast).
+    tolerance: the largest difference allowed. None: 256 times the rounding floor, which is found by running f with random rounding (8 times under
+        autocast, and for torch's 16-bit dtypes).
     samples: how many independent uniform draws, apart from the rest, to base a failure rate on; 0 for none.
     seed: of everything random. progress: called with a line of text as the work goes on.
 

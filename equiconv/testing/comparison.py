@@ -18,7 +18,7 @@ import torch
 
 from equiconv.arrays import Array, asarray_like, device, dtype_name, is_complex, namespace
 from equiconv.measurement.outputs import Part, is_finite, largest_difference, largest_magnitude
-from equiconv.measurement.rounding import BEYOND, own_roundoff, rounding_floors
+from equiconv.measurement.rounding import limit_for, own_roundoff, rounding_floors
 from equiconv.measurement.subject import Subject
 from equiconv.testing.recipes import Dense, Recipe, Sparse, build
 from equiconv.testing.report import EquivarianceReport, Rate
@@ -114,11 +114,11 @@ class Values:
     """The value of the function itself."""
 
     what = "value"
-    beyond = BEYOND
     notes: tuple[str, ...] = ()
 
     def __init__(self, subject: Subject, domain: Domain, seed: int = 0) -> None:
         self.subject, self.domain, self._seed = subject, domain, seed
+        self.beyond = limit_for(subject)
 
     def law(self, symbol: str) -> None:  # noqa: ARG002
         """That of the value."""
@@ -128,7 +128,9 @@ class Values:
         """f(x), with the rounding floor of each part."""
         raw = self.subject.output(leaves)
         parts = self.subject.parts(raw)
-        found = rounding_floors(self.subject, leaves, parts, _FLOORS, self._seed) if floors else [0.0] * len(parts)
+        found = [0.0] * len(parts)
+        if floors:
+            found = rounding_floors(self.subject, leaves, parts, _FLOORS, self._seed, beyond=self.beyond)
         return Start(leaves, parts, raw, found, self.domain.expectation(parts, raw))
 
     def after(self, start: Start, element: Any) -> list[Part]:
@@ -322,7 +324,7 @@ def require_same(
     """
     for one, other, floor in zip(first, again, floors, strict=True):
         change = largest_difference(one.value, other.value)
-        if change > beyond * (own_roundoff(one) if host else floor):
+        if change > beyond * (own_roundoff(one, beyond) if host else floor):
             raise ValueError(
                 f"{word}: is not deterministic: its {one.label} differs by {change:.3g} between two calls on the same input; call .eval() on a module, or "
                 "fix its random state, before its symmetry can be tested"
