@@ -249,7 +249,16 @@ class _Setup:
     ) -> _Setup:
         value, given = example_of(f, input, seed)
         subject = Subject.of(f, value, axes_for(group, axes))
-        raw = subject.output()
+        try:
+            raw = subject.output()
+        except Exception as error:
+            if not given and subject.library == "numpy":
+                shape = subject.example.shape
+                error.add_note(
+                    f"input: the shape {shape} stands for a float64 array of NumPy, since f is no torch module; for a function of torch tensors pass "
+                    f"torch.randn{shape}"
+                )
+            raise
         parts = subject.parts(raw)
         domain = domain_of(subject, group, rule, parts, raw)
         evaluation = evaluation_of(what, subject, domain, seed)

@@ -25,6 +25,7 @@ __all__ = ["RUNS", "falsify"]
 
 #: How often f is run in all, where the caller does not say.
 RUNS = 200
+_KEPT = 16
 _FEWEST = 20
 _DRAWN = 3  # dense inputs of random integers
 
@@ -142,7 +143,7 @@ def _testable(trials: Trials, doubted: TranslationSubgroup) -> tuple[Translation
 
 
 def _sparse(trials: Trials, tested: Sequence[TranslationSubgroup], seed: int) -> Violation | None:
-    """The smallest failure on an input with a few entries. A third of the budget is for looking, all for shrinking."""
+    """The smallest failure on an input with a few entries. A third of the budget is for looking, all but a few runs for shrinking."""
     from hypothesis import Phase, find, settings
     from hypothesis import strategies as st
     from hypothesis.errors import NoSuchExample
@@ -154,14 +155,16 @@ def _sparse(trials: Trials, tested: Sequence[TranslationSubgroup], seed: int) ->
         shift, *signals = drawn
         wrong = trials.violation(_candidate(signals), shift) is not None
         if wrong:
-            trials.limit = trials.total
+            trials.limit = trials.total - kept
         return wrong
 
+    kept = min(_KEPT, trials.total // 4)  # for what Hypothesis does not do: one step of the way, and single entries
     most, phases = max(1, trials.total // 4), (Phase.generate, Phase.shrink)
     options = settings(database=None, max_examples=most, deadline=None, phases=phases)
     try:
         with hypothesis_storage():
             shift, *signals = find(strategy, fails, settings=options, random=Random(seed))
+        trials.cut_short = trials.spent
     except NoSuchExample:
         return None
     finally:
@@ -317,7 +320,7 @@ def _attempt(trials: Trials, best: Violation, which: int, pixels: Sequence[Any])
 
 
 def _report(trials: Trials, found: Violation, name: str | None, rule: OutputAction) -> Counterexample:
-    subject, complete = trials.subject, not trials.spent
+    subject, complete = trials.subject, not (trials.spent or trials.cut_short)
     trials.require_steady(found.candidate, found.shift)
     parts, action = trials.unshifted(found.candidate)
     part, expected = parts[found.index], action.expected(found.shift.shifts)[found.index]

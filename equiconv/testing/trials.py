@@ -46,7 +46,7 @@ class Trials:
     """Tries candidates on one function.
 
     total: how many runs of f may be used. limit: the same, for now. used: how many were. refused: how many candidates
-    of our own making f did not accept.
+    of our own making f did not accept. cut_short: a part of the search ended for lack of its runs.
     """
 
     def __init__(
@@ -56,6 +56,7 @@ class Trials:
         self.limit = self.total = limit
         self.used = 0
         self.refused = 0
+        self.cut_short = False
         self._rule = rule
         self._seed = seed
         self.beyond = limit_for(subject)
