@@ -28,7 +28,7 @@ class Counterexample:
     output: which part of what f returns. expected, got: what the law says of it, and what f returns for S x.
     error: max |got − expected|. floor: how much of it rounding explains.
     script: lines that, pasted into a fresh interpreter, reproduce it.
-    element: in words, what moves x instead, where it is no shift.
+    element: in words, what moves x instead, where it is no shift. tolerance: that was given in place of 256 floors; then `floor` is the same.
     runs: how often f was run to find it. complete: the search for a smaller one ended by itself, not for lack of runs.
     """
 
@@ -47,6 +47,7 @@ class Counterexample:
     runs: int
     complete: bool
     element: str | None = None
+    tolerance: float | None = None
 
     @property
     def move(self) -> str:
@@ -78,10 +79,11 @@ class Counterexample:
         smallest = "the smallest found" if self.complete else "the smallest found before the runs were used up"
         index = _worst(self.expected, self.got)
         where = f" at {index}" if index else ""
+        allowed = "rounding explains" if self.tolerance is None else "the given tolerance is"
         lines = [
             f"counterexample to {self.law} for {self.name}, {smallest} ({self.runs} runs)",
             f"  {self._moved()}; x is {self._input()}",
-            f"  {self.output} differs by {self.error:.3g}{where}; rounding explains {self.floor:.2g}",
+            f"  {self.output} differs by {self.error:.3g}{where}; {allowed} {self.floor:.2g}",
         ]
         lines += [f"    expected {_from(self.expected, index)}", f"    got      {_from(self.got, index)}"]
         return "\n".join([*lines, "  to reproduce it:", *(f"    {line}" for line in self.script.splitlines())])

@@ -11,7 +11,7 @@ from torch.utils import _pytree as pytree
 
 from equiconv.arrays import is_complex
 from equiconv.groups import Translation, TranslationSubgroup
-from equiconv.measurement.actions import OutputAction, roll_amounts
+from equiconv.measurement.actions import OutputAction
 from equiconv.measurement.outputs import largest_difference
 from equiconv.measurement.subject import Subject
 from equiconv.testing.counterexample import Counterexample
@@ -19,6 +19,7 @@ from equiconv.testing.recipes import LITERAL, Dense, Sparse, nonzero_pixels
 from equiconv.testing.script import locate, write_script
 from equiconv.testing.storage import hypothesis_storage, inside_hypothesis
 from equiconv.testing.strategies import shifts, sparse_pixels
+from equiconv.testing.symmetries import roll_of
 from equiconv.testing.trials import Candidate, Trials, Violation
 
 __all__ = ["RUNS", "falsify"]
@@ -327,11 +328,7 @@ def _report(trials: Trials, found: Violation, name: str | None, rule: OutputActi
     got = trials.shifted(found.candidate, found.shift)[found.index].value
     assert expected is not None  # the action is defined for a shift that was judged
     error = largest_difference(got, expected)
-    roll = None
-    if action.dims[found.index]:
-        amounts = roll_amounts(action.sizes(found.index), subject.group.shape, found.shift.shifts)
-        assert amounts is not None  # as above
-        roll = (action.dims[found.index], amounts) if any(amounts) else None
+    roll = roll_of(action, found.index, subject.group.shape, found.shift.shifts)
     law = "f(S x) = ρ(S) f(x)" if callable(rule) else "f(S x) = S f(x)" if roll else "f(S x) = f(x)"
     leaves = trials.leaves(found.candidate)
     args, kwargs = pytree.tree_unflatten(leaves, subject.spec)
