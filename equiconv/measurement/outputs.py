@@ -136,6 +136,8 @@ def _copy(value: Any) -> Array:
 
 def _comparable(value: Array) -> Array:
     """The array in a dtype in which differences do not wrap around (integers, booleans) and lose nothing (halves)."""
+    if isinstance(value, torch.Tensor):
+        value = value.detach()  # torch warns where a tensor with a gradient becomes a number
     xp = namespace(value)
     if is_complex(value) or dtype_name(value.dtype).startswith(("float", "bfloat", "longdouble")):
         return xp.astype(value, compute_dtype(value.dtype), copy=False)

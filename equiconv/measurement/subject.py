@@ -251,6 +251,10 @@ def _carriers(
         if len(arrays) > 1 and any(not -value.ndim <= a < value.ndim for a in wanted):
             notes.append(f"{label} {tuple(value.shape)} has no dims {wanted}: it stays as it is under the shifts")
             continue
+        if value.ndim == 1 and wanted == (-2, -1):
+            raise ValueError(
+                f"axes: {label} has the shape {tuple(value.shape)}, without the dims (-2, -1) of an image; pass axes=-1 for a signal"
+            )
         dims = normalize_axes(wanted, value.ndim)
         sizes = tuple(int(value.shape[d]) for d in dims)
         if 0 in sizes:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import warnings
 
 import numpy as np
 import pytest
@@ -270,3 +271,12 @@ def test_nan_everywhere_is_called_by_its_name_and_nan_in_places_is_noted() -> No
     some = equivariance_error(lambda x: np.where(x > 0, x, np.nan), RNG.standard_normal((4, 4)))
     assert noted(some, "output holds NaN on the given input")
     assert not noted(equivariance_error(np.abs, (4, 4)), "NaN")
+
+
+def test_a_signal_is_told_its_axes_and_an_input_with_a_gradient_warns_of_nothing() -> None:
+    with pytest.raises(ValueError, match=r"x has the shape \(8,\), without .* pass axes=-1"):
+        assert_equivariant(np.abs, np.ones(8))
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        x = torch.randn(6, 6, generator=torch.Generator().manual_seed(0)).requires_grad_()
+        assert assert_equivariant(lambda x: 2 * x, x).verdict == "verified"
