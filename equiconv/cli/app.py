@@ -505,7 +505,7 @@ def verify(
         if known is not None and kind != "convolution":
             options.setdefault("shape", known)
         options |= {"library": library, "correlate": correlate, "kernel": kernel, "batch": batch, "name": target}
-        options["place"] = verification.place_of(target)
+        options["place"] = verification.place_of(target, found, seed)
     with _status("verifying") as say:
         table = verification.run(found, kind, law or [], profile, seed, options, say)
     verification.show(table)

@@ -62,17 +62,39 @@ def target_of(name: str, kind: str | None, seed: int) -> tuple[Any, tuple[int, .
     return (value.eval() if isinstance(value, nn.Module) else value), None
 
 
-def place_of(name: str) -> str:
-    """What a script writes to get the target: an import, or, of a file, what running it binds.
+def place_of(name: str, target: Any = None, seed: int = 0) -> str:
+    """What a script writes to get the target: an import, or, of a file, what running it binds; of a module the same weights, in evaluation mode.
+
+    target: what was made of the name. A class or function that it names is called, as it was to make the target.
 
     >>> place_of("package.module:f"), place_of("some/file.py:f")
     ('package.module:f', "import runpy\\nmodel = runpy.run_path('some/file.py')['f']")
+    >>> print(place_of("torch.nn:ReLU", nn.ReLU(), 3))
+    import torch
+    torch.manual_seed(3)
+    from torch.nn import ReLU
+    torch.manual_seed(3)
+    model = ReLU().eval()
     """
     source, _, attribute = name.rpartition(":")
-    if not Path(source).is_file() and not source.endswith(".py"):
-        return name
+    if ":" not in name or name.partition(":")[0] in SOURCES or name.endswith(".pt2"):
+        return f"from equiconv.cli.models import resolve\nmodel = resolve({name!r}, seed={seed}).model"
     head, dot, rest = attribute.partition(".")
-    return f"import runpy\nmodel = runpy.run_path({source!r})[{head!r}]{dot}{rest}"
+    if not Path(source).is_file() and not source.endswith(".py"):
+        if not isinstance(target, nn.Module):
+            return name
+        found, expression = f"from {source} import {head}", attribute
+    else:
+        found, expression = "import runpy", f"runpy.run_path({source!r})[{head!r}]{dot}{rest}"
+        if not isinstance(target, nn.Module):
+            return f"{found}\nmodel = {expression}"
+    seeded = f"torch.manual_seed({seed})"
+    if isinstance(attribute_of(name, seed), nn.Module):
+        return f"import torch\n{seeded}\n{found}\nmodel = {expression}.eval()"
+    # Loading the code may draw numbers, and so may the call.
+    first = [f"found = {expression}"] if found == "import runpy" else []
+    made = "found" if first else expression
+    return "\n".join(["import torch", seeded, found, *first, seeded, f"model = {made}().eval()"])
 
 
 def options_of(

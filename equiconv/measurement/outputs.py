@@ -11,6 +11,7 @@ from typing import Any
 
 import array_api_compat
 import numpy as np
+import torch
 from torch.utils import _pytree as pytree
 
 from equiconv.arrays import Array, compute_dtype, dtype_name, is_complex, namespace
@@ -24,6 +25,7 @@ __all__ = [
     "largest_magnitude",
     "left_out",
     "parts_of",
+    "require_dense",
 ]
 
 
@@ -55,10 +57,29 @@ def parts_of(output: Any) -> list[Part]:
     Strings, None and other objects hold no array and are left out. Every value is a copy: a function may hand out a
     buffer that its next call overwrites.
 
+    Raises `TypeError` for a sparse or nested tensor.
+
     >>> [part.label for part in parts_of({"logits": np.zeros(2), "aux": (np.ones(1), None)})]
     ['output["logits"]', 'output["aux"][0]']
     """
-    return [Part(path, _copy(value)) for path, value in _walk(output, "")]
+    found = []
+    for path, value in _walk(output, ""):
+        require_dense(value, f"output{path}")
+        found.append(Part(path, _copy(value)))
+    return found
+
+
+def require_dense(value: Any, label: str) -> None:
+    """Refuse a sparse or nested tensor, on whose entries torch does not do what it does on those of others.
+
+    Raises `TypeError`.
+    """
+    if isinstance(value, torch.Tensor) and (value.layout != torch.strided or value.is_nested):
+        if value.is_nested:
+            word, way = "nested", f"{label}.to_padded_tensor(0.0)"
+        else:
+            word, way = str(value.layout).removeprefix("torch."), f"{label}.to_dense()"
+        raise TypeError(f"{label}: is a {word} tensor, whose entries cannot be moved and compared; write {way}")
 
 
 def left_out(output: Any) -> list[str]:
@@ -115,6 +136,8 @@ def _copy(value: Any) -> Array:
 
 def _comparable(value: Array) -> Array:
     """The array in a dtype in which differences do not wrap around (integers, booleans) and lose nothing (halves)."""
+    if isinstance(value, torch.Tensor):
+        value = value.detach()  # torch warns where a tensor with a gradient becomes a number
     xp = namespace(value)
     if is_complex(value) or dtype_name(value.dtype).startswith(("float", "bfloat", "longdouble")):
         return xp.astype(value, compute_dtype(value.dtype), copy=False)

@@ -15,7 +15,7 @@ from torch.utils import _pytree as pytree
 
 from equiconv.arrays import Array, device, dtype_name, library, namespace, normalize_axes, require_floating
 from equiconv.groups import Translations
-from equiconv.measurement.outputs import Part, largest_difference, parts_of
+from equiconv.measurement.outputs import Part, largest_difference, parts_of, require_dense
 
 __all__ = ["Subject"]
 
@@ -232,7 +232,15 @@ def _carriers(
     """The leaves that the group acts on, with their dims; the sizes of those dims; and notes on the other leaves."""
     arrays = [i for i, v in enumerate(flat) if array_api_compat.is_array_api_obj(v)]
     if not arrays:
-        raise TypeError("x: holds no array; pass an array, a tuple of arguments, or a dict of keyword arguments")
+        held = ", ".join(dict.fromkeys(type(v).__name__ for v in flat)) or "nothing"
+        raise TypeError(
+            f"x: holds no array, only {held}; pass an array (numpy.asarray of a list), a tuple of arguments, or a dict of keyword arguments"
+        )
+    for i in arrays:
+        if getattr(
+            flat[i], "is_nested", False
+        ):  # it has no shape to look at; a sparse argument that stays as it is does no harm
+            require_dense(flat[i], labels[i])
     namespace(*(flat[i] for i in arrays))  # refuses mixed libraries and devices
     wanted = tuple(axes) if isinstance(axes, Iterable) else (axes,)
     moved: dict[int, tuple[int, ...]] = {}
@@ -243,6 +251,10 @@ def _carriers(
         if len(arrays) > 1 and any(not -value.ndim <= a < value.ndim for a in wanted):
             notes.append(f"{label} {tuple(value.shape)} has no dims {wanted}: it stays as it is under the shifts")
             continue
+        if value.ndim == 1 and wanted == (-2, -1):
+            raise ValueError(
+                f"axes: {label} has the shape {tuple(value.shape)}, without the dims (-2, -1) of an image; pass axes=-1 for a signal"
+            )
         dims = normalize_axes(wanted, value.ndim)
         sizes = tuple(int(value.shape[d]) for d in dims)
         if 0 in sizes:
@@ -264,6 +276,7 @@ def _carriers(
 
 
 def _require_sound(value: Array, label: str) -> None:
+    require_dense(value, label)
     require_floating(value, label)
     if library(value) == "torch" and value.device.type == "meta":
         raise ValueError(f"{label}: is on the meta device, which holds no values; pass an input with values")

@@ -61,7 +61,8 @@ def equivariance_error(
         differences; ``"compiled"`` by torch.compile, ``"vmapped"`` by torch.func.vmap and ``"autocast"`` to bfloat16, each also beside the plain call. Or
         several of them: the report is that of the first, and holds the others in ``also``. Derivatives are taken on normals alone, and noise is added to a
         given input: at a tie (equal values under a max pooling) a gradient is not unique. Symmetries must then be orthogonal maps.
-    tolerance: the largest difference allowed. None: 256 times the rounding floor, which is found by running f with random rounding (8 times under autocast).
+    tolerance: the largest difference allowed. None: 256 times the rounding floor, which is found by running f with random rounding (8 times under
+        autocast, and for torch's 16-bit dtypes).
     samples: how many independent uniform draws, apart from the rest, to base a failure rate on; 0 for none.
     seed: of everything random. progress: called with a line of text as the work goes on.
 
@@ -248,7 +249,16 @@ class _Setup:
     ) -> _Setup:
         value, given = example_of(f, input, seed)
         subject = Subject.of(f, value, axes_for(group, axes))
-        raw = subject.output()
+        try:
+            raw = subject.output()
+        except Exception as error:
+            if not given and subject.library == "numpy":
+                shape = subject.example.shape
+                error.add_note(
+                    f"input: the shape {shape} stands for a float64 array of NumPy, since f is no torch module; for a function of torch tensors pass "
+                    f"torch.randn{shape}"
+                )
+            raise
         parts = subject.parts(raw)
         domain = domain_of(subject, group, rule, parts, raw)
         evaluation = evaluation_of(what, subject, domain, seed)

@@ -17,8 +17,8 @@ import numpy as np
 import torch
 
 from equiconv.arrays import Array, asarray_like, device, dtype_name, is_complex, namespace
-from equiconv.measurement.outputs import Part, is_finite, largest_difference, largest_magnitude
-from equiconv.measurement.rounding import BEYOND, own_roundoff, rounding_floors
+from equiconv.measurement.outputs import Part, holds_nan, is_finite, largest_difference, largest_magnitude
+from equiconv.measurement.rounding import limit_for, own_roundoff, rounding_floors
 from equiconv.measurement.subject import Subject
 from equiconv.testing.recipes import Dense, Recipe, Sparse, build
 from equiconv.testing.report import EquivarianceReport, Rate
@@ -114,11 +114,11 @@ class Values:
     """The value of the function itself."""
 
     what = "value"
-    beyond = BEYOND
     notes: tuple[str, ...] = ()
 
     def __init__(self, subject: Subject, domain: Domain, seed: int = 0) -> None:
         self.subject, self.domain, self._seed = subject, domain, seed
+        self.beyond = limit_for(subject)
 
     def law(self, symbol: str) -> None:  # noqa: ARG002
         """That of the value."""
@@ -128,7 +128,9 @@ class Values:
         """f(x), with the rounding floor of each part."""
         raw = self.subject.output(leaves)
         parts = self.subject.parts(raw)
-        found = rounding_floors(self.subject, leaves, parts, _FLOORS, self._seed) if floors else [0.0] * len(parts)
+        found = [0.0] * len(parts)
+        if floors:
+            found = rounding_floors(self.subject, leaves, parts, _FLOORS, self._seed, beyond=self.beyond)
         return Start(leaves, parts, raw, found, self.domain.expectation(parts, raw))
 
     def after(self, start: Start, element: Any) -> list[Part]:
@@ -228,6 +230,7 @@ def compare(
     vacuous = _vacuous(starts, errors, moved, evaluation.beyond if tolerance is None else None)
     if vacuous is None:
         notes += _unseen(starts, rows, elements)
+        notes += _undefined(names, starts)
         if tolerance is None:
             notes += _wide_bounds(starts, evaluation.beyond)
     return Rows(
@@ -250,6 +253,15 @@ def _unseen(starts: Sequence[Start], rows: Sequence[Sequence[Entry]], elements: 
     ]
     idle = [element for j, element in enumerate(elements) if not any(row[j].moved for row in rows)]
     return found + [f"{element} moves none of the inputs" for element in idle[:3]]
+
+
+def _undefined(names: Sequence[str], starts: Sequence[Start]) -> list[str]:
+    """A note where part of an output is NaN: what is NaN before and after agrees, whatever it should have been."""
+    found = []
+    for name, start in zip(names, starts, strict=True):
+        if labels := [part.label for part in start.parts if holds_nan(part.value)]:
+            found.append(f"{', '.join(labels)} holds NaN on {name}; NaN that moves as it should is taken to agree")
+    return found
 
 
 def _wide_bounds(starts: Sequence[Start], beyond: float) -> list[str]:
@@ -322,7 +334,7 @@ def require_same(
     """
     for one, other, floor in zip(first, again, floors, strict=True):
         change = largest_difference(one.value, other.value)
-        if change > beyond * (own_roundoff(one) if host else floor):
+        if change > beyond * (own_roundoff(one, beyond) if host else floor):
             raise ValueError(
                 f"{word}: is not deterministic: its {one.label} differs by {change:.3g} between two calls on the same input; call .eval() on a module, or "
                 "fix its random state, before its symmetry can be tested"
@@ -402,6 +414,11 @@ def _same(a: Any, b: Any) -> bool:
     return largest_difference(a, b) == 0.0
 
 
+def _has_finite(value: Array) -> bool:
+    xp = namespace(value)
+    return not xp.isdtype(value.dtype, ("real floating", "complex floating")) or bool(xp.any(xp.isfinite(value)))
+
+
 def _vacuous(starts: Sequence[Start], errors: np.ndarray[Any, Any], moved: bool, beyond: float | None) -> str | None:
     """Why nothing could have failed; None where something could."""
     if not moved:
@@ -418,6 +435,8 @@ def _vacuous(starts: Sequence[Start], errors: np.ndarray[Any, Any], moved: bool,
             for i, p in enumerate(first.parts)
         ]
         if all(alike):
+            if not any(_has_finite(p.value) for s in starts for p in s.parts):
+                return f"no entry of the output is finite on any of the {len(starts)} inputs"
             dead = all(largest_difference(p.value, p.value * 0) == 0.0 for p in first.parts)
             return f"the output is {'zero' if dead else 'the same'} for all {len(starts)} inputs, so it does not depend on them"
     # Two outputs are at most twice the largest entry apart.

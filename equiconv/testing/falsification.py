@@ -11,7 +11,7 @@ from torch.utils import _pytree as pytree
 
 from equiconv.arrays import is_complex
 from equiconv.groups import Translation, TranslationSubgroup
-from equiconv.measurement.actions import OutputAction, roll_amounts
+from equiconv.measurement.actions import OutputAction
 from equiconv.measurement.outputs import largest_difference
 from equiconv.measurement.subject import Subject
 from equiconv.testing.counterexample import Counterexample
@@ -19,12 +19,14 @@ from equiconv.testing.recipes import LITERAL, Dense, Sparse, nonzero_pixels
 from equiconv.testing.script import locate, write_script
 from equiconv.testing.storage import hypothesis_storage, inside_hypothesis
 from equiconv.testing.strategies import shifts, sparse_pixels
+from equiconv.testing.symmetries import roll_of
 from equiconv.testing.trials import Candidate, Trials, Violation
 
 __all__ = ["RUNS", "falsify"]
 
 #: How often f is run in all, where the caller does not say.
 RUNS = 200
+_KEPT = 16
 _FEWEST = 20
 _DRAWN = 3  # dense inputs of random integers
 
@@ -142,7 +144,7 @@ def _testable(trials: Trials, doubted: TranslationSubgroup) -> tuple[Translation
 
 
 def _sparse(trials: Trials, tested: Sequence[TranslationSubgroup], seed: int) -> Violation | None:
-    """The smallest failure on an input with a few entries. A third of the budget is for looking, all for shrinking."""
+    """The smallest failure on an input with a few entries. A third of the budget is for looking, all but a few runs for shrinking."""
     from hypothesis import Phase, find, settings
     from hypothesis import strategies as st
     from hypothesis.errors import NoSuchExample
@@ -154,14 +156,16 @@ def _sparse(trials: Trials, tested: Sequence[TranslationSubgroup], seed: int) ->
         shift, *signals = drawn
         wrong = trials.violation(_candidate(signals), shift) is not None
         if wrong:
-            trials.limit = trials.total
+            trials.limit = trials.total - kept
         return wrong
 
+    kept = min(_KEPT, trials.total // 4)  # for what Hypothesis does not do: one step of the way, and single entries
     most, phases = max(1, trials.total // 4), (Phase.generate, Phase.shrink)
     options = settings(database=None, max_examples=most, deadline=None, phases=phases)
     try:
         with hypothesis_storage():
             shift, *signals = find(strategy, fails, settings=options, random=Random(seed))
+        trials.cut_short = trials.spent
     except NoSuchExample:
         return None
     finally:
@@ -317,18 +321,14 @@ def _attempt(trials: Trials, best: Violation, which: int, pixels: Sequence[Any])
 
 
 def _report(trials: Trials, found: Violation, name: str | None, rule: OutputAction) -> Counterexample:
-    subject, complete = trials.subject, not trials.spent
+    subject, complete = trials.subject, not (trials.spent or trials.cut_short)
     trials.require_steady(found.candidate, found.shift)
     parts, action = trials.unshifted(found.candidate)
     part, expected = parts[found.index], action.expected(found.shift.shifts)[found.index]
     got = trials.shifted(found.candidate, found.shift)[found.index].value
     assert expected is not None  # the action is defined for a shift that was judged
     error = largest_difference(got, expected)
-    roll = None
-    if action.dims[found.index]:
-        amounts = roll_amounts(action.sizes(found.index), subject.group.shape, found.shift.shifts)
-        assert amounts is not None  # as above
-        roll = (action.dims[found.index], amounts) if any(amounts) else None
+    roll = roll_of(action, found.index, subject.group.shape, found.shift.shifts)
     law = "f(S x) = ρ(S) f(x)" if callable(rule) else "f(S x) = S f(x)" if roll else "f(S x) = f(x)"
     leaves = trials.leaves(found.candidate)
     args, kwargs = pytree.tree_unflatten(leaves, subject.spec)

@@ -43,7 +43,7 @@ def example_of(f: Any, input: Any, seed: int) -> tuple[Any, bool]:
     """An input of f, and whether it was given; of a shape, seeded standard normals: torch's for a module, in the dtype and on the device of its weights,
     NumPy's in float64 for anything else.
 
-    A tuple of integers is a shape: as arguments it would hold no array. Raises `ValueError` for an axis without entries.
+    A tuple of integers is a shape: as arguments it would hold no array. Raises `ValueError` for an axis without entries, `TypeError` for several shapes.
 
     >>> example_of(abs, (2, 3), 0)[0].shape
     (2, 3)
@@ -53,6 +53,11 @@ def example_of(f: Any, input: Any, seed: int) -> tuple[Any, bool]:
         or not input
         or not all(isinstance(n, (int, np.integer)) and not isinstance(n, bool) for n in input)
     ):
+        if _is_shapes(input):
+            raise TypeError(
+                f"input: {input!r} holds several shapes, and a shape stands for one array; pass the arrays, such as "
+                f"(numpy.random.rand{tuple(input[0])}, …)"
+            )
         return input, True
     if min(input) < 1:
         raise ValueError(f"input: the shape {tuple(input)} has an axis without entries")
@@ -63,6 +68,15 @@ def example_of(f: Any, input: Any, seed: int) -> tuple[Any, bool]:
     weight = next((p for p in tensors if p.is_floating_point() or p.is_complex()), None)
     dtype = torch.get_default_dtype() if weight is None else weight.dtype
     return torch.from_numpy(values).to("cpu" if weight is None else weight.device, dtype), False
+
+
+def _is_shapes(input: Any) -> bool:
+    """Whether it is several shapes, from which a newcomer expects several arrays."""
+    return (
+        isinstance(input, (tuple, list))
+        and len(input) > 0
+        and all(isinstance(s, tuple) and s and all(type(n) is int for n in s) for s in input)
+    )
 
 
 def is_strategy(input: Any) -> bool:

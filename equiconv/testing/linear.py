@@ -12,7 +12,7 @@ import numpy as np
 
 from equiconv.arrays import Array, asarray_like, device, eps, is_complex, namespace, to_numpy
 from equiconv.measurement.outputs import Part, copied, is_finite, largest_magnitude
-from equiconv.measurement.rounding import BEYOND, rounding_floors
+from equiconv.measurement.rounding import BEYOND, limit_for, rounding_floors
 from equiconv.measurement.subject import Subject
 from equiconv.testing.assertions import judged
 from equiconv.testing.comparison import WIDE, Rows, Start, bound_text, compare, inputs_of, reported, require_same
@@ -88,7 +88,7 @@ def assert_commutes(
             tolerance,
             lambda _text: None,
         )
-        text = bound_text(tolerance, BEYOND)
+        text = bound_text(tolerance, evaluation.beyond)
         return reported(
             evaluation.subject,
             rows,
@@ -110,7 +110,6 @@ class _Commuting:
     """b(a(x)), to be compared with a(b(x)): an evaluation with a single element, b."""
 
     what = "value"
-    beyond = BEYOND
     text = "b"
 
     def __init__(
@@ -119,6 +118,7 @@ class _Commuting:
         self.subject = replace(Subject.of(a, x, -1), f=given, name=_name(given))
         self.domain: Domain = self
         self._b, self._name_b, self._seed = b, name_b, seed
+        self.beyond = limit_for(self.subject)
         self._orders = (Subject.of(lambda x: b(a(x)), x, -1), Subject.of(lambda x: a(b(x)), x, -1))
 
     def start(self, leaves: Sequence[Any], floors: bool = True) -> Start:
@@ -127,12 +127,8 @@ class _Commuting:
         found = [0.0] * len(parts)
         if floors:
             for order in self._orders:
-                found = [
-                    max(f, g)
-                    for f, g in zip(
-                        found, rounding_floors(order, leaves, order.run(leaves), 2, self._seed), strict=True
-                    )
-                ]
+                of_order = rounding_floors(order, leaves, order.run(leaves), 2, self._seed, beyond=self.beyond)
+                found = [max(f, g) for f, g in zip(found, of_order, strict=True)]
         return Start(leaves, parts, None, found, lambda _element: [p.value for p in parts])
 
     def after(self, start: Start, element: Any) -> list[Part]:  # noqa: ARG002

@@ -18,7 +18,7 @@ from torch.utils import _pytree as pytree
 
 from equiconv.arrays import Array, device, dtype_name
 from equiconv.measurement.outputs import Part, largest_difference
-from equiconv.measurement.rounding import BEYOND, floats, rounding_floors
+from equiconv.measurement.rounding import BEYOND, BEYOND_NARROW, floats, rounding_floors
 from equiconv.measurement.subject import Subject
 from equiconv.testing.comparison import Start
 from equiconv.testing.derivatives import Labelled, require_tensors
@@ -28,9 +28,6 @@ from equiconv.testing.symmetries import Domain
 __all__ = ["Autocast", "Compiled", "Unavailable", "Vmapped"]
 
 _FLOORS = 2  # runs that a rounding floor takes
-#: How many rounding floors an error under autocast may have. A sum is accumulated in float32 there, so that K terms lose one roundoff of the narrow dtype
-#: and not √K; and 256 of bfloat16's are the value itself, which no error would exceed.
-BEYOND_AUTOCAST = 8.0
 
 
 class Unavailable(SkipTest):
@@ -213,7 +210,7 @@ class Autocast(_Another):
     """
 
     what = "autocast"
-    beyond = BEYOND_AUTOCAST
+    beyond = BEYOND_NARROW
 
     def __init__(self, subject: Subject, domain: Domain, seed: int = 0, dtype: torch.dtype = torch.bfloat16) -> None:
         super().__init__(subject, domain, seed)
@@ -245,4 +242,4 @@ class Autocast(_Another):
             largest_difference(a.value, b.value) > 0 for a, b in zip(parts, plain, strict=True)
         )
         run = lambda given, within: self.subject.parts(self._run(given, within))  # noqa: E731
-        return rounding_floors(self.subject, leaves, parts, _FLOORS, self._seed, run)
+        return rounding_floors(self.subject, leaves, parts, _FLOORS, self._seed, run, self.beyond)

@@ -9,6 +9,7 @@ import importlib
 import re
 import sys
 from collections.abc import Callable, Mapping, Sequence
+from types import ModuleType
 from typing import Any
 
 import array_api_compat
@@ -18,8 +19,9 @@ from equiconv.arrays import is_complex, library
 from equiconv.measurement.outputs import Part
 from equiconv.measurement.subject import Subject
 from equiconv.testing.recipes import Recipe, imports, lines, literal
+from equiconv.testing.symmetries import Symmetry
 
-__all__ = ["locate", "write_script"]
+__all__ = ["locate", "write_named_script", "write_script"]
 
 _PLACE = re.compile(r"^(?P<module>[A-Za-z_][\w.]*):(?P<rest>[A-Za-z_].*)$")
 
@@ -28,8 +30,8 @@ def locate(f: Any, name: str | None, word: str = "model") -> list[str]:
     """Lines that bind `word` to f.
 
     name: ``"package.module:expression"``, lines of Python that bind ``model``, or an expression without imports. None
-    looks for f itself in modules that can be imported: a function under its own name, an instance as an attribute of
-    the module of its class. Where it is found nowhere, a comment says what to bind.
+    looks for f itself in modules that are imported: a function under its own name, an instance as an attribute of the
+    module of its class, or else of any. Where it is found nowhere, a comment says what to bind.
 
     Raises `ValueError` for a name that is no Python.
 
@@ -76,11 +78,18 @@ def _importable(f: Any) -> tuple[str, str] | None:
         if module != "__main__" and "<" not in attribute and _resolves(module, attribute, f):
             return module, attribute
         return None
-    home = sys.modules.get(type(f).__module__)
-    if home is None or home.__name__ in ("__main__", "builtins"):
+    home = type(f).__module__
+    places = [home, *sorted(word for word in list(sys.modules) if word != home)]
+    return next((found for place in places if (found := _attribute(place, f)) is not None), None)
+
+
+def _attribute(place: str, f: Any) -> tuple[str, str] | None:
+    """The module and the name under which it holds this very object; None where it holds none, or cannot be imported by its name."""
+    module = sys.modules.get(place)
+    if place in ("__main__", "builtins") or not isinstance(module, ModuleType) or module.__spec__ is None:
         return None
     return next(
-        ((home.__name__, word) for word, value in vars(home).items() if value is f and word.isidentifier()), None
+        ((place, word) for word, value in list(vars(module).items()) if value is f and word.isidentifier()), None
     )
 
 
@@ -115,13 +124,10 @@ def write_script(
     names = _argument_names(subject)
     text = list(dict.fromkeys([*imports(subject.example), *locate(subject.f, name)]))
     for index, word in names.items():
+        text += _bound(subject, recipes, index, word)
         if index in recipes:
             dims = tuple(d - subject.leaves[index].ndim for d in subject.moved[index])
-            text += lines(recipes[index], subject.leaves[index], word)
             text.append(f"S_{word} = {lib}.roll({word}, {shift}, {dims})")
-        else:
-            expression = literal(subject.leaves[index])
-            text.append(f"{word} = {expression}" if expression else f"# first bind {word} to {subject.labels[index]}")
     before = f"model({_call(subject, names)})"
     after = f"model({_call(subject, {i: f'S_{w}' if i in recipes else w for i, w in names.items()})})"
     if action is not None:
@@ -134,6 +140,54 @@ def write_script(
     text.append(_error(part, lib))
     text.append(f'print(f"{law} fails for S = shift by {shift}: error {{error:.6g}} ({found})")')
     return "\n".join(text) + "\n"
+
+
+def write_named_script(
+    subject: Subject,
+    recipes: Mapping[int, Recipe],
+    element: Symmetry,
+    part: Part,
+    law: str,
+    found: str,
+    name: str | None,
+) -> str:
+    """The script for a map that the caller named.
+
+    Arguments and the rest as of `write_script`. A map that cannot be imported, such as a lambda, is left to be bound.
+    """
+    lib, names = library(subject.example), _argument_names(subject)
+    text = list(dict.fromkeys([*imports(subject.example), *locate(subject.f, name)]))
+    for index, word in names.items():
+        text += _bound(subject, recipes, index, word)
+    model = f"model({_call(subject, names)})"
+    args, kwargs = pytree.tree_unflatten(
+        [_Word(names[i]) if i in names else v for i, v in enumerate(subject.leaves)], subject.spec
+    )
+    if element.written is not None:
+        text += [f"S_{word} = {element.written.format(lib=lib, x=word)}" for word in names.values()]
+        after = f"model({_call(subject, {i: f'S_{w}' for i, w in names.items()})}){part.path}"
+        before = f"{model}{part.path}"
+        before = element.written.format(lib=lib, x=before) if element.act_output else before
+    else:
+        for word, function in (("act", element.act), ("act_output", element.act_output)):
+            if function is not None:
+                place = locate(function, None, word)
+                text += [f"# first bind `{word}` to that of {element.name}"] if place[0].startswith("#") else place
+        given, star = (repr(kwargs), "**") if kwargs else (repr(args[0]), "") if len(args) == 1 else (repr(args), "*")
+        after = f"model({star}act({given})){part.path}"
+        before = f"act_output({model}){part.path}" if element.act_output else f"{model}{part.path}"
+    runs = f"expected, got = {before}, {after}"
+    text += ["with torch.no_grad():", f"    {runs}"] if lib == "torch" else [runs]
+    text += [_error(part, lib), f'print(f"{law} fails for g = {element.name}: error {{error:.6g}} ({found})")']
+    return "\n".join(text) + "\n"
+
+
+def _bound(subject: Subject, recipes: Mapping[int, Recipe], index: int, word: str) -> list[str]:
+    """Lines that bind an argument."""
+    if index in recipes:
+        return lines(recipes[index], subject.leaves[index], word)
+    expression = literal(subject.leaves[index])
+    return [f"{word} = {expression}" if expression else f"# first bind {word} to {subject.labels[index]}"]
 
 
 def _argument_names(subject: Subject) -> dict[int, str]:

@@ -11,13 +11,13 @@ from torch.utils import _pytree as pytree
 
 from equiconv.measurement.outputs import largest_difference
 from equiconv.testing import profiles
-from equiconv.testing.comparison import Evaluation, Origin, Refused, accepted, entry_of
+from equiconv.testing.comparison import Evaluation, Origin, Refused, Start, Values, accepted, entry_of
 from equiconv.testing.counterexample import Counterexample
 from equiconv.testing.recipes import LITERAL, Sparse, build, imports, lines, nonzero_pixels
-from equiconv.testing.script import locate
+from equiconv.testing.script import locate, write_named_script, write_script
 from equiconv.testing.storage import hypothesis_storage, inside_hypothesis
 from equiconv.testing.strategies import sparse_pixels
-from equiconv.testing.symmetries import Symmetry
+from equiconv.testing.symmetries import Shifting, Symmetry
 
 __all__ = ["Failing", "first_failure", "smallest"]
 
@@ -108,6 +108,9 @@ def smallest(
     args, kwargs = pytree.tree_unflatten(leaves, subject.spec)
     phrase = f"g is the {element}" if isinstance(element, Symmetry) else str(element)
     first = leaves[next(iter(subject.moved))]
+    error = largest_difference(got, expected)
+    floor = entry.bound if tolerance is not None else entry.bound / evaluation.beyond
+    explained = f"the given tolerance is {tolerance:.2g}" if tolerance is not None else f"rounding explains {floor:.2g}"
     return Counterexample(
         name=subject.name,
         law=law,
@@ -118,21 +121,40 @@ def smallest(
         output=entry.output,
         expected=expected,
         got=got,
-        error=largest_difference(got, expected),
-        floor=entry.bound if tolerance is not None else entry.bound / evaluation.beyond,
-        script=_script(evaluation, signals, element, name),
+        error=error,
+        floor=floor,
+        script=_script(evaluation, start, signals, element, index, law, f"found: {error:.6g}, {explained}", name),
         runs=runs,
         complete=True,
         element=None if hasattr(element, "shifts") else phrase,
+        tolerance=tolerance,
     )
 
 
-def _script(evaluation: Evaluation, signals: Sequence[Any], element: Any, name: str | None) -> str:
-    """Lines that make the function and the input; the element, which may be any function, is named."""
-    subject = evaluation.subject
+def _script(
+    evaluation: Evaluation,
+    start: Start,
+    signals: Sequence[Any],
+    element: Any,
+    index: int,
+    law: str,
+    found: str,
+    name: str | None,
+) -> str:
+    """Lines that make the function, the input and the moved input, and compare; of a gradient or another way of running they say what is compared."""
+    subject, domain = evaluation.subject, evaluation.domain
+    recipes = {i: Sparse(tuple(sorted(pixels))) for i, pixels in zip(subject.moved, signals, strict=True)}
+    if isinstance(evaluation, Values):
+        part = start.parts[index]
+        if isinstance(element, Symmetry):
+            return write_named_script(subject, recipes, element, part, law, found, name)
+        if isinstance(domain, Shifting):
+            roll = None if callable(domain.rule) else domain.roll(start.parts, start.raw, index, element)
+            rule = domain.rule if callable(domain.rule) else None
+            return write_script(subject, recipes, element.shifts, part, roll, rule, law, found, name)
     text = list(dict.fromkeys([*imports(subject.example), *locate(subject.f, name)]))
     words = ["x"] if len(signals) == 1 else [f"x{i}" for i in range(len(signals))]
-    for word, index, pixels in zip(words, subject.moved, signals, strict=True):
-        text += lines(Sparse(tuple(sorted(pixels))), subject.leaves[index], word)
+    for word, place in zip(words, recipes, strict=True):
+        text += lines(recipes[place], subject.leaves[place], word)
     of = "" if evaluation.what == "value" else f", its {evaluation.what}"
     return "\n".join([*text, f"# compare model({', '.join(words)}){of} before and after: {element}"]) + "\n"

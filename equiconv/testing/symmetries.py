@@ -8,14 +8,14 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
-from typing import Any, Protocol
+from typing import Any, Protocol, TypeAlias
 
 import numpy as np
 from torch.utils import _pytree as pytree
 
 from equiconv.arrays import Array, namespace
 from equiconv.groups import Translation, Translations, TranslationSubgroup
-from equiconv.measurement.actions import Action, OutputAction
+from equiconv.measurement.actions import Action, OutputAction, roll_amounts
 from equiconv.measurement.outputs import Part, copied, parts_of
 from equiconv.measurement.subject import Subject
 
@@ -29,6 +29,7 @@ __all__ = [
     "axes_for",
     "domain_of",
     "flips",
+    "roll_of",
     "rotations",
 ]
 
@@ -45,6 +46,9 @@ class Symmetry:
     name: in reports. act: of the input as f takes it: an array, or the tuple or dict of arguments. act_output: of what f returns; None where the output
         should stay as it is (invariance).
 
+    written: how lines to paste write `act` of one array ``{x}`` of the library ``{lib}``, where it acts on every array alike and `act_output` likewise;
+        None where they name the functions.
+
     Both must be orthogonal maps (permutations, rotations, changes of sign) where a test follows gradients.
 
     >>> import numpy as np
@@ -56,6 +60,7 @@ class Symmetry:
     name: str
     act: Callable[[Any], Any]
     act_output: Callable[[Any], Any] | None = None
+    written: str | None = None
 
     def __repr__(self) -> str:
         return self.name
@@ -70,7 +75,11 @@ def rotations(axes: tuple[int, int] = (-2, -1), output: str = "equivariant") -> 
     >>> rotations()[0], rotations()[0].act(np.array([[1, 2], [3, 4]])).tolist()
     (rotation by 90°, [[2, 4], [1, 3]])
     """
-    return tuple(_on_arrays(f"rotation by {90 * k}°", _turn(k, axes), output) for k in (1, 2, 3))
+    a, b = axes
+    return tuple(
+        _on_arrays(f"rotation by {90 * k}°", _turn(k, axes), output, f"{{lib}}.rot90({{x}}, {k}, ({a}, {b}))")
+        for k in (1, 2, 3)
+    )
 
 
 def flips(axes: int | Sequence[int] = (-2, -1), output: str = "equivariant") -> tuple[Symmetry, ...]:
@@ -81,7 +90,7 @@ def flips(axes: int | Sequence[int] = (-2, -1), output: str = "equivariant") -> 
     [3, 2, 1]
     """
     dims = (axes,) if isinstance(axes, int) else tuple(axes)
-    return tuple(_on_arrays(f"flip of dim {d}", _flip(d), output) for d in dims)
+    return tuple(_on_arrays(f"flip of dim {d}", _flip(d), output, f"{{lib}}.flip({{x}}, ({d},))") for d in dims)
 
 
 def _turn(k: int, axes: tuple[int, int]) -> Callable[[Array], Array]:
@@ -106,7 +115,7 @@ def _flip(dim: int) -> Callable[[Array], Array]:
     return lambda x: namespace(x).flip(x, axis=dim)
 
 
-def _on_arrays(name: str, act: Callable[[Array], Array], output: str) -> Symmetry:
+def _on_arrays(name: str, act: Callable[[Array], Array], output: str, written: str) -> Symmetry:
     if output not in ("equivariant", "invariant"):
         raise ValueError(
             f"output: got {output!r}; the output is 'equivariant' (moves as the input does) or 'invariant'"
@@ -115,7 +124,7 @@ def _on_arrays(name: str, act: Callable[[Array], Array], output: str) -> Symmetr
     def everywhere(value: Any) -> Any:
         return pytree.tree_map(lambda v: act(v) if hasattr(v, "ndim") else v, value)
 
-    return Symmetry(name, everywhere, everywhere if output == "equivariant" else None)
+    return Symmetry(name, everywhere, everywhere if output == "equivariant" else None, written)
 
 
 @dataclass(frozen=True, eq=False)
@@ -150,6 +159,18 @@ class Domain(Protocol):
 
     def law(self, parts: Sequence[Part], raw: Any) -> str:
         """The law in a line."""
+
+
+Roll: TypeAlias = tuple[tuple[int, ...], tuple[int, ...]]
+
+
+def roll_of(action: Action, index: int, grid: Sequence[int], shifts: Sequence[int]) -> Roll | None:
+    """The dims and amounts by which a shift of the grid rolls one part of the output; None where it stays. The action is defined for the shift."""
+    if not action.dims[index]:
+        return None
+    amounts = roll_amounts(action.sizes(index), tuple(grid), tuple(shifts))
+    assert amounts is not None  # it is defined
+    return (action.dims[index], amounts) if any(amounts) else None
 
 
 class Shifting:
@@ -190,6 +211,10 @@ class Shifting:
     def move(self, element: Translation, leaves: Sequence[Any]) -> list[Any]:
         """The arguments that carry the axes, rolled."""
         return self.subject.shifted(element.shifts, leaves)
+
+    def roll(self, parts: Sequence[Part], raw: Any, index: int, element: Translation) -> Roll | None:
+        """The dims and amounts by which one part of the output rolls; None where it stays, or the caller's function acts on it."""
+        return roll_of(self._action(parts, raw), index, self.subject.group.shape, element.shifts)
 
     def expectation(self, parts: Sequence[Part], raw: Any) -> Callable[[Translation], list[Array | None]]:
         """The output rolled as its grid says, or as the caller's function says."""

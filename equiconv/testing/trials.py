@@ -11,7 +11,7 @@ from typing import Any, TypeAlias
 from equiconv.groups import Translation
 from equiconv.measurement.actions import Action, OutputAction
 from equiconv.measurement.outputs import Part, largest_difference
-from equiconv.measurement.rounding import BEYOND, own_roundoff, rounding_floors
+from equiconv.measurement.rounding import limit_for, own_roundoff, rounding_floors
 from equiconv.measurement.subject import Subject
 from equiconv.testing.recipes import Dense, Recipe, Sparse, build, rolled
 
@@ -46,7 +46,7 @@ class Trials:
     """Tries candidates on one function.
 
     total: how many runs of f may be used. limit: the same, for now. used: how many were. refused: how many candidates
-    of our own making f did not accept.
+    of our own making f did not accept. cut_short: a part of the search ended for lack of its runs.
     """
 
     def __init__(
@@ -56,8 +56,10 @@ class Trials:
         self.limit = self.total = limit
         self.used = 0
         self.refused = 0
+        self.cut_short = False
         self._rule = rule
         self._seed = seed
+        self.beyond = limit_for(subject)
         self._say = progress
         self._verdicts: dict[tuple[Candidate, Translation], Violation | None] = {}
         self._outputs: dict[Candidate, tuple[list[Part], Action]] = {}
@@ -75,7 +77,7 @@ class Trials:
             return
         base = self._run(self.subject.leaves)
         self.used += 1
-        if self.subject.batched(base, [own_roundoff(part) for part in base], BEYOND):
+        if self.subject.batched(base, [own_roundoff(part, self.beyond) for part in base], self.beyond):
             self.subject = self.subject.first()
 
     def given(self) -> Candidate:
@@ -130,7 +132,7 @@ class Trials:
             for parts, arguments in zip(before, leaves, strict=True):
                 for one, other in zip(parts, self._run(arguments), strict=True):
                     change = largest_difference(one.value, other.value)
-                    if change > BEYOND * own_roundoff(one):
+                    if change > self.beyond * own_roundoff(one, self.beyond):
                         raise ValueError(
                             f"f: is not deterministic: its {one.label} differs by {change:.3g} between two calls on "
                             "the same input, so no example can refute a law of it; fix its random state first"
@@ -164,16 +166,19 @@ class Trials:
         got = self.shifted(candidate, shift)
         errors = [0.0 if w is None else largest_difference(g.value, w) for g, w in zip(got, wanted, strict=True)]
         # One roundoff of the result itself is a lower bound of the floor that needs no further run.
-        if not any(error > BEYOND * own_roundoff(part) for error, part in zip(errors, base, strict=True)):
+        least = [self.beyond * own_roundoff(part, self.beyond) for part in base]
+        if not any(error > bound for error, bound in zip(errors, least, strict=True)):
             return None
         if candidate not in self._floors:
             leaves = self.leaves(candidate)
-            self._floors[candidate] = rounding_floors(self.subject, leaves, base, _SAMPLES, self._seed, self._run)
+            self._floors[candidate] = rounding_floors(
+                self.subject, leaves, base, _SAMPLES, self._seed, self._run, self.beyond
+            )
         floors = self._floors[candidate]
         if _ours(candidate):  # zeros and equal values, where f may be undefined by chance: nothing is wrong with f
             errors = [error if math.isfinite(error) else 0.0 for error in errors]
         error, floor, index = max(zip(errors, floors, range(len(errors)), strict=True), key=_size)
-        return None if error <= BEYOND * floor else Violation(candidate, shift, index, error, floor)
+        return None if error <= self.beyond * floor else Violation(candidate, shift, index, error, floor)
 
     def _run(self, leaves: Sequence[Any], within: AbstractContextManager[Any] | None = None) -> list[Part]:
         parts: list[Part] = self._counted(lambda: self.subject.run(leaves, within))

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import contextlib
+import io
 import json
 from pathlib import Path
 
 import pytest
+import torch
 from typer.testing import CliRunner
 
 from equiconv.cli.app import ANSWERED, REFUSED, UNDECIDED, app
@@ -138,3 +141,34 @@ def test_what_cannot_be_used_is_refused_with_the_reason(arguments: tuple[str, ..
     assert status == REFUSED
     assert message in err
     assert "Traceback" not in out + err
+
+
+def test_the_lines_of_a_class_a_builder_and_a_layer_in_training_mode_run_as_they_are(mine: str, tmp_path: Path) -> None:
+    """They bound the class itself, whose call needs arguments, and a layer that drops at random."""
+    module = tmp_path / "lines_of.py"
+    module.write_text(
+        "import torch\nfrom torch import nn\n"
+        "class Zeros(nn.Conv2d):\n    def __init__(self):\n        super().__init__(1, 2, 3, padding=1)\n"
+        "def build():\n    return Zeros()\n"
+        "layer = nn.Sequential(Zeros(), nn.Dropout(0.5))\n"
+    )
+    for name, kind in (("Zeros", "layer"), ("build", "layer"), ("layer", "model")):
+        for source in (str(module), "lines_of"):
+            report = tmp_path / "table.json"
+            with pytest.MonkeyPatch.context() as patch:
+                patch.chdir(tmp_path)
+                patch.syspath_prepend(str(tmp_path))
+                shape = () if kind == "layer" else ("--shape", "1x1x6x6", "--strides", "1,1")
+                code, out, _ = run(
+                    f"{source}:{name}", "--as", kind, *shape, "--law", "shift", "--seed", "4", "--json", str(report)
+                )
+                assert code == UNDECIDED, out
+                script = "\n".join(
+                    line.removeprefix("    ")
+                    for line in out.split("to reproduce it:\n")[1].split("\n\n")[0].splitlines()
+                )
+                printed = io.StringIO()
+                with torch.random.fork_rng(devices=[]), contextlib.redirect_stdout(printed):
+                    exec(compile(script, "<pasted>", "exec"), {})
+            found = float(out.split("    error ")[1].split(",")[0])
+            assert abs(float(printed.getvalue().splitlines()[-1]) - found) < 1e-2 * found

@@ -8,7 +8,7 @@ import torch
 from torch import nn
 
 from equiconv.measurement.outputs import largest_difference
-from equiconv.measurement.rounding import BEYOND, RandomRounding, rounding_floors
+from equiconv.measurement.rounding import BEYOND, BEYOND_NARROW, RandomRounding, limit_for, rounding_floors
 from equiconv.measurement.subject import Subject
 
 EPS32, EPS64 = 2.0**-23, 2.0**-52
@@ -117,3 +117,35 @@ def test_tensors_longer_than_the_pool_of_signs_are_perturbed_throughout() -> Non
 def test_functions_of_integers_have_no_floor_of_their_own() -> None:
     x = np.zeros((4, 4))
     assert floor_of(lambda x: np.zeros(3, dtype=np.int64), x) == 0.0
+
+
+def test_the_terms_of_a_sum_are_rounded_where_no_operation_has_rounded_them_yet() -> None:
+    x = torch.cat([torch.ones(50), -torch.ones(50)]).reshape(10, 10)
+    assert float(x.sum()) == 0
+    assert floor_of(lambda x: x.sum(), x) >= EPS32  # one roundoff of the sum is 0
+    assert floor_of(lambda x: x.roll(3, 1).sum(), x) >= EPS32
+    assert floor_of(lambda x: x.abs().amax((-2, -1)), x) == EPS32
+
+
+def test_what_is_exact_stays_so_and_what_was_rounded_is_not_rounded_twice() -> None:
+    x = torch.ones(4, 4, dtype=torch.float32)
+    weight = nn.Parameter(torch.ones(4, 4))
+    with RandomRounding(0):
+        widened, negative, product = x.double(), -x, (x + x) @ weight
+    assert torch.equal(negative, -torch.ones(4, 4))
+    assert set(widened.flatten().tolist()) <= {1 - EPS64, 1 + EPS64}  # not float32's roundoff
+    assert float((product.detach() - 8).abs().max()) <= 8 * 2.01 * EPS32
+    assert torch.equal(x, torch.ones(4, 4))
+    assert torch.equal(weight.detach(), torch.ones(4, 4))
+
+
+def test_a_wide_roundoff_counts_more_often_beside_narrow_ones() -> None:
+    x = torch.ones(8, 8, dtype=torch.bfloat16)
+    subject = Subject.of(lambda x: (x * 1, x.float() * 1), x)
+    assert limit_for(subject) == BEYOND_NARROW
+    narrow, wide = rounding_floors(subject, [x], subject.run(), beyond=BEYOND_NARROW)
+    assert narrow == 2.0**-7
+    assert 31 * EPS32 <= wide <= 65 * EPS32
+    assert BEYOND_NARROW * wide >= BEYOND * EPS32 * 0.99
+    assert limit_for(Subject.of(lambda x: x, x.float())) == BEYOND
+    assert limit_for(Subject.of(lambda x: x, np.ones((2, 2), dtype=np.float16))) == BEYOND  # NumPy adds in float16

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import warnings
 
 import numpy as np
 import pytest
@@ -218,3 +219,64 @@ def test_what_no_input_is_accepted_by_raises_its_own_error() -> None:
     with pytest.raises(ValueError, match="without entries"):
         assert_equivariant(np.abs, np.zeros((0, 3, 3)))
     assert assert_equivariant(np.abs, (np.int64(3), 3)).verdict == "verified"
+
+
+# Right functions whose rounding was not seen -------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    "f", [lambda x: x.mean((-2, -1)), lambda x: x.roll(1, -1).sum(), lambda x: torch.fft.fft2(x)[0, 0].real]
+)
+def test_a_sum_whose_terms_cancel_is_no_failure(f) -> None:
+    """One roundoff of a sum that is nearly 0 is nothing; its terms were rounded too, each shift in another order."""
+    x = torch.randn(64, 64, generator=torch.Generator().manual_seed(0))
+    x = x - x.double().mean().float()
+    assert assert_equivariant(f, x, output_action="invariant").verdict == "verified"
+    with pytest.raises(LawFailure):
+        assert_equivariant(lambda x: f(x) + x[0, 0] / 16, x, output_action="invariant")
+
+
+# What was refused in words of torch's, or not in words that help ------------------------------------------------------------
+
+
+@pytest.mark.parametrize("layout", [torch.sparse_coo, torch.sparse_csr])
+@pytest.mark.filterwarnings("ignore:Sparse CSR tensor support")
+def test_sparse_and_nested_tensors_are_refused_by_name(layout) -> None:
+    x = torch.eye(4).to_sparse(layout=layout)
+    with pytest.raises(TypeError, match=r"x: is a sparse_c\w+ tensor.*write x.to_dense"):
+        assert_equivariant(lambda x: x, x)
+    with pytest.raises(TypeError, match="output: is a sparse_coo tensor"):
+        assert_equivariant(lambda x: {"a": x.to_sparse()}["a"], torch.eye(4))
+    nested = torch.nested.nested_tensor([torch.ones(3, 4), torch.ones(2, 4)], layout=torch.jagged)
+    with pytest.raises(TypeError, match=r"nested tensor.*to_padded_tensor"):
+        assert_equivariant(lambda x: x, nested)
+    report = equivariance_error(lambda x, a: (a @ x.T).T, (torch.randn(6, 4), x), axes=0)  # it stays as it is
+    assert report.verdict == "verified"
+
+
+def test_a_shape_for_a_function_of_torch_tensors_says_what_to_pass() -> None:
+    with pytest.raises(TypeError) as refused:
+        assert_equivariant(lambda x: torch.nn.functional.relu(x), (1, 3, 8, 8))
+    assert "pass torch.randn(1, 3, 8, 8)" in refused.value.__notes__[-1]
+    with pytest.raises(TypeError, match="holds several shapes"):
+        assert_equivariant(lambda x, y: x + y, ((8, 8), (8, 8)))
+    with pytest.raises(TypeError, match=r"holds no array, only float; .*numpy.asarray of a list"):
+        assert_equivariant(lambda x: x, [[1.0, 2.0], [3.0, 4.0]])
+
+
+def test_nan_everywhere_is_called_by_its_name_and_nan_in_places_is_noted() -> None:
+    nothing = equivariance_error(lambda x: x * np.nan, np.ones((4, 4)))
+    assert nothing.vacuous is not None
+    assert "no entry of the output is finite" in nothing.vacuous  # it said that the output is zero
+    some = equivariance_error(lambda x: np.where(x > 0, x, np.nan), RNG.standard_normal((4, 4)))
+    assert noted(some, "output holds NaN on the given input")
+    assert not noted(equivariance_error(np.abs, (4, 4)), "NaN")
+
+
+def test_a_signal_is_told_its_axes_and_an_input_with_a_gradient_warns_of_nothing() -> None:
+    with pytest.raises(ValueError, match=r"x has the shape \(8,\), without .* pass axes=-1"):
+        assert_equivariant(np.abs, np.ones(8))
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        x = torch.randn(6, 6, generator=torch.Generator().manual_seed(0)).requires_grad_()
+        assert assert_equivariant(lambda x: 2 * x, x).verdict == "verified"

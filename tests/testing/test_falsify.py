@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 import os
+import re
 
 import numpy as np
 import pytest
@@ -89,6 +90,28 @@ def test_the_input_shrinks_to_the_entries_that_matter() -> None:
     assert len(found.pixels) == 2
     assert {value for _, value in found.pixels} == {1}
     assert holds(found, corner) == found.error == 1.0
+
+
+def test_single_entries_are_left_out_where_hypothesis_used_its_runs_up() -> None:
+    """Three entries were left of a strided layer's, and no run to leave any of them out."""
+    torch.manual_seed(0)
+    layers = [
+        nn.Conv2d(3, 8, 3, padding=1, stride=2).eval() for _ in range(4)
+    ]  # the last has the weights with which it was seen
+    layer = layers[-1]
+    found = eq.falsify(layer, torch.zeros(1, 3, 32, 32), max_examples=100)
+    assert len(found.pixels) == 1
+    assert found.runs <= 100
+
+
+def test_the_place_of_the_largest_difference_is_shown() -> None:
+    f = lambda x: x * torch.where(torch.arange(30.0).reshape(5, 6) == 28, 0.0, 1.0)  # noqa: E731
+    found = eq.falsify(f, image(5, 6, dtype=torch.float64))
+    assert found.pixels is not None
+    assert " at (4, 4); rounding" in str(found)
+    shown = re.search(r"expected …, (\S+), .*\n    got      …, (\S+), ", str(found))
+    assert shown is not None
+    assert shown[1] != shown[2]
 
 
 def test_what_only_dense_inputs_show_is_found_and_cut_down() -> None:

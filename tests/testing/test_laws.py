@@ -411,6 +411,14 @@ def test_certified_shifts_of_a_model_are_those_that_are_run() -> None:
     assert "pass strides=" in row(nothing, "shift").reason
 
 
+@pytest.mark.parametrize("seed", [0, 1, 2, 3, 5])
+def test_the_gradient_of_a_bias_whose_terms_cancel_is_no_failure(seed: int) -> None:
+    """It is the sum of numbers whose sum is nearly 0; one roundoff of that was all that was allowed."""
+    torch.manual_seed(seed)
+    layer = nn.Conv2d(1, 1, 3, padding=1, padding_mode="circular").eval()
+    assert assert_laws(layer, as_="layer", laws=["gradients"], seed=seed).passed == 1
+
+
 def test_a_layer_whose_output_no_shift_moves_fails_and_says_why() -> None:
     table = verify_laws(nn.Conv2d(2, 3, 3).eval(), "layer", shape=(1, 2, 8, 8), laws=["shift"], examples=3)
     assert "has 6 points and that of the input 8" in table.failures[0].comparison.fault

@@ -159,9 +159,52 @@ def test_zero_padding_shows_under_autocast_and_a_wide_function_is_noted() -> Non
 
 
 def test_a_bound_that_nothing_could_exceed_is_called_vacuous() -> None:
-    layer = nn.Conv2d(1, 1, 3, padding=1).eval().to(torch.bfloat16)
-    report = equivariance_error(layer, (1, 1, 6, 6))
-    assert report.verdict != "verified"  # 256 roundoffs of bfloat16 are the value itself
+    torch.manual_seed(0)
+    layer = nn.Sequential(*(nn.Conv2d(4, 4, 3, padding=1) for _ in range(3))).eval().to(torch.bfloat16)
+    report = equivariance_error(lambda x: layer(x.bfloat16()).float(), torch.randn(1, 4, 6, 6))
+    assert report.verdict == "vacuous"  # 256 roundoffs of bfloat16 are the value itself
+    assert report.vacuous is not None
+    assert "256 times the rounding floor" in report.vacuous
+
+
+@pytest.mark.parametrize("dtype", [torch.bfloat16, torch.float16])
+def test_a_model_in_a_narrow_dtype_is_tested_in_it(dtype: torch.dtype) -> None:
+    """The circular one was as vacuous as the other in bfloat16, whose 256 roundoffs are twice the value."""
+
+    def model(padding: str) -> nn.Module:
+        torch.manual_seed(0)
+        convs = [nn.Conv2d(c, 8, 3, padding=1, padding_mode=padding) for c in (2, 8)]
+        return nn.Sequential(convs[0], nn.GroupNorm(2, 8), nn.ReLU(), convs[1]).eval().to(dtype)
+
+    assert assert_equivariant(model("circular"), (1, 2, 8, 8)).bound == "8 × the rounding floor"
+    with pytest.raises(LawFailure) as failure:
+        assert_equivariant(model("zeros"), (1, 2, 8, 8))
+    assert failure.value.report.counterexample is not None
+
+
+def added(x: Tensor, by: str) -> Tensor:
+    """The sum of all entries of x in its own dtype, or what is wide on the way, rounded once."""
+    zeros, index = torch.zeros(1, dtype=x.dtype), torch.zeros(x.numel(), dtype=torch.long)
+    match by:
+        case "sum":
+            return x.sum()
+        case "one after another":
+            return sum(x.flatten(), torch.zeros((), dtype=x.dtype))
+        case "scattered":
+            return zeros.scatter_add(0, index, x.flatten())
+        case "scattered in place":
+            return zeros.index_add_(0, index, x.flatten())
+        case _:
+            return x.float().cumsum(0).cumsum(1)[-1, -1]
+
+
+@pytest.mark.parametrize("dtype", [torch.bfloat16, torch.float16])
+@pytest.mark.parametrize("by", ["sum", "one after another", "scattered", "scattered in place", "wide"])
+def test_a_long_sum_in_a_narrow_dtype_is_no_failure_and_a_fault_in_it_is_one(by: str, dtype: torch.dtype) -> None:
+    x = torch.randn(16, 16, generator=torch.Generator().manual_seed(0)).to(dtype)
+    assert assert_invariant(partial(added, by=by), x, search=False, vacuous="ignore").passed
+    faulty = lambda x: added(x, by) + 8 * x[0, 0] * x.square().sum()  # noqa: E731
+    assert not equivariance_error(faulty, x, output_action="invariant").passed
 
 
 def test_the_head_is_compared_and_integers_are_not_held_to_the_plain_call_under_autocast() -> None:

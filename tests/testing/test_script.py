@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
 import functools
+import io
 import json
 import os
 import re
@@ -16,6 +18,7 @@ import torch
 from torch import nn
 
 import equiconv as eq
+from equiconv.testing import LawFailure, Symmetry, assert_equivariant, flips, rotations
 from equiconv.testing.recipes import Dense, Sparse, build, lines, rolled
 from equiconv.testing.script import locate
 from tests.testing import networks
@@ -167,3 +170,72 @@ def test_a_rolled_recipe_makes_the_rolled_array() -> None:
         twice = rolled(once, (0, 1), (3, 3), like.shape)
         assert np.array_equal(build(once, like), np.roll(build(recipe, like), (1, 3), (0, 1)))
         assert np.array_equal(build(twice, like), np.roll(build(recipe, like), (4, 6), (0, 1)))
+
+
+# Maps that are named, and tolerances ------------------------------------------------------------------------------------------
+
+
+def negated(x):
+    return -x
+
+
+def first_negated(arguments):
+    return (-arguments[0], arguments[1])
+
+
+def unchanged(y):
+    return y
+
+
+def shifted_by(shift, y):
+    return np.roll(y, shift, (-2, -1))
+
+
+def ramp(x):
+    return {"image": x * np.arange(1.0, 5.0), "extra": x + 1}
+
+
+def weighted(x):
+    return x * np.arange(1.0, 5.0)
+
+
+def product(x, y):
+    return np.abs(x) * y
+
+
+held = torch.nn.Conv2d(1, 1, 3, padding=1, dtype=torch.float64).eval()  # an instance of a class of another module
+
+
+@pytest.mark.parametrize(
+    ("f", "input", "options"),
+    [
+        (ramp, (4, 4), {"group": rotations()}),
+        (ramp, (4, 4), {"group": rotations(output="invariant")}),
+        (ramp, (4, 4), {"group": flips(-1)}),
+        (ramp, (4, 4), {"group": [Symmetry("minus", negated, unchanged)]}),
+        (ramp, (4, 4), {"group": [Symmetry("minus", negated)]}),
+        (product, (np.ones((4, 4)), np.ones((4, 4))), {"group": [Symmetry("minus", first_negated, negated)]}),
+        (held, (1, 1, 4, 4), {"group": rotations()[1:2]}),
+        (ramp, (4, 4), {"tolerance": 0.25}),
+        (held, (1, 1, 4, 4), {"tolerance": 1e-3}),
+        (weighted, (4, 4), {"tolerance": 0.25, "output_action": shifted_by}),
+    ],
+)
+def test_the_lines_of_a_named_map_or_with_a_tolerance_run_as_they_are(f, input, options) -> None:
+    """They ended in a comment that told the reader to compare."""
+    with pytest.raises(LawFailure) as failure:
+        assert_equivariant(f, input, **options)
+    found = failure.value.counterexample
+    assert found is not None
+    space: dict = {}
+    with contextlib.redirect_stdout(io.StringIO()) as printed:
+        exec(compile(found.script, "<pasted>", "exec"), space)
+    assert space["error"] == found.error > 0
+    assert f"fails for {'S' if 'tolerance' in options else 'g'} = " in printed.getvalue()
+    assert ("the given tolerance is" in str(found)) == ("tolerance" in options)
+
+
+def test_a_map_that_cannot_be_imported_is_left_to_be_bound() -> None:
+    with pytest.raises(LawFailure) as failure:
+        assert_equivariant(ramp, (4, 4), group=[Symmetry("minus", lambda x: -x, unchanged)])
+    assert "# first bind `act` to that of minus" in failure.value.counterexample.script
