@@ -51,7 +51,10 @@ _COPY = {
 _GRADIENTS = '''def gradients(f, g, *inputs):
     """Gradients of Re <f(inputs), g> by automatic differentiation."""
     leaves = [a.detach().clone().requires_grad_() for a in inputs]
-    return xp.autograd.grad(f(*leaves), leaves, g, allow_unused=True, materialize_grads=True)'''
+    y = f(*leaves)
+    if not y.requires_grad:  # cut off from them without a word, so that their gradients are 0
+        return [xp.zeros_like(a) for a in leaves]
+    return xp.autograd.grad(y, leaves, g, allow_unused=True, materialize_grads=True)'''
 _TWICE = '''def twice(f, g, v, x, w, by=1):
     """Gradients of <h, v> with respect to g and w, where h is the gradient of <f(x, w), g> with respect to x; by=2: x and w change places."""
     leaves = [a.detach().clone().requires_grad_() for a in (g, x, w)]
