@@ -248,10 +248,11 @@ class Bfloat16Inside(torch.nn.Conv2d):
 
 def test_a_model_whose_rounding_hides_a_bias_by_position_is_vacuous() -> None:
     """256 roundoffs of bfloat16 are the value itself; every law of a model held."""
+    torch.manual_seed(0)
     model = Bfloat16Inside(2, 3, 3).eval()
     table = verify_laws(model, "model", shape=(1, 2, 6, 8), strides=(1, 1), laws=["shift_float64"], examples=8)
     (row,) = table.rows
     assert (row.status, bool(table)) == ("vacuous", False)
-    assert row.reason is not None and "something is computed in a narrow dtype" in row.reason
+    assert "something is computed in a narrow dtype" in str(row.reason)
     own = torch.nn.Conv2d(2, 3, 3, padding=1, padding_mode="circular").bfloat16().eval()  # of this the copy is sharp
     assert verify_laws(own, "model", shape=(1, 2, 6, 8), strides=(1, 1), laws=["shift_float64"], examples=8)
