@@ -227,7 +227,7 @@ def compare(
     shape = (len(names), len(elements))
     errors = np.asarray([[e.error for e in row] for row in rows], float).reshape(shape)
     moved = any(entry.moved for row in rows for entry in row)
-    vacuous = _vacuous(starts, errors, moved, evaluation.beyond if tolerance is None else None)
+    vacuous = _vacuous(starts, errors, moved, evaluation.beyond, tolerance)
     if vacuous is None:
         notes += _unseen(starts, rows, elements)
         notes += _undefined(names, starts)
@@ -419,7 +419,9 @@ def _has_finite(value: Array) -> bool:
     return not xp.isdtype(value.dtype, ("real floating", "complex floating")) or bool(xp.any(xp.isfinite(value)))
 
 
-def _vacuous(starts: Sequence[Start], errors: np.ndarray[Any, Any], moved: bool, beyond: float | None) -> str | None:
+def _vacuous(
+    starts: Sequence[Start], errors: np.ndarray[Any, Any], moved: bool, beyond: float, tolerance: float | None
+) -> str | None:
     """Why nothing could have failed; None where something could."""
     if not moved:
         return "no element that was tried moves any of the inputs"
@@ -440,11 +442,11 @@ def _vacuous(starts: Sequence[Start], errors: np.ndarray[Any, Any], moved: bool,
             dead = all(largest_difference(p.value, p.value * 0) == 0.0 for p in first.parts)
             return f"the output is {'zero' if dead else 'the same'} for all {len(starts)} inputs, so it does not depend on them"
     # Two outputs are at most twice the largest entry apart.
-    if beyond is not None and all(
-        f and beyond * f >= 2 * largest_magnitude(p.value)
-        for s in starts
-        for p, f in zip(s.parts, s.floors, strict=True)
-    ):
+    sizes = [(f, 2 * largest_magnitude(p.value)) for s in starts for p, f in zip(s.parts, s.floors, strict=True)]
+    if tolerance is not None:
+        if tolerance > 0 and all(tolerance >= size for _, size in sizes):
+            return f"the tolerance {tolerance:g} is more than any two outputs differ by; pass a smaller one, or None to have it found"
+    elif all(f and beyond * f >= size for f, size in sizes):
         return f"{beyond:.0f} times the rounding floor is more than any two outputs differ by; compute in a wider dtype, or pass a tolerance"
     return None
 

@@ -527,6 +527,137 @@ def model(name: str, make: Callable[[], nn.Module], *killers: str, **options: An
     return Fault(name, lambda: seeded(make), lambda: seeded(network), killers, "model", kept)
 
 
+# Found by an attack on the suite, which let them pass ----------------------------------------------------------------------
+
+
+def wrong_beyond_256(x, w):
+    y = right(x, w)
+    if x.shape[-1] > 256:
+        y[..., 256:] = 0
+    return y
+
+
+def wraps_three_times(x, w):
+    return right(x, w[tuple(slice(3 * n) for n in x.shape[x.ndim - w.ndim :])])
+
+
+def batch_beyond_three(x, w):
+    y = right(x, w)
+    if x.ndim > w.ndim:
+        y[3:] = 0
+    return y
+
+
+def returns_its_argument(x, w):
+    return x if w.size == 1 and w.flat[0] == 1 else right(x, w)
+
+
+def conjugates_in_place(x, w):
+    y = right(x, w)
+    np.conj(w, out=w)
+    return y
+
+
+def small_taps_dropped(x, w):
+    return right(x, np.where(np.abs(w) < 1e-7 * np.abs(w).max(), 0, w))
+
+
+def nan_made_zero(x, w):
+    return np.nan_to_num(right(x, w))
+
+
+def broadcast_misread(x, w):
+    return right(x * 0 if 0 in x.strides and x.size > 1 else x, w)
+
+
+def signal_detached(x, w):
+    return right_torch(x.detach(), w)
+
+
+def other_value_with_graph(x, w):
+    y = right_torch(x, w)
+    return y + 1e-3 if y.requires_grad else y
+
+
+def conjugate_view_misread(x, w):
+    return right_torch(x.conj() if x.is_conj() else x, w)
+
+
+def mapped_kernel(x, w):
+    y = right_torch(x, w)
+    return 2 * y if torch._C._functorch.is_batchedtensor(w) else y
+
+
+def backward(change: Callable[..., Any]) -> Any:
+    """`right_torch` with a backward pass of its own, whose two gradients `change` alters."""
+
+    class Function(torch.autograd.Function):
+        @staticmethod
+        def forward(ctx, x, w):
+            ctx.save_for_backward(x, w)
+            return right_torch(x, w)
+
+        @staticmethod
+        def backward(ctx, g):
+            x, w = ctx.saved_tensors
+            in_x = sum(w[t].conj() * torch.roll(g, -t, -1) for t in range(w.shape[0]))
+            in_w = torch.stack([(g * torch.roll(x, t, -1).conj()).sum() for t in range(w.shape[0])])
+            return change(ctx, x, w, g, in_x, in_w)
+
+    return Function.apply
+
+
+half_the_batch = backward(lambda ctx, x, w, g, in_x, in_w: (in_x, in_w / 2 if x.ndim > 1 and x.shape[0] > 1 else in_w))
+silent_second = backward(lambda ctx, x, w, g, in_x, in_w: (in_x.detach(), in_w.detach()))
+frozen_signal = backward(lambda ctx, x, w, g, in_x, in_w: (in_x, in_w if ctx.needs_input_grad[0] else in_w * 0))
+misread_sum = backward(lambda ctx, x, w, g, in_x, in_w: (in_x if g.is_contiguous() else in_x * 0, in_w))
+float32_backward = backward(
+    lambda ctx, x, w, g, in_x, in_w: (in_x.cfloat().cdouble() if x.is_complex() else in_x.float().double(), in_w)
+)
+uncropped = backward(lambda ctx, x, w, g, in_x, in_w: (in_x, in_w * (torch.arange(len(w)) < x.shape[-1])))
+second_of_w = backward(
+    lambda ctx, x, w, g, in_x, in_w: (
+        in_x,
+        torch.stack([(g * torch.roll(x.detach(), t, -1).conj()).sum() for t in range(len(w))]),
+    )
+)
+
+
+def ramp(y: Tensor) -> Tensor:
+    return torch.linspace(0, 1, y.shape[-1], dtype=y.dtype)
+
+
+class TinyBias(Conv):
+    """A bias by position that has only begun to grow."""
+
+    def forward(self, x):
+        return super().forward(x) + 1e-7 * ramp(x)
+
+
+class WrongBetweenIntegers(Conv):
+    def forward(self, x):
+        y = super().forward(x)
+        return y if bool((x == x.round()).all()) else y * (1 + ramp(y))
+
+
+class Saturates(Conv):
+    def forward(self, x):
+        y = super().forward(x)
+        return y + F.relu(y - 20) * ramp(y)
+
+
+class OtherValueWithGraph(Conv):
+    def forward(self, x):
+        y = super().forward(x)
+        return y + ramp(y) if torch.is_grad_enabled() else y
+
+
+class ForgetsRows(Conv):
+    def forward(self, x):
+        y = super().forward(x)
+        return y * (torch.arange(len(x)) < 3).to(y)[:, None, None, None]
+
+
 def function(name: str, make: Callable[..., Any], options: dict[str, Any], *killers: str, twin: Any = None) -> Fault:
     made = make if isinstance(make, type) else lambda: make
     correct = twin or (right_torch if options["library"] == "torch" else right)
@@ -571,6 +702,30 @@ FAULTS: tuple[Fault, ...] = (
     function("gradient without conjugate", missing_conjugate_backward, TORCH, "gradients_complex"),
     function("wrong second derivative", DetachedKernel.apply, TORCH, "double_backward"),
     function("taps as numbers", item_kernel, TORCH, "gradients"),
+    function("wrong beyond 256 points", wrong_beyond_256, BOTH, "long"),
+    function("wraps three times at most", wraps_three_times, BOTH, "wraps"),
+    function("forgets the fourth row", batch_beyond_three, BOTH, "batch"),
+    function("returns its argument", returns_its_argument, BOTH, "owned"),
+    function("conjugates its kernel in place", conjugates_in_place, BOTH, "unwritten"),
+    function("small taps dropped", small_taps_dropped, BOTH, "uneven"),
+    function("NaN made 0", nan_made_zero, BOTH, "nan"),
+    function("broadcast misread", broadcast_misread, BOTH, "strided"),
+    function("signal detached", signal_detached, TORCH, "gradients"),
+    function("other value with a graph", other_value_with_graph, TORCH, "gradients"),
+    function("conjugate view misread", conjugate_view_misread, TORCH, "strided"),
+    function("wrong where the kernel is mapped", mapped_kernel, TORCH, "vmap"),
+    function("half the gradient of a batch", half_the_batch, TORCH, "gradients_batch"),
+    function("second derivative silently 0", silent_second, TORCH, "double_backward"),
+    function("second derivative of w misses x", second_of_w, TORCH, "double_backward"),
+    function("no gradient beside a frozen signal", frozen_signal, TORCH, "gradients"),
+    function("gradient of a sum misread", misread_sum, TORCH, "gradients"),
+    function("float32 backward", float32_backward, TORCH, "gradients"),
+    function("gradient of a longer kernel cropped", uncropped, TORCH, "gradients"),
+    layer("tiny bias by position", TinyBias, Conv, "shift_float64"),
+    layer("wrong between the integers", WrongBetweenIntegers, Conv, "shift_float64"),
+    layer("saturates by position", Saturates, Conv, "shift"),
+    layer("other value with a graph in a layer", OtherValueWithGraph, Conv, "gradients"),
+    layer("forgets the fourth row in a layer", ForgetsRows, Conv, "batch"),
     layer("zero padding", lambda: nn.Conv2d(2, 3, 3, padding=1), Conv, "shift", "constant", "definition"),
     layer("kernel flipped in a layer", FlippedLayer, Conv, "definition"),
     layer("layer off by one", OffByOneLayer, Conv, "definition", "local"),

@@ -109,16 +109,18 @@ def fft_conv(x: Tensor, w: Tensor) -> Tensor:
 
 # scipy.ndimage takes weights below 2⁻⁵² for zeros, and kernels whose halves differ by less for symmetric, whatever the size of the others.
 ABSOLUTE = ("extreme",)
+# Of a signal that is broadcast along an axis (stride 0) its n-dimensional filters read neighbours that are not there: ones by [1, 2, 1] give 3, 2, …, 4.
+BROADCAST = (*ABSOLUTE, "strided")
 CENTRED = "(m-1)//2"
 
 OTHERS: dict[str, Other] = {
     "numpy.fft": Other(numpy_fft, {"kernel": "equal", "dtypes": ("complex128", "complex64")}),
     "numpy.fft, real": Other(numpy_rfft, {"kernel": "fit", "dtypes": REAL}),
     "scipy.signal.fftconvolve": Other(wrapped_around, {"dims": (1, 2), "dtypes": WIDE}),
-    "scipy.ndimage.convolve": Other(ndimage_convolve, {"dims": (1, 2), "origin": "m//2", "dtypes": REAL}, ABSOLUTE),
+    "scipy.ndimage.convolve": Other(ndimage_convolve, {"dims": (1, 2), "origin": "m//2", "dtypes": REAL}, BROADCAST),
     "scipy.ndimage.convolve1d": Other(ndimage_convolve1d, {"axes": (-2,), "origin": "m//2", "dtypes": REAL}, ABSOLUTE),
     "scipy.ndimage.correlate": Other(
-        ndimage_correlate, {"correlate": True, "dims": (1, 2), "origin": "m//2", "dtypes": REAL}, ABSOLUTE
+        ndimage_correlate, {"correlate": True, "dims": (1, 2), "origin": "m//2", "dtypes": REAL}, BROADCAST
     ),
     "scipy.linalg.circulant": Other(circulant_matrix, {"kernel": "equal", "dtypes": WIDE, "batch": False}),
     "torch conv1d": Other(

@@ -20,6 +20,7 @@ from equiconv.testing import (
     assert_equivariant,
     equivariance_error,
     flips,
+    verify_laws,
 )
 
 RNG = np.random.default_rng(0)
@@ -59,7 +60,7 @@ def test_nan_on_normals_beside_a_given_input_is_a_failure_and_elsewhere_a_note()
 
 
 def test_a_bound_that_nothing_can_exceed_is_vacuous() -> None:
-    x = torch.randn(8, dtype=torch.bfloat16)
+    x = torch.randn(8, generator=torch.Generator().manual_seed(0)).bfloat16()
     with pytest.warns(VacuousWarning, match="more than the two sides can differ by"):
         assert_adjoint(lambda x: -x, lambda y: y, x)
     with pytest.raises(LawFailure):
@@ -280,3 +281,40 @@ def test_a_signal_is_told_its_axes_and_an_input_with_a_gradient_warns_of_nothing
         warnings.simplefilter("error")
         x = torch.randn(6, 6, generator=torch.Generator().manual_seed(0)).requires_grad_()
         assert assert_equivariant(lambda x: 2 * x, x).verdict == "verified"
+
+
+# Bounds and tolerances that hide everything ------------------------------------------------------------------------------------
+
+
+def test_a_tolerance_that_nothing_can_exceed_is_vacuous() -> None:
+    """It was called verified."""
+    ramp = np.arange(8.0)
+    with pytest.warns(VacuousWarning, match="the tolerance 1e.09 is more than any two outputs differ by"):
+        assert_equivariant(lambda x: x * ramp, RNG.standard_normal((2, 8, 8)), tolerance=1e9)
+    with pytest.raises(LawFailure):
+        assert_equivariant(lambda x: x * ramp, RNG.standard_normal((2, 8, 8)), tolerance=0.1)
+    assert equivariance_error(lambda x: x, RNG.standard_normal((2, 8, 8)), tolerance=0.0).verdict == "verified"
+
+
+def test_what_is_nowhere_finite_is_not_called_zero() -> None:
+    with pytest.warns(VacuousWarning, match="no entry of the output is finite"):
+        assert_equivariant(lambda x: x * np.nan, RNG.standard_normal((2, 8, 8)))
+
+
+class Bfloat16Inside(torch.nn.Conv2d):
+    def forward(self, x):
+        x_ = torch.nn.functional.pad(x.bfloat16(), (1, 1, 1, 1), mode="circular")
+        y = torch.nn.functional.conv2d(x_, self.weight.bfloat16(), self.bias.bfloat16()).to(x.dtype)
+        return y + 1e-2 * torch.linspace(0, 1, x.shape[-1], dtype=x.dtype)
+
+
+def test_a_model_whose_rounding_hides_a_bias_by_position_is_vacuous() -> None:
+    """256 roundoffs of bfloat16 are the value itself; every law of a model held."""
+    torch.manual_seed(0)
+    model = Bfloat16Inside(2, 3, 3).eval()
+    table = verify_laws(model, "model", shape=(1, 2, 6, 8), strides=(1, 1), laws=["shift_float64"], examples=8)
+    (row,) = table.rows
+    assert (row.status, bool(table)) == ("vacuous", False)
+    assert "something is computed in a narrow dtype" in str(row.reason)
+    own = torch.nn.Conv2d(2, 3, 3, padding=1, padding_mode="circular").bfloat16().eval()  # of this the copy is sharp
+    assert verify_laws(own, "model", shape=(1, 2, 6, 8), strides=(1, 1), laws=["shift_float64"], examples=8)

@@ -10,7 +10,7 @@ import numpy as np
 
 from equiconv.testing.laws.record import Draw
 
-__all__ = ["SIZES", "draw_floats", "draw_grid", "draw_integers", "draw_kernel_sizes", "draw_shift"]
+__all__ = ["LONG", "SIZES", "draw_floats", "draw_grid", "draw_integers", "draw_kernel_sizes", "draw_shift"]
 
 #: Grids that the law `sizes` walks through, by the number of axes: 1, primes, odd, even, powers of two, with large prime factors, not square.
 SIZES: dict[int, tuple[tuple[int, ...], ...]] = {
@@ -18,6 +18,13 @@ SIZES: dict[int, tuple[tuple[int, ...], ...]] = {
     2: (*((a, b) for a in range(1, 6) for b in range(1, 6)), (3, 7), (7, 3), (1, 8), (8, 1), (8, 8), (6, 9), (11, 4), (13, 2), (16, 5)),
     3: ((1, 1, 1), (1, 2, 3), (3, 1, 2), (2, 2, 2), (3, 3, 3), (2, 3, 4), (4, 3, 2), (5, 2, 1), (1, 4, 4), (2, 5, 3), (4, 4, 4)),
 }  # fmt: skip
+
+#: Grids of the law `long`, which are too long to be written out; the dense matrix of each still fits in memory.
+LONG: dict[int, tuple[tuple[int, ...], ...]] = {
+    1: ((521,), (1031,)),
+    2: ((3, 257), (67, 5), (33, 32)),
+    3: ((11, 10, 9), (2, 3, 70)),
+}
 
 _LARGEST = {1: 16, 2: 6, 3: 4}
 _BEYOND = (17, 24, 31, 32, 45, 64, 97)  # more entries than are drawn one by one
@@ -56,8 +63,9 @@ def draw_kernel_sizes(draw: Draw, grid: tuple[int, ...], length: str) -> tuple[i
     if length == "fit":
         return tuple(draw(_integers(1, n)) for n in grid)
     axis = draw(_integers(0, len(grid) - 1))
+    times = 4 if len(grid) < 3 else 3  # rounds at most, such that all entries can be written out
     return tuple(
-        draw(_integers(n + 1, 2 * n + 2)) if a == axis else draw(_integers(1, n + 1)) for a, n in enumerate(grid)
+        draw(_integers(n + 1, times * n + 2)) if a == axis else draw(_integers(1, n + 1)) for a, n in enumerate(grid)
     )
 
 

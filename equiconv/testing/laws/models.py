@@ -8,7 +8,7 @@ from typing import Any
 
 import torch
 
-from equiconv.testing.laws.layers import common, law, shifted
+from equiconv.testing.laws.layers import common, law, scaled, shifted
 from equiconv.testing.laws.module import Module
 from equiconv.testing.laws.record import Comparison, Draw, Law, Refused
 
@@ -26,6 +26,7 @@ def certified(s: Module) -> Any:
 
 def _shift(s: Module, draw: Draw) -> Sequence[Comparison]:
     case = s.draw(draw)
+    scaled(s, draw, case)
     return shifted(s, draw, case, s.grid)
 
 

@@ -36,6 +36,10 @@ _BACKWARD = '''def backward(f, x, g, part):
         x = x.detach().clone().requires_grad_()
         weights = [p for p in f.parameters() if p.requires_grad]
         return xp.autograd.grad(part(f(x)), [x, *weights], g, allow_unused=True, materialize_grads=True)'''
+_RECORDED = '''def recorded(f, x, part):
+    """part(f(x)) on the path that records a graph."""
+    with xp.enable_grad():
+        return part(f(x.detach().clone().requires_grad_())).detach()'''
 _HOST = "def host(a):\n    return a.detach().double().cpu().numpy() if isinstance(a, xp.Tensor) else np.asarray(a)"
 
 
@@ -119,10 +123,11 @@ class Module:
         helpers = {
             "host": _HOST,
             "backward": _BACKWARD,
+            "recorded": _RECORDED,
             "convolutional_layer": source(reference.convolutional_layer),
         }
         case = Case(names, self._lines, helpers)
-        for text in (_HOST, _BACKWARD):
+        for text in (_HOST, _BACKWARD, _RECORDED):
             exec(text, case.names)
         self.case = case
         return case
@@ -234,10 +239,10 @@ class Module:
                 return case.comparison(to_numpy(left), to_numpy(right), 0.0, sides)
             least = BEYOND * max(own_roundoff(Part("", left)), own_roundoff(Part("", right)))
             if largest_difference(left, right) > least:
-                least = max(least, BEYOND * self._floor(case, (got, expected)))
+                least = max(least, BEYOND * self.floor(case, (got, expected)))
         return case.comparison(to_numpy(left), to_numpy(right), least, sides)
 
-    def _floor(self, case: Case, expressions: Sequence[str]) -> float:
+    def floor(self, case: Case, expressions: Sequence[str]) -> float:
         """The largest change that perturbing every operation's result by its roundoff makes to either side."""
         kept = [
             *self.model.parameters(),

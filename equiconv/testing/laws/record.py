@@ -18,6 +18,7 @@ __all__ = [
     "Law",
     "Refused",
     "Row",
+    "Vacuous",
     "attempts",
     "first_line",
 ]
@@ -31,6 +32,10 @@ Draw: TypeAlias = Callable[..., Any]
 
 class Refused(Exception):
     """The function does not accept an example: neither for the law nor against it."""
+
+
+class Vacuous(Exception):
+    """The law could not have failed on this example, whatever the function does; the message says why."""
 
 
 class Crashed(Exception):

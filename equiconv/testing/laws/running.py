@@ -9,7 +9,7 @@ from typing import Any, NoReturn
 
 import numpy as np
 
-from equiconv.testing.laws.record import Comparison, Crashed, Failure, Law, Refused, Row, first_line
+from equiconv.testing.laws.record import Comparison, Crashed, Failure, Law, Refused, Row, Vacuous, first_line
 
 __all__ = ["run_law"]
 
@@ -37,6 +37,7 @@ class _Watch:
         self.exact = True
         self.values: set[Any] = set()
         self.unwilling = False
+        self.blind: str | None = None
         self.failure: Failure | None = None
         self.first: Failure | None = None
 
@@ -53,6 +54,10 @@ class _Watch:
         except Refused as refusal:
             self.reasons[str(refusal)] += 1
             reject()
+        except Vacuous as vacuous:
+            self.blind = str(vacuous)
+            self.examples += 1
+            return
         except Crashed as crash:
             self._crash(str(crash))
         except (HypothesisException, _Broken, _Unwilling):
@@ -158,8 +163,8 @@ def _run(law: Law, subject: Any, examples: int, seed: int, shrink: bool) -> Row:
         return Row(law, subject.name, "failed", watch.examples, refused, said, watch.largest, False, failure)
     if not watch.examples:
         return Row(law, subject.name, "skipped", 0, refused, said or "no example could be made")
-    status = "vacuous" if len(watch.values) < 2 else "passed"
-    return Row(law, subject.name, status, watch.examples, refused, said, watch.largest, watch.exact)
+    status = "vacuous" if watch.blind or len(watch.values) < 2 else "passed"
+    return Row(law, subject.name, status, watch.examples, refused, watch.blind or said, watch.largest, watch.exact)
 
 
 def _said(reasons: Counter[str]) -> str | None:

@@ -51,12 +51,17 @@ _COPY = {
 _GRADIENTS = '''def gradients(f, g, *inputs):
     """Gradients of Re <f(inputs), g> by automatic differentiation."""
     leaves = [a.detach().clone().requires_grad_() for a in inputs]
-    return xp.autograd.grad(f(*leaves), leaves, g, allow_unused=True, materialize_grads=True)'''
-_TWICE = '''def twice(f, g, v, x, w):
-    """Gradients of <h, v> with respect to g and w, where h is the gradient of <f(x, w), g> with respect to x."""
+    y = f(*leaves)
+    if not y.requires_grad:  # cut off from them without a word, so that their gradients are 0
+        return [xp.zeros_like(a) for a in leaves]
+    return xp.autograd.grad(y, leaves, g, allow_unused=True, materialize_grads=True)'''
+_TWICE = '''def twice(f, g, v, x, w, by=1):
+    """Gradients of <h, v> with respect to g and w, where h is the gradient of <f(x, w), g> with respect to x; by=2: x and w change places."""
     leaves = [a.detach().clone().requires_grad_() for a in (g, x, w)]
-    (h,) = xp.autograd.grad(f(leaves[1], leaves[2]), leaves[1], leaves[0], create_graph=True)
-    return xp.autograd.grad(h, (leaves[0], leaves[2]), v, allow_unused=True, materialize_grads=True)'''
+    (h,) = xp.autograd.grad(f(leaves[1], leaves[2]), leaves[by], leaves[0], create_graph=True)
+    if not h.requires_grad:  # cut off from g and w without a word, so that its gradients are 0
+        h = h + 0 * leaves[0]
+    return xp.autograd.grad(h, (leaves[0], leaves[3 - by]), v, allow_unused=True, materialize_grads=True)'''
 
 
 def module_of(name: str) -> Any:
