@@ -1,0 +1,123 @@
+"""Timing contenders side by side: interleaved repetitions, rotated inputs, medians, and each result checked."""
+
+from __future__ import annotations
+
+import gc
+import math
+import platform
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+__all__ = ["Result", "contest", "described_machine", "geometric_mean"]
+
+OURS = "equiconv"
+Contender = Callable[[Any], Any]
+
+
+@dataclass(frozen=True)
+class Result:
+    """Medians in seconds, quartiles as a fraction of them, and errors over the largest entry of the truth."""
+
+    case: str
+    samples: int
+    seconds: dict[str, float]
+    spread: dict[str, float]
+    errors: dict[str, float]
+    chosen: str = ""
+
+    @property
+    def best_peer(self) -> str:
+        return min((name for name in self.seconds if name != OURS), key=lambda name: self.seconds[name])
+
+    @property
+    def ratio(self) -> float:
+        """The best peer's time over ours: above 1, ours is faster."""
+        return self.seconds[self.best_peer] / self.seconds[OURS]
+
+
+def contest(
+    case: str,
+    contenders: dict[str, Contender],
+    inputs: Sequence[Any],
+    truth: Any,
+    limits: dict[str, float],
+    *,
+    samples: int,
+    seconds: float = 0.5,
+    least: int = 7,
+    chosen: str = "",
+) -> Result:
+    """Time every contender on the inputs in turn; `truth` is the result for the first of them, in float64.
+
+    A contender whose error exceeds its limit (relative to the largest entry of the truth) raises `AssertionError`: a
+    fast wrong answer is no contender.
+    """
+    scale = np.abs(truth).max()
+    errors = {}
+    for name, run in contenders.items():
+        errors[name] = float(np.abs(np.asarray(run(inputs[0])) - truth).max() / scale)
+        if not errors[name] <= limits[name]:
+            raise AssertionError(f"{case}: {name} errs by {errors[name]:.3g}, more than {limits[name]:.3g}")
+    once = {name: _timed(run, inputs, 1) for name, run in contenders.items()}
+    # short calls are timed many at a time, so that the clock does not matter
+    inner = {name: max(1, math.ceil(1e-4 / t)) for name, t in once.items()}
+    total = sum(once[name] * inner[name] for name in contenders)
+    repetitions = min(60, max(least, int(seconds / total)))
+    times: dict[str, list[float]] = {name: [] for name in contenders}
+    gc.collect()
+    gc.disable()
+    try:
+        names = list(contenders)
+        for i in range(repetitions):
+            for name in names[i % len(names) :] + names[: i % len(names)]:
+                times[name].append(_timed(contenders[name], inputs, inner[name]))
+    finally:
+        gc.enable()
+    medians = {name: float(np.median(t)) for name, t in times.items()}
+    spread = {
+        name: float((np.quantile(t, 0.75) - np.quantile(t, 0.25)) / 2 / medians[name]) for name, t in times.items()
+    }
+    return Result(case, samples, medians, spread, errors, chosen)
+
+
+def _timed(run: Contender, inputs: Sequence[Any], inner: int) -> float:
+    count = len(inputs)
+    start = time.perf_counter()
+    for i in range(inner):
+        run(inputs[i % count])
+    return (time.perf_counter() - start) / inner
+
+
+def geometric_mean(values: Sequence[float]) -> float:
+    """exp of the mean logarithm.
+
+    >>> geometric_mean([1.0, 4.0])
+    2.0
+    """
+    return math.exp(sum(math.log(v) for v in values) / len(values))
+
+
+def described_machine(packages: Sequence[str]) -> dict[str, str]:
+    """The processor and the versions that figures depend on."""
+    found = {"processor": _processor(), "python": platform.python_version(), "system": platform.system()}
+    for package in packages:
+        try:
+            found[package] = version(package)
+        except PackageNotFoundError:
+            found[package] = "not installed"
+    return found
+
+
+def _processor() -> str:
+    cpuinfo = Path("/proc/cpuinfo")
+    if cpuinfo.exists():
+        for line in cpuinfo.read_text(encoding="utf-8").splitlines():
+            if line.startswith("model name"):
+                return line.partition(":")[2].strip()
+    return platform.processor() or platform.machine()
