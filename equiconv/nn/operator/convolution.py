@@ -372,7 +372,7 @@ class ConvOperator(Operator["ConvOperator"]):
 
         `per_frequency=True` gives (*batch, *sizes / stride, q) instead, the q = min(filters, channels·∏stride) (group by
         group, where there are groups) at each frequency, descending; frequency f belongs to the signals
-        exp(2πi·Σ_a f_a·i_a/n_a).
+        exp(2πi·Σ_a f_a·i_a/L_a) on the torus of L = sizes / stride samples.
 
         They are those of `dense()`, at the cost of decomposing a filters × (channels·∏stride) matrix for each pair of
         frequencies f and −f (for each frequency, where the weight is complex); depthwise layers need no
@@ -422,9 +422,10 @@ class ConvOperator(Operator["ConvOperator"]):
     def lipschitz(self) -> Tensor:
         """The largest singular value, (*batch,): the layer's exact Lipschitz constant in the 2-norm.
 
-        It is that of `singular_values()` to rounding, usually sooner: frequencies that cannot hold the largest one, by
-        a bound from powers of the Gram matrix, are not decomposed. The gradient is that of the largest singular
-        value where only one attains it; where several frequencies do (as f and −f do with real weights) it is shared.
+        It is that of `singular_values()`, usually sooner: a block that cannot hold the largest one, by its Frobenius
+        norm or by a Cholesky decomposition, has no other decomposition. The gradient is that of the largest singular
+        value, where only the pair of frequencies f and −f attains it, and once; where several do, it is one element of
+        the generalised gradient.
 
         Raises as `singular_values()` does.
 
