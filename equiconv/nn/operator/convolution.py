@@ -391,12 +391,12 @@ class ConvOperator(Operator["ConvOperator"]):
         tensor([0.0000, 1.4142, 2.0000, 1.4142])
         """
         lead = len(self.batch)
-        _, inverse, _ = self._unique()
+        _, inverse, counts = self._unique()
         values = self._values().movedim(0, lead)  # (*batch, R, groups, r)
+        if not per_frequency:
+            return self._sorted(values.flatten(lead), counts)
         if inverse is not None:
             values = values.index_select(lead, torch.as_tensor(inverse, device=self.device))
-        if not per_frequency:
-            return values.flatten(lead).sort(dim=-1, descending=True).values
         values = kernels.split_axis(values.flatten(lead + 1), lead, self._geometry.periods)
         if self._geometry.groups > 1:
             values = values.sort(dim=-1, descending=True).values
@@ -405,6 +405,15 @@ class ConvOperator(Operator["ConvOperator"]):
             dims = tuple(range(lead, lead + self._geometry.axes))
             values = torch.roll(torch.flip(values, dims), (1,) * len(dims), dims)
         return values
+
+    def _sorted(self, values: Tensor, counts: Indices) -> Tensor:
+        """(*batch, R·r) in descending order, those of each frequency as often as it counts."""
+        found, order = values.sort(dim=-1, descending=True)
+        if (counts == 1).all():
+            return found
+        each_count = torch.as_tensor(counts, device=self.device).repeat_interleave(values.shape[-1] // len(counts))
+        repeated: Tensor = found.flatten().repeat_interleave(each_count[order].flatten())
+        return repeated.reshape(*values.shape[:-1], -1)
 
     def rounding_bound(self) -> Tensor:
         """How far a computed singular value may be from the exact one, (*batch,), not differentiable.
