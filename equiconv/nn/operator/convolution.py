@@ -327,6 +327,8 @@ class ConvOperator(Operator["ConvOperator"]):
 
     def _blocks(self, chosen: Indices) -> Tensor:
         """The blocks of the kernel, whether or not transposed, (R, *batch, groups, M, N)."""
+        if self._weight.is_meta:
+            raise ValueError("weight is on the meta device and has no values; move it to one that holds data first")
         if not bool(torch.isfinite(self._weight).all()):
             raise ValueError("weight has NaN or infinite entries, of which no singular value or inverse is known")
         return blocks(*self._wide(), chosen)

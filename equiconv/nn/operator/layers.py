@@ -10,6 +10,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn.utils.parametrize import type_before_parametrizations
 
+from equiconv.arrays import compute_dtype
 from equiconv.nn.layers import CircularConv1d, CircularConv2d, CircularConv3d
 from equiconv.nn.operator import kernels
 from equiconv.nn.operator.geometry import each
@@ -87,9 +88,7 @@ def compose_layers(first: nn.Module, second: nn.Module) -> CircularConv1d | Circ
     True
     """
     one, two = _window(first, "first"), _window(second, "second")
-    w1, w2, b1, b2 = (_plain(layer, name) for name in ("weight", "bias") for layer in (first, second))
-    assert w1 is not None
-    assert w2 is not None
+    (w1, b1), (w2, b2) = _parameters(first), _parameters(second)
     if w1.ndim != w2.ndim:
         raise ValueError(f"first has {one.axes} spatial axes and second {two.axes}; both must have as many")
     if w1.shape[0] != w2.shape[1] * two.groups:
@@ -97,10 +96,14 @@ def compose_layers(first: nn.Module, second: nn.Module) -> CircularConv1d | Circ
     if w1.dtype != w2.dtype:
         raise TypeError(f"first is {w1.dtype} and second {w2.dtype}; convert one, for instance with second.to(dtype)")
     if w1.device != w2.device:
-        raise ValueError(f"first is on {w1.device} and second on {w2.device}; move one, for instance with second.to()")
+        raise ValueError(
+            f"first is on {w1.device} and second on {w2.device}; move one, for instance with second.to(device)"
+        )
     for name, window, weight in (("first", one, w1), ("second", two, w2)):
         _require_cover(name, window, weight)
     between = [d * s for d, s in zip(two.dilation, one.stride, strict=True)]
+    dtype, device = w1.dtype, w1.device
+    w1, w2, b1, b2 = _wide(w1), _wide(w2), b1 if b1 is None else _wide(b1), b2 if b2 is None else _wide(b2)
     weight, dilation, groups = kernels.joined((w1, one.dilation, one.groups), (w2, between, two.groups), one.axes)
     stride = tuple(a * b for a, b in zip(one.stride, two.stride, strict=True))
     left = [a + s * b for a, s, b in zip(one.left, one.stride, two.left, strict=True)]
@@ -116,8 +119,8 @@ def compose_layers(first: nn.Module, second: nn.Module) -> CircularConv1d | Circ
         dilation,
         groups,
         bias is not None,
-        device=w1.device,
-        dtype=w1.dtype,
+        device=device,
+        dtype=dtype,
     )
     with torch.no_grad():
         made.weight.copy_(weight)
@@ -154,9 +157,14 @@ def _window(layer: nn.Module, name: str) -> Window:
     return Window(tuple(conv.stride), tuple(padding), tuple(conv.dilation), conv.groups)
 
 
-def _plain(layer: nn.Module, name: str) -> Tensor | None:
-    value: Tensor | None = getattr(layer, name)
-    return None if value is None else value.detach()
+def _parameters(layer: Any) -> tuple[Tensor, Tensor | None]:
+    """Weight and bias without their gradients."""
+    return layer.weight.detach(), None if layer.bias is None else layer.bias.detach()
+
+
+def _wide(x: Tensor) -> Tensor:
+    """In the dtype that it is computed in: half precision is rounded once, at the end."""
+    return x.to(compute_dtype(x.dtype))
 
 
 def _require_cover(name: str, window: Window, weight: Tensor) -> None:

@@ -27,10 +27,16 @@ def with_integers(layer: nn.Module, seed: int) -> nn.Module:
 
 @st.composite
 def covering_layers(
-    draw: st.DrawFn, axes: int, channels: int, periods: tuple[int, ...], bias: bool = False, of_torch: bool = False
+    draw: st.DrawFn,
+    axes: int,
+    channels: int,
+    periods: tuple[int, ...],
+    filters: int | None = None,
+    bias: bool = False,
+    of_torch: bool = False,
 ) -> tuple[nn.Module, tuple[int, ...]]:
     """A layer whose outputs cover the torus that has these periods, and the sizes of its own torus."""
-    groups = draw(st.sampled_from([g for g in (1, 2, 3) if channels % g == 0]))
+    groups = draw(st.sampled_from([g for g in (1, 2, 3) if channels % g == 0 and (filters or g) % g == 0]))
     stride, kernel_size, padding, dilation = [], [], [], []
     for _ in range(axes):
         s, d, k = draw(st.integers(1, 3)), draw(st.integers(1, 2)), draw(st.integers(1, 4))
@@ -48,7 +54,7 @@ def covering_layers(
     kind = TORCH[axes] if of_torch and not same else CIRCULAR[axes]
     layer = kind(
         channels,
-        groups * draw(st.integers(1, 2)),
+        filters or groups * draw(st.integers(1, 2)),
         tuple(kernel_size),  # type: ignore[arg-type]
         tuple(stride),  # type: ignore[arg-type]
         "same" if same else tuple(padding),  # type: ignore[arg-type]
@@ -81,9 +87,7 @@ def test_two_layers_in_one(data: st.DataObject, axes: int, biases: tuple[bool, b
     periods = tuple(data.draw(st.integers(1, 3 if axes < 3 else 1)) for _ in range(axes))
     middle = data.draw(st.integers(1, 3))
     second, sizes = data.draw(covering_layers(axes, middle, periods, bias=biases[1]))
-    first, sizes = data.draw(
-        covering_layers(axes, 2, sizes, bias=biases[0]).filter(lambda f: f[0].out_channels == middle)
-    )
+    first, sizes = data.draw(covering_layers(axes, 2, sizes, filters=middle, bias=biases[0]))
     joint = compose_layers(first, second)
     assert type(joint) is CIRCULAR[axes]
     assert (joint.bias is None) == (not any(biases))
@@ -107,6 +111,26 @@ def test_the_joint_layer_keeps_device_dtype_mode_and_complex_weights() -> None:
     assert joint.weight.requires_grad
     x = normal((1, 2, 9), 0, torch.complex128)
     assert torch.allclose(joint(x), second(first(x)), rtol=1e-12)
+
+
+def test_half_precision_layers_are_joined_in_single() -> None:
+    first, second = (CircularConv1d(2, 2, 3, padding=1).half() for _ in range(2))
+    joint = compose_layers(first, second)
+    exact = compose_layers(first.float(), second.float())
+    assert joint.weight.dtype == torch.half
+    assert torch.equal(joint.weight, exact.weight.half())
+    assert torch.equal(joint.bias, exact.bias.half())
+
+
+def test_an_empty_batch_of_signals() -> None:
+    operator = ConvOperator(torch.ones(2, 3, 3), 4)
+    assert operator.apply(torch.ones(0, 3, 4)).shape == (0, 2, 4)
+    assert (operator @ torch.ones(12, 0)).shape == (8, 0)
+
+
+def test_weights_without_values() -> None:
+    with pytest.raises(ValueError, match="meta device"):
+        ConvOperator(torch.ones(1, 1, 3, device="meta"), 4).singular_values()
 
 
 def test_a_layers_gradient_reaches_its_weight() -> None:

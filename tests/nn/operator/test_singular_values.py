@@ -233,10 +233,10 @@ def test_gradients_where_values_vanish_are_finite() -> None:
 
 
 def _every_frequency_twice(periods: tuple[int, ...]) -> Any:
-    """Multiplicities dropped for those that are their own negatives: the half spectrum, and once more."""
+    """As many values as there must be, but those that are their own negatives counted as the others are."""
     kept, _, _ = frequencies.unique_frequencies(periods)
     inverse = np.resize(np.arange(len(kept)), math.prod(periods))
-    return kept, inverse, np.full(len(kept), 2)
+    return kept, inverse, np.bincount(inverse)
 
 
 def _without_aliases(weight: Any, geometry: Any, chosen: Any) -> torch.Tensor:
