@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+import math
+
 import torch
 from torch import Tensor
 
 from equiconv.arrays import eps, gamma
 
-# Smaller matrices are decomposed at once. Of larger ones, candidates are looked for until few are left.
+# Smaller matrices are decomposed at once. Larger ones are looked at so many entries at a time, and those that may have
+# the largest value are decomposed in so many at a time.
 _SMALL = 12
-_FEW = 0.05
-_ROUNDS = 3
+_PIECE = 2**17
+_AT_ONCE = 4
 
 __all__ = ["decomposition_bound", "frobenius", "largest_singular_values", "singular_values"]
 
@@ -43,48 +46,49 @@ def largest_singular_values(matrices: Tensor) -> Tensor:
     if min(matrices.shape[-2:]) < _SMALL or len(matrices) == 1:
         return singular_values(matrices)[..., 0].amax(0)
     flat = matrices.reshape(len(matrices), -1, *matrices.shape[-2:])
-    candidates = _candidates(flat.detach())
-    values = singular_values(flat[candidates])[..., 0]
-    every = values.new_full(candidates.shape, -torch.inf).masked_scatter(candidates, values)
-    return every.amax(0).reshape(matrices.shape[1:-2])
+    columns = range(flat.shape[1])
+    with torch.no_grad():
+        best = [_largest(flat[:, column]) for column in columns]
+    return singular_values(flat[best, list(columns)])[..., 0].reshape(matrices.shape[1:-2])
 
 
-def _candidates(matrices: Tensor) -> Tensor:
-    """Which of (R, B, M, N) may have the largest singular value of their column, (R, B): one in each column at least."""
+def _largest(matrices: Tensor) -> int:
+    """Which of (R, M, N) has the largest singular value, but for ties to rounding."""
     rows, columns = sorted(matrices.shape[-2:])
     # The Gram matrix of a B with σ₁ = 1 errs by γ·‖B‖_F² ≤ γ·rows with γ for `columns` terms, and its Cholesky
-    # decomposition by as much for `rows` terms (Higham, Theorem 10.3); what is that close counts as a candidate.
+    # decomposition by as much for `rows` terms (Higham, Theorem 10.3); what is that close is decomposed.
     margin = min(2 * rows * (rows + columns + 8) * eps(matrices.dtype), 0.5)
-    every = torch.arange(matrices.shape[1], device=matrices.device)
-    bounds = frobenius(matrices)
-    best = bounds.argmax(0)
-    lower = singular_values(matrices[best, every])[..., 0]
-    decomposed = torch.zeros_like(bounds, dtype=torch.bool)
-    decomposed[best, every] = True
-    candidates: Tensor = (bounds >= lower * (1 - margin)) | decomposed
-    if candidates.sum() <= _FEW * candidates.numel():
-        return candidates
-    found = candidates
-    # Divided by what is already attained, so that no square overflows or vanishes.
-    scale = torch.where(lower > 0, lower, 1)
-    small = matrices[found] / scale.expand_as(found)[found][:, None, None]
-    gram = small @ small.mH if small.shape[-2] <= small.shape[-1] else small.mH @ small
-    bounds = torch.zeros_like(bounds)
-    bounds[found] = frobenius(gram)  # at least the square of the largest singular value
-    for _ in range(_ROUNDS):
-        # The most promising candidate of each column is decomposed, and the others are held to what it has.
-        best = torch.where(candidates & ~decomposed, bounds, -1).argmax(0)
-        lower = torch.maximum(lower, singular_values(matrices[best, every])[..., 0])
-        decomposed[best, every] |= candidates[best, every]
-        limit = (((1 - margin) * (lower / scale) ** 2).expand_as(bounds))[candidates]
-        shifted = -gram[candidates[found]]
-        shifted.diagonal(dim1=-2, dim2=-1).add_(limit[:, None])
-        below = torch.zeros_like(candidates)
-        below[candidates] = torch.linalg.cholesky_ex(shifted).info == 0
-        candidates = (candidates & ~below) | decomposed
-        if candidates.sum() <= _FEW * candidates.numel():
+    lost = math.sqrt(2 * rows * columns * torch.finfo(matrices.dtype).tiny)  # squares that vanish from a norm
+    norms = frobenius(matrices)
+    order = norms.argsort(descending=True)
+    norms = norms[order]
+    best = int(order[0])
+    lower = float(singular_values(matrices[best])[0])
+    # In pieces that stay in the cache, those of the largest norms first: the bound is soon tight.
+    length = max(1, _PIECE // (rows * columns))
+    for start in range(0, len(order), length):
+        piece = order[start : start + length]
+        if lower == 0 or float(norms[start]) + lost < lower * (1 - margin):
             break
-    return candidates
+        # Divided by what is attained, so that no square overflows or vanishes.
+        scale, some = lower, matrices[piece] / lower
+        gram = some @ some.mH if some.shape[-2] <= some.shape[-1] else some.mH @ some
+        promise = frobenius(gram)  # at least the square of the largest singular value
+        while len(piece):
+            shifted = -gram
+            shifted.diagonal(dim1=-2, dim2=-1).add_((1 - margin) * (lower / scale) ** 2)
+            above = torch.linalg.cholesky_ex(shifted).info != 0
+            piece, gram, promise = piece[above], gram[above], promise[above]
+            if len(piece) == 0:
+                break
+            # The most promising are decomposed, and the others held to what these have.
+            chosen = promise.topk(min(_AT_ONCE, len(piece))).indices
+            found = singular_values(matrices[piece[chosen]])[:, 0]
+            if float(found.max()) > lower:
+                best, lower = int(piece[chosen[found.argmax()]]), float(found.max())
+            rest = torch.ones_like(piece, dtype=torch.bool).index_fill(0, chosen, False)
+            piece, gram, promise = piece[rest], gram[rest], promise[rest]
+    return best
 
 
 def decomposition_bound(rows: int, columns: int, dtype: torch.dtype) -> float:
