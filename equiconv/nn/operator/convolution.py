@@ -121,9 +121,9 @@ class ConvOperator(Operator["ConvOperator"]):
                 g = math.gcd(n, s)
                 raise ValueError(
                     f"stride {s} does not divide the size {n} of the torus along axis {a}: the windows at 0, {s}, "
-                    f"{2 * s}, … go round to other samples, so that the layer's outputs are no torus and the layer commutes "
-                    f"with no shift but 0. Choose sizes that the stride divides; all {n // g} outputs that are met before "
-                    f"the first returns are, in another order, those of stride {g}"
+                    f"{2 * s}, … do not return to 0 after one turn, so that the outputs of a turn are no torus and follow no "
+                    f"shift. Choose sizes that the stride divides. (All {n // g} outputs that are met before the first "
+                    f"returns are, in another order, those of stride {g}.)"
                 )
         self._set(weight, Geometry(torus, kernel_size, strides, dilations, left, groups), False)
 

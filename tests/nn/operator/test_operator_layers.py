@@ -277,7 +277,7 @@ def test_arguments_that_do_not_fit(weight: Any, sizes: Any, arguments: Any, erro
 
 def test_a_stride_that_does_not_divide_gives_the_outputs_of_its_divisor_in_another_order() -> None:
     """What the refusal says: on a torus of 6, stride 4 reads 0, 4, 2, as stride 2 reads 0, 2, 4."""
-    with pytest.raises(ValueError, match=r"all 3 outputs .* those of stride 2"):
+    with pytest.raises(ValueError, match=r"All 3 outputs .* those of stride 2"):
         ConvOperator(torch.ones(1, 1, 3), 6, stride=4)
     weight, x = integers((1, 1, 3), 0), integers((1, 1, 6), 1)
     by_two = ConvOperator(weight, 6, stride=2, padding=0).apply(x)
