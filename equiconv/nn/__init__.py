@@ -11,6 +11,9 @@ from equiconv.nn.functional import circular_conv as circular_conv
 from equiconv.nn.layers import CircularConv1d as CircularConv1d
 from equiconv.nn.layers import CircularConv2d as CircularConv2d
 from equiconv.nn.layers import CircularConv3d as CircularConv3d
+from equiconv.nn.operator import ConvOperator as ConvOperator
+from equiconv.nn.operator import SingularConvolutionError as SingularConvolutionError
+from equiconv.nn.operator import compose_layers as compose_layers
 from equiconv.nn.padding import CircularPad1d as CircularPad1d
 from equiconv.nn.padding import CircularPad2d as CircularPad2d
 from equiconv.nn.padding import CircularPad3d as CircularPad3d
@@ -36,10 +39,13 @@ __all__ = [
     "CircularPad1d",
     "CircularPad2d",
     "CircularPad3d",
+    "ConvOperator",
     "LectureClassifier",
+    "SingularConvolutionError",
     "Window",
     "choose_algorithm",
     "circular_conv",
     "circular_pad",
+    "compose_layers",
     "use_algorithm",
 ]
