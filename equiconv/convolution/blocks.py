@@ -17,6 +17,7 @@ import numpy as np
 import numpy.typing as npt
 
 from equiconv.arrays import dtype_name
+from equiconv.convolution.engines.base import Transform
 from equiconv.convolution.engines.pool import TransformKey, give, take
 
 __all__ = ["BlockedProduct", "run_parallel", "split"]
@@ -27,6 +28,12 @@ Index = tuple[slice, ...]
 # Bytes of signal in a block. Engines that copy into buffers of their own hold three times as much; torch's calls cost
 # more, so that its blocks are larger.
 _BLOCK = {"fftw": 2**18, "ducc0": 2**18, "torch": 2**19, "scipy": 2**19}
+# Engines that transform several signals at once, one in each lane of a vector register, are given as many; but not where
+# they would then take tens of megabytes.
+_LEAST = {"fftw": 1, "ducc0": 4, "torch": 1, "scipy": 4}
+_LARGE = 2**21
+# Transforms that one product keeps to itself: one for each thread that calls it, up to this many.
+_HELD = 4
 # Threads cost some 50 µs to start: below this many bytes of signal one is faster.
 _PARALLEL = 2**20
 
@@ -59,6 +66,8 @@ class BlockedProduct:
         self._shared = math.prod(multiplier.shape[: multiplier.ndim - self._levels]) == 1
         if self._shared:
             self.multiplier = multiplier.reshape(multiplier.shape[multiplier.ndim - self._levels :])
+        self.keep = False  # whether transforms stay here between calls, for an object that is called again
+        self._held: list[tuple[TransformKey, Transform]] = []
         self._layouts: dict[tuple[int, ...], tuple[TransformKey, list[Index]]] = {}
 
     def __call__(self, x: Array, out: Array) -> None:
@@ -70,21 +79,31 @@ class BlockedProduct:
             layout = self._lay_out(x.shape)
         key, parts = layout
         if len(parts) == 1:
-            transform = take(key)
-            spectrum = transform.forward(x)
-            np.multiply(spectrum, self.multiplier, out=spectrum)
-            transform.inverse(spectrum, out)
-            give(key, transform)
+            item = self._own(key)
+            item[1].filter(x, self.multiplier, out)
+            if self.keep and len(self._held) < _HELD:
+                self._held.append(item)
+            else:
+                give(*item)
             return
         threads = self.threads if x.nbytes >= _PARALLEL and self.engine != "torch" else 1
         run_parallel(lambda some: self._run(key, some, x, out), parts, threads)
 
+    def _own(self, key: TransformKey) -> tuple[TransformKey, Transform]:
+        """The transform of the last call, if no other thread has it and it is of this kind."""
+        try:
+            item = self._held.pop()
+        except IndexError:
+            return key, take(key)
+        if item[0] is key:
+            return item
+        give(*item)
+        return key, take(key)
+
     def _run(self, key: TransformKey, parts: Iterable[Index], x: Array, out: Array) -> None:
         transform = take(key)
         for part in parts:
-            spectrum = transform.forward(x[part])
-            np.multiply(spectrum, self._multiplier_of(part), out=spectrum)
-            transform.inverse(spectrum, out[part])
+            transform.filter(x[part], self._multiplier_of(part), out[part])
         give(key, transform)
 
     def _multiplier_of(self, part: Index) -> Array:
@@ -94,7 +113,8 @@ class BlockedProduct:
 
     def _lay_out(self, shape: tuple[int, ...]) -> tuple[TransformKey, list[Index]]:
         batch = shape[: len(shape) - self._levels]
-        most = max(1, _BLOCK[self.engine] // (math.prod(self.grid) * self.dtype.itemsize))
+        signal = math.prod(self.grid) * self.dtype.itemsize
+        most = max(_LEAST[self.engine] if signal <= _LARGE else 1, _BLOCK[self.engine] // signal)
         block, parts = split(batch, most)
         axes = tuple(range(len(batch), len(shape)))
         # One block is the engine's to divide among threads; of several, each thread takes some.

@@ -59,6 +59,8 @@ class PreparedConvolution:
         self.plan = plan
         self._w = namespace(w).asarray(w, copy=True)
         self._kernel = _prepared(plan, host(self._w)) if _is_fast(plan, w) else None
+        if isinstance(self._kernel, BlockedProduct):
+            self._kernel.keep = True
         self._shape: tuple[int, ...] | None = None
         self._dtype = np.dtype(plan.dtype) if self._kernel is not None and plan.dtype == plan.result_dtype else None
 

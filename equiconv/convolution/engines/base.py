@@ -60,6 +60,12 @@ class Transform(ABC):
     def inverse(self, spectrum: Block, out: Block) -> None:
         """n·F⁻¹ of what `forward` returned (and the caller changed in place), written to `out`; the spectrum is lost."""
 
+    def filter(self, x: Block, multiplier: Block, out: Block) -> None:
+        """Write n·F⁻¹(F x ⊙ M) to `out`: forth, the product, and back."""
+        spectrum = self.forward(x)
+        np.multiply(spectrum, multiplier, out=spectrum)
+        self.inverse(spectrum, out)
+
     def own_spectrum(self, spectrum: Block) -> Block:
         """A spectrum from elsewhere, as `inverse` takes it: copied into the transform's own memory where it must be."""
         return spectrum

@@ -8,6 +8,7 @@ from typing import TypeAlias
 
 import numpy.typing as npt
 import pyfftw
+from numpy import multiply
 
 from equiconv.convolution.engines.base import Block, Transform, part
 
@@ -74,6 +75,18 @@ class FFTWTransform(Transform):
         self._source[part(x.shape)] = x
         self._forth()
         return self._spectrum[self._batch(x)]
+
+    def filter(self, x: Block, multiplier: Block, out: Block) -> None:
+        if x.shape != self.shape:
+            super().filter(x, multiplier, out)
+            return
+        # The same without a call more than needed: for short signals, calls are what costs.
+        self._source[...] = x
+        self._lengths = self.sizes
+        self._forth()
+        multiply(self._spectrum, multiplier, self._spectrum)
+        self._back()
+        out[...] = self._result
 
     def own_spectrum(self, spectrum: Block) -> Block:
         own = self._spectrum[part(spectrum.shape)]
