@@ -1,6 +1,6 @@
 """Measure the engines on this machine, and write the table that the plan chooses by: `python -m benchmarks.timings`.
 
-One core, signals that fill a few megabytes, the lower quartile of interleaved repetitions. FFTW appears twice: as it
+One core, signals that fill a megabyte or more, the fastest of several repetitions. FFTW appears twice: as it
 estimates, and as it chooses after trying (`effort="measure"`).
 """
 
@@ -178,7 +178,7 @@ def _time(run: Callable[[], None], repetitions: int) -> float:
         start = time.perf_counter()
         run()
         times.append(time.perf_counter() - start)
-    return float(np.quantile(times, 0.25))
+    return min(times)  # what disturbs a run makes it longer
 
 
 def _significant(value: float) -> float:
