@@ -6,18 +6,21 @@
 #   make nightly                    attack the certifier at length: thousands of random networks, every perturbed rule
 #   make lint                       ruff, mypy, and the floors of docs/architecture.md
 #   make proofs                     check every theorem, and print the table (ARGS=NAME: print one proof)
+#   make bench                      time circular convolution beside its peers on this machine, into benchmarks/results
 #   make atlas                      certify one architecture of each family of timm, and write docs/atlas (ALL=1: all of them, in hours; goes on
 #                                   where it stopped; CONFIRM=1: also by brute force; RETRY=1: again what failed)
 #
 # PYTHON=python3.12         the interpreter to make .venv with
 # TORCH='torch==2.13.0'     the torch requirement (default: the one in pyproject.toml)
 # TEST_EXTRAS=test,models   what `make test` installs; without `models`, tests of timm and torchvision are skipped
+# THREADS=1                 of every contender in `make bench`
 # WORKERS=2                 test processes; one thread each
 
 PYTHON ?=
 TORCH ?=
 TEST_EXTRAS ?= test,models
 WORKERS ?= 2
+THREADS ?= 1
 ARGS ?=
 ALL ?=
 CONFIRM ?=
@@ -31,7 +34,7 @@ STAMPS := $(VENV)/stamps
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
 .NOTPARALLEL:
-.PHONY: help audit test nightly lint proofs atlas models clean FORCE
+.PHONY: help audit test nightly lint proofs atlas bench models clean FORCE
 
 help:  ## print this list
 	@sed -n 's/^\([a-z]*\):.*## \(.*\)/  make \1\t\2/p' Makefile
@@ -59,6 +62,12 @@ proofs: $(STAMPS)/proofs  ## check every theorem for all n, or print one (ARGS=N
 atlas: $(STAMPS)/models  ## which shifts the architectures of timm respect, as a table and a page in docs/atlas
 	$(BIN)/python -m benchmarks.atlas $(if $(ALL),--all) $(if $(CONFIRM),--confirm) $(if $(RETRY),--retry) $(ARGS)
 
+bench: $(STAMPS)/bench  ## time circular convolution beside its peers, into benchmarks/results (ARGS=--quick for a minute of it)
+	for benchmark in convolution solve one_shot; do \
+	  OMP_NUM_THREADS=$(THREADS) $(BIN)/python -m benchmarks.$$benchmark --threads $(THREADS) $(ARGS) || exit 1; \
+	done
+	OMP_NUM_THREADS=$(THREADS) $(BIN)/python -m benchmarks.conv_operator $(ARGS)
+
 models: $(STAMPS)/models  ## install timm, torchvision and transformers beside equiconv
 
 clean:  ## remove the environment, caches and built files
@@ -74,11 +83,12 @@ $(STAMPS)/test: EXTRAS = $(TEST_EXTRAS)
 $(STAMPS)/lint: EXTRAS = lint
 $(STAMPS)/proofs: EXTRAS = proofs
 $(STAMPS)/models: EXTRAS = demo,models
+$(STAMPS)/bench: EXTRAS = bench
 
-$(STAMPS)/demo $(STAMPS)/lint $(STAMPS)/proofs $(STAMPS)/models: pyproject.toml $(STAMPS)/torch
+$(STAMPS)/demo $(STAMPS)/lint $(STAMPS)/proofs $(STAMPS)/models $(STAMPS)/bench: pyproject.toml $(STAMPS)/torch
 $(STAMPS)/test: pyproject.toml $(STAMPS)/torch $(STAMPS)/test-extras
 
-$(STAMPS)/demo $(STAMPS)/test $(STAMPS)/lint $(STAMPS)/proofs $(STAMPS)/models:
+$(STAMPS)/demo $(STAMPS)/test $(STAMPS)/lint $(STAMPS)/proofs $(STAMPS)/models $(STAMPS)/bench:
 	$(PIP) install --editable '.[$(EXTRAS)]' $(if $(TORCH),'$(TORCH)')
 	@touch $@
 

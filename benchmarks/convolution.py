@@ -7,7 +7,6 @@ best installed peer's median over ours. Written to `--out`: a CSV, a table in Ma
 from __future__ import annotations
 
 import argparse
-import csv
 import math
 import warnings
 from collections.abc import Iterator, Sequence
@@ -20,11 +19,11 @@ import torch
 from rich.progress import track
 
 import equiconv as eq
-from benchmarks.contest import OURS, Result, contest, described_machine, geometric_mean
+from benchmarks.contest import OURS, Result, contest, geometric_mean
+from benchmarks.output import line, names_of, stem, write_table
 from benchmarks.peers import spectral_peers
 from equiconv.arrays import eps, fourier_bound
 
-PACKAGES = ("numpy", "scipy", "torch", "ducc0", "pyFFTW", "mkl-fft")
 MEGA = 2**20
 ROWS = [16, 32, 64, 128, 256, 512, 1024, 2048, 4096, 8192, 16384, 65536, 2**18, 2**20]
 PRIMES = [101, 1009, 10007, 65537]
@@ -106,49 +105,9 @@ def main() -> None:
         f"least {min(counted):.2f}"
     )
     print(summary)
-    options.out.mkdir(parents=True, exist_ok=True)
-    write(results, options.out, options.threads, summary)
-
-
-def line(result: Result) -> str:
-    times = "  ".join(f"{name} {_microseconds(t)}" for name, t in sorted(result.seconds.items(), key=lambda p: p[1]))
-    return f"{result.case:<28} ratio {result.ratio:5.2f}  {result.chosen:<28} {times}"
-
-
-def _microseconds(seconds: float) -> str:
-    value = seconds * 1e6
-    return f"{value:.3g}" if value < 1000 else f"{value:.0f}"
-
-
-def write(results: list[Result], out: Path, threads: int, summary: str) -> None:
-    """The CSV, the table and the plot."""
-    stem = f"cpu-convolution-{threads}-thread{'s' if threads > 1 else ''}"
-    names = sorted({name for r in results for name in r.seconds}, key=lambda n: (n != OURS, n))
-    with (out / f"{stem}.csv").open("w", newline="", encoding="utf-8") as file:
-        writer = csv.writer(file)
-        writer.writerow(
-            ["case", "samples", "way", "ratio", "best peer", *(f"{n} s" for n in names), *(f"{n} error" for n in names)]
-        )
-        for r in results:
-            times = [f"{r.seconds[n]:.4g}" if n in r.seconds else "" for n in names]
-            errors = [f"{r.errors[n]:.2g}" if n in r.errors else "" for n in names]
-            writer.writerow([r.case, r.samples, r.chosen, f"{r.ratio:.3f}", r.best_peer, *times, *errors])
-    machine = ", ".join(f"{key} {value}" for key, value in described_machine(PACKAGES).items())
-    lines = [
-        "# Circular convolution on the CPU",
-        "",
-        f"Medians in microseconds, {threads} thread{'s' if threads > 1 else ''}; the kernel's spectrum is prepared for every contender. {machine}.",
-        "",
-        f"{summary}. A ratio is the best peer's time over ours.",
-        "",
-        f"| case | way | ratio | {' | '.join(names)} |",
-        f"|---|---|---|{'---|' * len(names)}",
-    ]
-    for r in results:
-        cells = " | ".join(_microseconds(r.seconds[n]) if n in r.seconds else "" for n in names)
-        lines.append(f"| {r.case} | {r.chosen} | {r.ratio:.2f} | {cells} |")
-    (out / f"{stem}.md").write_text("\n".join(lines) + "\n", encoding="utf-8")
-    _plot(results, names, out / f"{stem}.png")
+    title = "Circular convolution on the CPU; the kernel's spectrum is prepared for every contender"
+    write_table(results, options.out, "convolution", title, options.threads, summary)
+    _plot(results, names_of(results), options.out / f"{stem('convolution', options.threads)}.png")
 
 
 def _plot(results: list[Result], names: list[str], path: Path) -> None:

@@ -2,10 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
+from functools import lru_cache
+from typing import cast
 
-from equiconv.arrays import Array, device, library, namespace, require_floating
-from equiconv.convolution.planning import Method, plan
+import torch
+
+from equiconv.arrays import Array, Device, device, dtype_name, library, namespace, require_floating
+from equiconv.convolution.planning import Method, Plan, plan
+from equiconv.convolution.prepared import run
 
 __all__ = ["circular_convolve", "circular_correlate"]
 
@@ -88,20 +93,55 @@ def _convolve(
 ) -> Array:
     require_floating(x, "x")
     require_floating(w, "w")
-    namespace(x, w)  # of one library, on one device
+    xp = namespace(x, w)
     if x.dtype != w.dtype:
-        xp = namespace(x, w)
         dtype = xp.result_type(x.dtype, w.dtype)
         x, w = xp.astype(x, dtype, copy=False), xp.astype(w, dtype, copy=False)
-    chosen = plan(
-        x.shape,
-        w.shape,
+    known = _plain(axes) and _plain(origin)
+    chosen = (cast(Callable[..., Plan], _planned) if known else _plan)(
+        tuple(x.shape),
+        tuple(w.shape),
         axes,
-        x.dtype,
+        origin,
+        dtype_name(x.dtype),
+        method,
+        correlate,
+        library(x),
+        device(x),
+        torch.get_num_threads(),
+    )
+    return run(chosen, x, w)
+
+
+def _plan(
+    x_shape: tuple[int, ...],
+    w_shape: tuple[int, ...],
+    axes: int | Iterable[int],
+    origin: int | Iterable[int],
+    dtype: str,
+    method: Method,
+    correlate: bool,
+    array_library: str,
+    place: Device,
+    threads: int,
+) -> Plan:
+    return plan(
+        x_shape,
+        w_shape,
+        axes,
+        dtype,
         method,
         origin=origin,
         correlate=correlate,
-        library=library(x),
-        device=device(x),
+        library=array_library,
+        device=place,
+        threads=threads,
     )
-    return chosen(x, w)
+
+
+_planned = lru_cache(maxsize=512)(_plan)
+
+
+def _plain(value: int | Iterable[int]) -> bool:
+    """Integers themselves: what only equals one (True, for 1) must not find the plan of another call."""
+    return type(value) is int or (type(value) is tuple and all(type(v) is int for v in value))

@@ -27,7 +27,7 @@ from equiconv.convolution.tiles import TiledProduct
 if TYPE_CHECKING:
     from equiconv.convolution.planning import Plan
 
-__all__ = ["PreparedConvolution", "execute", "is_plain"]
+__all__ = ["PreparedConvolution", "execute", "host", "is_plain", "run"]
 
 Host: TypeAlias = npt.NDArray[Any]
 Kernel: TypeAlias = Callable[[Host, Host], None]
@@ -110,12 +110,16 @@ def execute(plan: Plan, x: Array, w: Array, out: Array | None = None) -> Array:
     _require_operand(plan, w, "w")
     if tuple(w.shape) != plan.geometry.w_shape:
         raise ValueError(f"w must have the plan's shape {plan.geometry.w_shape}, got {tuple(w.shape)}")
-    shape = _result_shape(plan, x)
     if out is not None:
-        _require_out(plan, x, out, shape)
+        _require_out(plan, x, out, _result_shape(plan, x))
+    return run(plan, x, w, out)
+
+
+def run(plan: Plan, x: Array, w: Array, out: Array | None = None) -> Array:
+    """`execute` on operands that are known to fit the plan."""
     if not (_is_fast(plan, w) and is_plain(x)):
         return _stored(_by_library(plan, x, w), out)
-    return _run(plan, _prepared(plan, host(w)), x, shape, out)
+    return _run(plan, _prepared(plan, host(w)), x, _result_shape(plan, x), out)
 
 
 def is_plain(x: Array) -> bool:
