@@ -274,6 +274,11 @@ __device__ inline Complex read(const Complex* p) {
   return {v.x, v.y};
 }
 __device__ inline REAL read(const REAL* p) { return __ldcs(p); }
+// A number of a table, which many blocks read.
+__device__ inline Complex look_up(const Complex* p) {
+  const Vector v = __ldg(reinterpret_cast<const Vector*>(p));
+  return {v.x, v.y};
+}
 __device__ inline void write(Complex* p, Complex z) {
   Vector v;
   v.x = z.re;
@@ -319,12 +324,13 @@ __device__ inline Complex load(const Arguments& g, const Unit& unit, int e) {
   }
 }
 
-__device__ inline REAL activate(REAL y) {
 #if IS_DOUBLE
-#define MATH(f) f
+#define MATH(function) function
 #else
-#define MATH(f) f##f
+#define MATH(function) function##f  // erff, tanhf, expf
 #endif
+
+__device__ inline REAL activate(REAL y) {
   if (ACTIVATION == RELU) return y < 0 ? REAL(0) : y;  // a NaN stays one
   if (ACTIVATION == GELU) return REAL(0.5) * y * (1 + MATH(erf)(y * REAL(0.70710678118654752440)));
   if (ACTIVATION == GELU_TANH) return REAL(0.5) * y * (1 + MATH(tanh)(REAL(0.79788456080286535588) * (y + REAL(0.044715) * y * y * y)));
@@ -386,8 +392,8 @@ __device__ inline void twiddle(const Complex* twiddles, Complex (&v)[stages[S].r
     Complex low[4], high[4];
     each<3>([&](auto i) {
       constexpr int q = decltype(i)::value + 1;
-      if constexpr (q < R) low[q] = table[(q - 1) * M];
-      if constexpr (4 * q < R) high[q] = table[(q + 2) * M];
+      if constexpr (q < R) low[q] = look_up(table + (q - 1) * M);
+      if constexpr (4 * q < R) high[q] = look_up(table + (q + 2) * M);
     });
     each<R - 1>([&](auto i) {
       constexpr int q = decltype(i)::value + 1, a = q / 4, b = q % 4;
@@ -456,9 +462,9 @@ __device__ inline void forward(const Arguments& g) {
         constexpr int q = decltype(i)::value;
         if constexpr (PASS == COLUMNS) {
           const int element = base + q * STEP, column = element % TILE;
-          if (column < unit.columns) v[q] = v[q] * g.spectrum[unit.spectrum + (long long)(element / TILE) * M2 + column];
+          if (column < unit.columns) v[q] = v[q] * look_up(g.spectrum + unit.spectrum + (long long)(element / TILE) * M2 + column);
         } else {
-          v[q] = v[q] * g.spectrum[unit.spectrum + q * COUNT + k];
+          v[q] = v[q] * look_up(g.spectrum + unit.spectrum + q * COUNT + k);
         }
       });
       inverse_butterfly<S>(g, unit, v, number, base, j);
@@ -499,13 +505,18 @@ __device__ inline void mirrored_product(const Arguments& g) {
     const int number = i / PAIRS, pair = i % PAIRS;
     const Complex* spectrum = g.spectrum + units_of_block()[number].spectrum + pair;
     const int here = place(number * LENGTH + g.mirror[2 * pair]), there = place(number * LENGTH + g.mirror[2 * pair + 1]);
-    const Complex z = data()[here], w = data()[there], b = spectrum[2 * PAIRS];
-    data()[here] = spectrum[0] * z + b * conj(w);
-    if (here != there) data()[there] = spectrum[PAIRS] * w - conj(b * z);
+    const Complex z = data()[here], w = data()[there], b = look_up(spectrum + 2 * PAIRS);
+    data()[here] = look_up(spectrum) * z + b * conj(w);
+    if (here != there) data()[there] = look_up(spectrum + PAIRS) * w - conj(b * z);
   }
 }
 
-extern "C" __global__ void __launch_bounds__(THREADS, MIN_BLOCKS) fused(const Arguments g) {
+extern "C" __global__ void __launch_bounds__(THREADS, MIN_BLOCKS)
+    fused(const Scalar* x, Scalar* out, Complex* workspace, const Complex* spectrum, const Complex* twiddles, const int* mirror, const Scalar* bias,
+          REAL scale, long long first_transform, long long transforms, long long sharing, long long kernels, long long repeat, long long channels,
+          long long channel_repeat) {
+  const Arguments g = {x,     out,   workspace,       spectrum,   twiddles, mirror,  bias,   scale,
+                       first_transform, transforms, sharing, kernels, repeat, channels, channel_repeat};
   find_units(g);
   __syncthreads();
   if constexpr (PASS == ROWS_BACK) {

@@ -44,9 +44,9 @@ _REAL_BYTES = {"float32": 4, "float64": 8, "complex64": 4, "complex128": 8}
 # Samples that the first stage should find side by side: 32 bytes in float32, the unit in which memory is read.
 _RUN = 8
 
-# Registers that one thread needs for a butterfly: the values themselves and what goes with them. Read from the
-# compiler's report for sm_90, rounded up to what the hardware grants.
-_OTHER_REGISTERS = 32
+# Registers of a thread besides the values of its butterfly, by the bytes of a real. From the compiler's report for
+# sm_90: with these no schedule spills more than a few words.
+_OTHER_REGISTERS = {4: 32, 8: 56}
 
 
 @dataclass(frozen=True)
@@ -132,9 +132,8 @@ class Schedule:
 
     @property
     def padded_sizes(self) -> tuple[int, int, int]:
-        """`sizes` in three axes, with 1 for those that are lacking."""
-        first, second, third = (*(1,) * (3 - len(self.sizes)), *self.sizes)
-        return first, second, third
+        """`sizes` in the three axes that the kernel has: those above 1, with 1 before them where they are fewer."""
+        return _three_axes(self.sizes)
 
     @property
     def kernel_grid(self) -> tuple[int, int, int]:
@@ -175,7 +174,7 @@ class Schedule:
         sizes = "×".join(map(str, self.sizes))
         lines = [f"fused CUDA kernel for {sizes} samples in {self.dtype}: {how}"]
         if any(m != n for m, n in zip(self.kernel_grid, self.padded_sizes, strict=True)):
-            lines[0] += f", continued with zeros to {'×'.join(map(str, self.kernel_grid[-len(self.sizes) :]))}"
+            lines[0] += f", continued with zeros to {'×'.join(str(m) for m in self.kernel_grid if m > 1)}"
         for p in self.passes:
             lines.append(
                 f"  {p.kind}: radices {'·'.join(str(s.radix) for s in p.stages)}, {p.units} unit{'s' * (p.units > 1)} "
@@ -222,21 +221,25 @@ def find_schedule(
 def _find(sizes: tuple[int, ...], dtype: str, shared: bool, limits: Limits) -> Schedule | Unsupported:
     if dtype not in _REAL_BYTES:
         return Unsupported(f"the fused kernel computes in {', '.join(_REAL_BYTES)}, not in {dtype}")
-    # Axes of size 1 are nothing to transform; they would only use up the three axes that the kernel has.
-    kept = tuple(n for n in sizes if n > 1)[-3:] if sum(n > 1 for n in sizes) <= 3 else None
-    if kept is None:
-        return Unsupported(f"the fused kernel convolves along at most 3 axes, and {sizes} are {len(sizes)}")
-    signal: tuple[int, int, int] = (*(1,) * (3 - len(kept)), *kept)  # type: ignore[assignment]
+    if sum(n > 1 for n in sizes) > 3:
+        return Unsupported(f"the fused kernel convolves along at most 3 axes, not along those of {sizes}")
+    signal = _three_axes(sizes)
 
     whole = [s for mode in _modes(dtype) if (s := _whole(sizes, signal, dtype, mode, shared, limits)) is not None]
     if whole:
         return min(whole, key=lambda s: _preference(s, shared))
     described = f"{'×'.join(map(str, sizes))} samples in {dtype} do not fit"
     memory = f"the {limits.block_bytes // 1024} KB of shared memory that a block has"
-    if len(kept) != 2:
+    if signal[0] > 1 or signal[1] == 1:
         return Unsupported(f"{described} in {memory}")
     in_three = _three_passes(sizes, signal, dtype, limits)
     return in_three or Unsupported(f"{described}: neither a row nor a few columns fit in {memory}")
+
+
+def _three_axes(sizes: tuple[int, ...]) -> tuple[int, int, int]:
+    """Axes of size 1 are nothing to transform; they would only use up the axes that the kernel has."""
+    first, second, third = ((1, 1, 1) + tuple(n for n in sizes if n > 1))[-3:]
+    return first, second, third
 
 
 def _modes(dtype: str) -> tuple[Mode, ...]:
@@ -433,12 +436,13 @@ def _thread_counts(
     units: int, length: int, stages: tuple[Stage, ...], shared: int, real: int, limits: Limits
 ) -> Iterator[tuple[int, int, float]]:
     """Threads a block, the blocks that fit at once, and a score: the lower the better."""
-    registers = 2 * max(s.radix for s in stages) * (real // 4) + _OTHER_REGISTERS
+    registers = 2 * max(s.radix for s in stages) * (real // 4) + _OTHER_REGISTERS[real]
     registers = -(-registers // 8) * 8
+    warps = limits.registers // 4 // (32 * registers)  # on each of the four quarters that a multiprocessor consists of
     by_memory = limits.multiprocessor_bytes // (shared + limits.reserved_bytes)
     wanted = min(1024, limits.registers // registers)  # threads of a multiprocessor that hide the latency of memory
     for threads in range(32, 1025, 32):
-        blocks = min(by_memory, limits.threads // threads, limits.registers // (registers * threads), limits.blocks)
+        blocks = min(by_memory, limits.threads // threads, 4 * warps // (threads // 32), limits.blocks)
         if blocks < 1:
             continue
         # How much longer the threads are busy than a perfect share of the butterflies would keep them.

@@ -16,6 +16,9 @@ Activation: TypeAlias = Literal["none", "relu", "gelu", "gelu_tanh", "silu"]
 #: The function that fused.cu defines.
 ENTRY = "fused"
 
+#: The compiler's options, besides the architecture: lambdas and constexpr functions run on the device.
+OPTIONS = ("--std=c++17", "--device-as-default-execution-space")
+
 _ACTIVATIONS = {"none": "IDENTITY", "relu": "RELU", "gelu": "GELU", "gelu_tanh": "GELU_TANH", "silu": "SILU"}
 
 

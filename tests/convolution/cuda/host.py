@@ -1,0 +1,119 @@
+"""The fused kernel's own source, built for the host and run there: a `Runtime` whose device is the test's processor."""
+
+from __future__ import annotations
+
+import ctypes
+import hashlib
+import math
+import shutil
+import subprocess
+import tempfile
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import torch
+
+from equiconv.arrays import namespace
+from equiconv.convolution.cuda.execution import Arguments
+from equiconv.convolution.cuda.schedule import Pass, Schedule
+from equiconv.convolution.cuda.source import Variant, macros, template
+from equiconv.convolution.cuda.tables import mirror, twiddles
+
+HERE = Path(__file__).parent
+
+
+def compiler() -> str | None:
+    """A C++ compiler, or None."""
+    return next((found for name in ("g++", "clang++", "c++") if (found := shutil.which(name))), None)
+
+
+@cache
+def _folder() -> Path:
+    return Path(tempfile.mkdtemp(prefix="fused-on-host-"))
+
+
+@cache
+def build(schedule: Schedule, launched: Pass, variant: Variant) -> ctypes.CDLL:
+    """The kernel of one pass as a shared library. The compiler's complaints are the test's."""
+    defines = "".join(f"#define {name} {value}\n" for name, value in macros(schedule, launched, variant).items())
+    text = "\n".join(
+        [
+            defines,
+            (HERE / "cuda_on_host.h").read_text(),
+            '#line 1 "fused.cu"',
+            template(),
+            '#line 1 "run_on_host.inc"',
+            (HERE / "run_on_host.inc").read_text(),
+        ]
+    )
+    name = hashlib.sha256(text.encode()).hexdigest()[:16]
+    source, binary = _folder() / f"{name}.cpp", _folder() / f"{name}.so"
+    source.write_text(text)
+    path = compiler()
+    assert path is not None
+    command = [path, "-std=c++17", "-O1", "-ffp-contract=off", "-fPIC", "-shared", "-w", str(source), "-o", str(binary)]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr[:4000]
+    built = ctypes.CDLL(str(binary))
+    built.run.restype = ctypes.c_char_p
+    return built
+
+
+class Host:
+    """A runtime that executes blocks one after the other, each thread a fiber.
+
+    `order` is that in which threads run between barriers; `memory` the bytes that it has for results and workspaces.
+    `launches` counts what was run: the kind of pass and its blocks.
+    """
+
+    out_of_memory: tuple[type[BaseException], ...] = (MemoryError,)
+
+    def __init__(self, order: int = 0, memory: float = math.inf) -> None:
+        self.order = order
+        self.memory = memory
+        self.launches: list[tuple[str, int]] = []
+        self._kept: dict[Any, tuple[npt.NDArray[Any], npt.NDArray[Any]]] = {}
+
+    def check(self, schedule: Schedule, like: Any) -> None:
+        assert max(p.shared_bytes for p in schedule.passes) <= schedule.limits.block_bytes
+
+    def empty(self, shape: tuple[int, ...], dtype: Any, like: Any) -> Any:
+        xp = namespace(like)
+        made = xp.empty(shape, dtype=dtype)
+        size = made.nbytes if isinstance(made, np.ndarray) else made.numel() * made.element_size()
+        if size > self.memory:
+            raise MemoryError(f"{size} bytes asked for, {self.memory} left")
+        # what a kernel does not write stays visible
+        (made if isinstance(made, np.ndarray) else made.numpy())[...] = np.nan
+        return made
+
+    def tables(self, schedule: Schedule, launched: Pass, like: Any) -> tuple[int, int]:
+        key = (schedule, launched)
+        if key not in self._kept:
+            precision = np.complex64 if schedule.real_bytes == 4 else np.complex128
+            positions = mirror(schedule)[0] if schedule.mode == "half" else np.zeros((1, 2))
+            self._kept[key] = (twiddles(launched.stages).astype(precision), positions.astype(np.int32, order="C"))
+        turns, pairs = self._kept[key]
+        return turns.ctypes.data, pairs.ctypes.data
+
+    def launch(
+        self, schedule: Schedule, launched: Pass, variant: Variant, blocks: int, arguments: Arguments, like: Any
+    ) -> None:
+        assert isinstance(like, (np.ndarray, torch.Tensor))
+        values = arguments.values()
+        addresses = [ctypes.c_void_p(int(v)) for v in values[:7]]
+        counts = (ctypes.c_longlong * 7)(*(int(v) for v in values[8:]))
+        built = build(schedule, launched, variant)
+        said = built.run(
+            *addresses,
+            ctypes.c_double(values[7]),
+            counts,
+            ctypes.c_longlong(blocks),
+            launched.shared_bytes,
+            self.order,
+        )
+        assert said is None, said.decode()
+        self.launches.append((launched.kind, blocks))
