@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import math
 import warnings
-from collections.abc import Sequence
 from dataclasses import dataclass, fields
 from typing import Any, Protocol
 
@@ -63,7 +62,7 @@ class Arguments:
     twiddles: int
     mirror: int
     bias: int
-    scale: float
+    scale: Any  # a real number of the schedule's precision
     first_transform: int
     transforms: int
     sharing: int
@@ -72,7 +71,7 @@ class Arguments:
     channels: int
     channel_repeat: int
 
-    def values(self) -> tuple[int | float, ...]:
+    def values(self) -> tuple[Any, ...]:
         """The values, in order."""
         return tuple(getattr(self, field.name) for field in fields(self))
 
@@ -283,9 +282,7 @@ def _check_out(out: Array, shape: tuple[int, ...], x: Array) -> None:
         raise ValueError("out must be a plain tensor: no gradient, no lazy conjugate; pass out.detach() or a new one")
 
 
-def _bias(
-    epilogue: Epilogue, shape: tuple[int, ...], x: Array, schedule: Schedule
-) -> tuple[Array | None, int, int]:
+def _bias(epilogue: Epilogue, shape: tuple[int, ...], x: Array, schedule: Schedule) -> tuple[Array | None, int, int]:
     """The biases in a row, how many they are, and how many signals in a row have the same one."""
     if epilogue.activation not in ("none", "relu", "gelu", "gelu_tanh", "silu"):
         raise ValueError(
@@ -372,7 +369,9 @@ def _allocate(
         return runtime.empty(shape, dtype, like)
     except runtime.out_of_memory as error:
         size = math.prod(shape) * schedule.real_bytes * (2 if schedule.mode == "complex" else 1)
-        raise MemoryError(f"{name} needs {size} bytes, which the device does not have; free some or pass out=") from error
+        raise MemoryError(
+            f"{name} needs {size} bytes, which the device does not have; free some or pass out="
+        ) from error
 
 
 # ---------------------------------------------------------------------------------------------------------------------
@@ -417,5 +416,3 @@ def _extent(a: Array) -> tuple[int, int]:
     start = _address(a)
     size = a.element_size() * a.numel() if library(a) == "torch" else a.nbytes
     return start, start + int(size)
-
-

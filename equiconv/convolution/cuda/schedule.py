@@ -225,7 +225,7 @@ def _find(sizes: tuple[int, ...], dtype: str, shared: bool, limits: Limits) -> S
         return Unsupported(f"the fused kernel convolves along at most 3 axes, not along those of {sizes}")
     signal = _three_axes(sizes)
 
-    whole = [s for mode in _modes(dtype) if (s := _whole(sizes, signal, dtype, mode, shared, limits)) is not None]
+    whole = [s for mode in _modes(dtype) if (s := _whole(sizes, signal, dtype, mode, limits)) is not None]
     if whole:
         return min(whole, key=lambda s: _preference(s, shared))
     described = f"{'×'.join(map(str, sizes))} samples in {dtype} do not fit"
@@ -238,7 +238,7 @@ def _find(sizes: tuple[int, ...], dtype: str, shared: bool, limits: Limits) -> S
 
 def _three_axes(sizes: tuple[int, ...]) -> tuple[int, int, int]:
     """Axes of size 1 are nothing to transform; they would only use up the axes that the kernel has."""
-    first, second, third = ((1, 1, 1) + tuple(n for n in sizes if n > 1))[-3:]
+    first, second, third = (1, 1, 1, *(n for n in sizes if n > 1))[-3:]
     return first, second, third
 
 
@@ -252,7 +252,7 @@ def _preference(s: Schedule, shared: bool) -> tuple[int, float]:
     The mode "half" pays a pass through shared memory for the mirrored product.
     """
     length = math.prod(s.grid)
-    work = length * len(s.passes[0].stages)
+    work: float = length * len(s.passes[0].stages)
     if s.mode == "pair" and shared:
         work = work / 2
     if s.mode == "half":
@@ -261,7 +261,7 @@ def _preference(s: Schedule, shared: bool) -> tuple[int, float]:
 
 
 def _whole(
-    sizes: tuple[int, ...], signal: tuple[int, int, int], dtype: str, mode: Mode, shared: bool, limits: Limits
+    sizes: tuple[int, ...], signal: tuple[int, int, int], dtype: str, mode: Mode, limits: Limits
 ) -> Schedule | None:
     """The schedule in one pass, or None where the signal does not fit."""
     if mode == "half" and signal[2] == 1:
@@ -271,9 +271,7 @@ def _whole(
     return None if made is None else Schedule(sizes, dtype, mode, grid, (made,), limits)
 
 
-def _three_passes(
-    sizes: tuple[int, ...], signal: tuple[int, int, int], dtype: str, limits: Limits
-) -> Schedule | None:
+def _three_passes(sizes: tuple[int, ...], signal: tuple[int, int, int], dtype: str, limits: Limits) -> Schedule | None:
     mode: Mode = "complex" if dtype.startswith("complex") else "pair"
     grid = (1, _grid(signal[1]), _grid(signal[2]))
     rows = _make_pass("rows", (1, 1, grid[2]), 1, dtype, limits)
@@ -281,7 +279,9 @@ def _three_passes(
     # At least 32 bytes of a row at a time, the unit in which memory is read; 128 where two blocks still fit.
     least = 32 // (2 * _REAL_BYTES[dtype])
     columns = [
-        made for k in (4, 2, 1) if (made := _make_pass("columns", (1, grid[1], 1), k * least, dtype, limits)) is not None
+        made
+        for k in (4, 2, 1)
+        if (made := _make_pass("columns", (1, grid[1], 1), k * least, dtype, limits)) is not None
     ]
     if rows is None or back is None or not columns:
         return None

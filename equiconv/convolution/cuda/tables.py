@@ -37,9 +37,10 @@ def twiddles(stages: tuple[Stage, ...]) -> npt.NDArray[np.complex128]:
 
 def _roots(k: Indices, n: int) -> npt.NDArray[np.complex128]:
     """exp(2πi·k/n), with the angle brought to at most π/4, exactly, before it is rounded."""
-    eighths, rest = np.divmod(8 * (k % n) + n, 2 * n)  # the nearest multiple of π/2, and (8k − 2·eighths·n + n)
+    quarters, rest = np.divmod(8 * (k % n) + n, 2 * n)  # the nearest multiple of π/2, and 8k − 2·quarters·n + n
     angle = 2 * np.pi * ((rest - n) / (8 * n))
-    return (np.cos(angle) + 1j * np.sin(angle)) * np.array([1, 1j, -1, -1j])[eighths % 4]
+    turned: npt.NDArray[np.complex128] = (np.cos(angle) + 1j * np.sin(angle)) * np.array([1, 1j, -1, -1j])[quarters % 4]
+    return turned
 
 
 def digit_reversal(stages: tuple[int, ...]) -> Indices:
@@ -97,18 +98,23 @@ def mirror(schedule: Schedule) -> tuple[Indices, Indices]:
     """For the mode "half": the positions of each pair of frequencies k, −k, shape (pairs, 2), and k as a flat index.
 
     >>> from equiconv.convolution.cuda import find_schedule
-    >>> positions, k = mirror(find_schedule((8,), "float32", kernel_is_shared=False))
+    >>> positions, k = mirror(find_schedule((16,), "float32", kernel_is_shared=False))
     >>> positions.tolist(), k.tolist()
-    ([[0, 0], [1, 3], [2, 2]], [0, 1, 2])
+    ([[0, 0], [1, 7], [2, 6], [3, 5], [4, 4]], [0, 1, 2, 3, 4])
     """
     grid = schedule.grid
     frequencies = np.stack(np.meshgrid(*_reversals(schedule), indexing="ij"), axis=-1).reshape(-1, 3)
-    flat = np.ravel_multi_index(tuple(frequencies.T), grid)
+    flat = _flat(frequencies, grid)
     position = np.empty_like(flat)
     position[flat] = np.arange(flat.size)
-    opposite = position[np.ravel_multi_index(tuple((-frequencies % grid).T), grid)]
+    opposite = position[_flat(-frequencies % grid, grid)]
     here = np.flatnonzero(np.arange(flat.size) <= opposite)
     return np.stack([here, opposite[here]], axis=-1), flat[here]
+
+
+def _flat(frequencies: Indices, grid: tuple[int, int, int]) -> Indices:
+    """Frequencies of shape (count, 3) as flat indices into the grid."""
+    return (frequencies[:, 0] * grid[1] + frequencies[:, 1]) * grid[2] + frequencies[:, 2]
 
 
 def prepared_spectrum(w: Array, schedule: Schedule) -> Array:

@@ -4,12 +4,11 @@
 // first. Shared memory is filled with NaN before each block, and the order in which threads run between barriers is the caller's choice: a result
 // that depends on it is a race.
 
-#include <cmath>
-#include <cstdio>
-#include <cstring>
+// C's headers only: they cost a tenth of the time that C++'s take to compile.
+#include <math.h>
+#include <string.h>
 #include <sys/mman.h>
 #include <ucontext.h>
-#include <vector>
 
 #define __global__
 #define __device__
