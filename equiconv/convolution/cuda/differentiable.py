@@ -70,8 +70,8 @@ def _correlated(gradient: torch.Tensor, x: torch.Tensor, shape: torch.Size, rank
     if x.is_complex():
         product = torch.fft.fftn(gradient, dim=axes) * torch.fft.fftn(x, dim=axes).conj()
         of_w: torch.Tensor = torch.fft.ifftn(product.sum_to_size(shape), dim=axes)
-        return of_w
-    product = torch.fft.rfftn(gradient, dim=axes) * torch.fft.rfftn(x, dim=axes).conj()
-    halves = torch.Size((*shape[:-rank], *product.shape[-rank:]))
-    of_w = torch.fft.irfftn(product.sum_to_size(halves), s=shape[-rank:], dim=axes)
+    else:
+        product = torch.fft.rfftn(gradient, dim=axes) * torch.fft.rfftn(x, dim=axes).conj()
+        halves = torch.Size((*shape[:-rank], *product.shape[-rank:]))
+        of_w = torch.fft.irfftn(product.sum_to_size(halves), s=shape[-rank:], dim=axes)
     return of_w

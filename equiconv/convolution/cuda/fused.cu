@@ -4,7 +4,8 @@
 // with CUDA's builtins and includes nothing, so that NVRTC compiles it for any device, and the tests compile it for the host.
 //
 //   REAL, IS_DOUBLE          float or double
-//   MODE                     COMPLEX: one complex signal a transform; PAIR: two real ones, x1 + i·x2; HALF: one real one, x[2m] + i·x[2m+1]
+//   MODE                     COMPLEX: one complex signal a transform; HALF: one real one, x[2m] + i·x[2m+1]; SINGLE: one real one, x + i·0;
+//                            PAIR: two real ones, x1 + i·x2
 //   PASS                     WHOLE: everything; ROWS, COLUMNS, ROWS_BACK: the three passes over planes too large for a block
 //   N0, N1, N2               sizes of a signal, 1 for the axes it lacks;  M0, M1, M2: sizes of the grid it is transformed on, zeros beyond the signal
 //   STAGES                   {radix, span, inner, table}, … in the order of the forward transform
@@ -19,6 +20,7 @@
 #define COMPLEX 0
 #define PAIR 1
 #define HALF 2
+#define SINGLE 3
 
 #define WHOLE 0
 #define ROWS 1
@@ -317,6 +319,8 @@ __device__ inline Complex load(const Arguments& g, const Unit& unit, int e) {
     return read(x);
 #elif MODE == PAIR
     return {read(x), unit.second < 0 ? REAL(0) : read(g.x + unit.second + at)};
+#elif MODE == SINGLE
+    return {read(x), 0};
 #else
     if (ALIGNED && reals == 2) return read(reinterpret_cast<const Complex*>(x));
     return {read(x), reals == 2 ? read(x + 1) : REAL(0)};
@@ -364,6 +368,8 @@ __device__ inline void store(const Arguments& g, const Unit& unit, int e, Comple
     Scalar* out = g.out + unit.first + at;
 #if MODE == COMPLEX
     write(out, finish(g, y, unit.bias_first));
+#elif MODE == SINGLE
+    write(out, finish(g, y.re, unit.bias_first));
 #elif MODE == PAIR
     write(out, finish(g, y.re, unit.bias_first));
     if (unit.second >= 0) write(g.out + unit.second + at, finish(g, y.im, unit.bias_second));

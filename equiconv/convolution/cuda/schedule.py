@@ -12,9 +12,13 @@ order, so nothing is ever reordered: the kernel's spectrum is stored in the orde
 several axes, the stages of all axes form one list; those of an outer axis have the elements of the inner axes between
 two of theirs (`inner`).
 
-**The layout.** Complex data: one signal a transform. Real data: two signals x₁ + i·x₂ with one kernel ("pair"), which
-needs a real kernel and nothing else; or one signal of even length as x[2m] + i·x[2m + 1] ("half"), for signals that
-have no partner or of which two do not fit. Sizes with a prime factor above 13 are continued with zeros to a length
+**The layout.** Complex data: one signal a transform. Real data: a signal of even length as x[2m] + i·x[2m + 1]
+("half"), which after the transform takes one exchange between the frequencies k and −k; a signal of odd length with
+zeros as its imaginary part ("single"), or on a longer grid as "half". Two signals that have one kernel may also make
+one transform, x₁ + i·x₂ ("pair"). That is the least work, but each then errs by the rounding of both: a small signal
+beside a large one loses digits, and a NaN in one is a NaN in both. So it is done only where `pairs=True` asks for it.
+
+**Any size.** Sizes with a prime factor above 13 are continued with zeros to a length
 M ≥ 2n − 1 and convolved there with the periodic continuation of the kernel, of which no entry falls on another: one
 transform each way, where Bluestein's algorithm takes two.
 
@@ -34,7 +38,7 @@ from equiconv.arrays import DType, dtype_name, fast_length
 
 __all__ = ["HOPPER", "Kind", "Limits", "Mode", "Pass", "Schedule", "Stage", "Unsupported", "find_schedule", "radices"]
 
-Mode: TypeAlias = Literal["complex", "pair", "half"]
+Mode: TypeAlias = Literal["complex", "half", "single", "pair"]
 Kind: TypeAlias = Literal["whole", "rows", "columns", "rows_back"]
 
 LARGEST_PRIME = 13
@@ -163,12 +167,13 @@ class Schedule:
         """The schedule in words.
 
         >>> print(find_schedule((4096,), "float32").explain())
-        fused CUDA kernel for 4096 samples in float32: two real signals a transform
-          whole: radices 16·16·16, 1 unit of 4096 a block of 256 threads, 34.9 kB shared, 4 blocks a multiprocessor
+        fused CUDA kernel for 4096 samples in float32: one real signal a transform of half its length
+          whole: radices 8·16·16, 1 unit of 2048 a block of 128 threads, 17.5 kB shared, 8 blocks a multiprocessor
         """
         how = {
             "complex": "one complex signal a transform",
             "pair": "two real signals a transform",
+            "single": "one real signal a transform",
             "half": "one real signal a transform of half its length",
         }[self.mode]
         sizes = "×".join(map(str, self.sizes))
@@ -192,7 +197,7 @@ class Unsupported:
 
 
 def find_schedule(
-    sizes: Sequence[int], dtype: DType, *, kernel_is_shared: bool = True, limits: Limits = HOPPER
+    sizes: Sequence[int], dtype: DType, *, pairs: bool = False, limits: Limits = HOPPER
 ) -> Schedule | Unsupported:
     """The schedule by which the fused kernel convolves signals of these sizes, or why it cannot.
 
@@ -200,8 +205,9 @@ def find_schedule(
     ----------
     sizes : sizes of the convolved axes, the innermost last, each at least 1.
     dtype : float32, float64, complex64 or complex128, of any library; that of the signal and of the kernel.
-    kernel_is_shared : whether at least two signals have each kernel. Only real data ask: two signals with one kernel
-        make one complex transform.
+    pairs : whether two real signals that have one kernel may be transformed as one complex signal. Faster where at
+        least two signals have each kernel; but `equiconv.arrays.fourier_bound` then holds with the norm of the two
+        signals together in place of that of either, and what is not finite in one spoils the other.
     limits : what the device offers (`Limits`); an H100's by default.
 
     Raises `ValueError` for no size, or one below 1.
@@ -214,25 +220,25 @@ def find_schedule(
     along = tuple(int(n) for n in sizes)
     if not along or min(along) < 1:
         raise ValueError(f"sizes must be at least one axis of at least 1 sample, got {along}")
-    return _find(along, dtype_name(dtype), kernel_is_shared, limits)
+    return _find(along, dtype_name(dtype), pairs, limits)
 
 
 @lru_cache(maxsize=1024)
-def _find(sizes: tuple[int, ...], dtype: str, shared: bool, limits: Limits) -> Schedule | Unsupported:
+def _find(sizes: tuple[int, ...], dtype: str, pairs: bool, limits: Limits) -> Schedule | Unsupported:
     if dtype not in _REAL_BYTES:
         return Unsupported(f"the fused kernel computes in {', '.join(_REAL_BYTES)}, not in {dtype}")
     if sum(n > 1 for n in sizes) > 3:
         return Unsupported(f"the fused kernel convolves along at most 3 axes, not along those of {sizes}")
     signal = _three_axes(sizes)
 
-    whole = [s for mode in _modes(dtype) if (s := _whole(sizes, signal, dtype, mode, limits)) is not None]
+    whole = [s for mode in _modes(dtype, pairs) if (s := _whole(sizes, signal, dtype, mode, limits)) is not None]
     if whole:
-        return min(whole, key=lambda s: _preference(s, shared))
+        return min(whole, key=_preference)
     described = f"{'×'.join(map(str, sizes))} samples in {dtype} do not fit"
     memory = f"the {limits.block_bytes // 1024} KB of shared memory that a block has"
     if signal[0] > 1 or signal[1] == 1:
         return Unsupported(f"{described} in {memory}")
-    in_three = _three_passes(sizes, signal, dtype, limits)
+    in_three = _three_passes(sizes, signal, dtype, pairs, limits)
     return in_three or Unsupported(f"{described}: neither a row nor a few columns fit in {memory}")
 
 
@@ -242,22 +248,19 @@ def _three_axes(sizes: tuple[int, ...]) -> tuple[int, int, int]:
     return first, second, third
 
 
-def _modes(dtype: str) -> tuple[Mode, ...]:
-    return ("complex",) if dtype.startswith("complex") else ("pair", "half")
+def _modes(dtype: str, pairs: bool) -> tuple[Mode, ...]:
+    if dtype.startswith("complex"):
+        return ("complex",)
+    return ("half", "single", "pair") if pairs else ("half", "single")
 
 
-def _preference(s: Schedule, shared: bool) -> tuple[int, float]:
-    """Two blocks a multiprocessor before one, so that one loads while the other computes; then the least work.
+def _preference(s: Schedule) -> tuple[int, float]:
+    """Two blocks a multiprocessor before one, so that one loads while the other computes; then the least work a signal.
 
-    The mode "half" pays a pass through shared memory for the mirrored product.
+    The mode "half" pays a pass through shared memory for the exchange.
     """
-    length = math.prod(s.grid)
-    work: float = length * len(s.passes[0].stages)
-    if s.mode == "pair" and shared:
-        work = work / 2
-    if s.mode == "half":
-        work += length
-    return -min(s.passes[0].min_blocks, 2), work
+    passes = len(s.passes[0].stages) + (s.mode == "half")
+    return -min(s.passes[0].min_blocks, 2), math.prod(s.grid) * passes / (2 if s.mode == "pair" else 1)
 
 
 def _whole(
@@ -271,8 +274,10 @@ def _whole(
     return None if made is None else Schedule(sizes, dtype, mode, grid, (made,), limits)
 
 
-def _three_passes(sizes: tuple[int, ...], signal: tuple[int, int, int], dtype: str, limits: Limits) -> Schedule | None:
-    mode: Mode = "complex" if dtype.startswith("complex") else "pair"
+def _three_passes(
+    sizes: tuple[int, ...], signal: tuple[int, int, int], dtype: str, pairs: bool, limits: Limits
+) -> Schedule | None:
+    mode: Mode = "complex" if dtype.startswith("complex") else "pair" if pairs else "single"
     grid = (1, _grid(signal[1]), _grid(signal[2]))
     rows = _make_pass("rows", (1, 1, grid[2]), 1, dtype, limits)
     back = _make_pass("rows_back", (1, 1, grid[2]), 1, dtype, limits)

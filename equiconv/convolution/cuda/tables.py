@@ -98,7 +98,7 @@ def mirror(schedule: Schedule) -> tuple[Indices, Indices]:
     """For the mode "half": the positions of each pair of frequencies k, −k, shape (pairs, 2), and k as a flat index.
 
     >>> from equiconv.convolution.cuda import find_schedule
-    >>> positions, k = mirror(find_schedule((16,), "float32", kernel_is_shared=False))
+    >>> positions, k = mirror(find_schedule((16,), "float32"))
     >>> positions.tolist(), k.tolist()
     ([[0, 0], [1, 7], [2, 6], [3, 5], [4, 4]], [0, 1, 2, 3, 4])
     """

@@ -111,8 +111,8 @@ def _packed(x: Signals, schedule: Schedule) -> Signals:
     grown = np.zeros((len(x), *schedule.kernel_grid), x.dtype)
     n0, n1, n2 = schedule.padded_sizes
     grown[:, :n0, :n1, :n2] = x
-    if schedule.mode == "complex":
-        return grown
+    if schedule.mode in ("complex", "single"):
+        return grown.astype(np.result_type(x.dtype, np.complex64))
     if schedule.mode == "half":
         packed = grown[..., 0::2] + 1j * grown[..., 1::2]
     else:
@@ -129,7 +129,7 @@ def _unpacked(y: Signals, count: int, schedule: Schedule) -> Signals:
     elif schedule.mode == "pair":
         result = np.stack([y.real, y.imag], axis=1).reshape(-1, *schedule.grid)[:count]
     else:
-        result = y
+        result = y.real if schedule.mode == "single" else y
     n0, n1, n2 = schedule.padded_sizes
     return result[:, :n0, :n1, :n2]
 
