@@ -107,7 +107,7 @@ def prepare_kernel(w: Array, schedule: Schedule) -> PreparedKernel:
     >>> import numpy as np
     >>> from equiconv.convolution.cuda import find_schedule
     >>> prepare_kernel(np.ones((3, 100), np.float32), find_schedule((100,), "float32")).spectrum.shape
-    (3, 100)
+    (3, 90)
     """
     batch = _leading(w, "w", schedule)
     xp = namespace(w)

@@ -13,7 +13,7 @@
 //   THREADS, MIN_BLOCKS, PAD threads a block, blocks that must fit on a multiprocessor, elements between two gaps in shared memory (0: no gaps)
 //   TILE                     columns a unit takes in the pass COLUMNS
 //   UNITS_AT, UNIT_BYTES     where the descriptions of the units lie in shared memory, and the size of one
-//   PAIRS, SPECTRUM          entries of the mirror table and of one kernel's spectrum
+//   PAIRS, SPECTRUM          pairs of butterflies in the mirror table, and complex numbers of one kernel's spectrum
 //   SCALED, BIASED, ACTIVATION   the epilogue
 //   ALIGNED                  whether two neighbouring reals can be read and written at once
 
@@ -441,10 +441,49 @@ __device__ inline void inverse_butterfly(const Arguments& g, const Unit& unit, C
   });
 }
 
+// v[q] holds the frequency k where w[p] holds −k, with p = R − TURNED − q modulo R.
+template <int TURNED, int R>
+__device__ inline void mirrored_product(const Complex* spectrum, Complex (&v)[R], Complex (&w)[R]) {
+  each<R>([&](auto i) {
+    constexpr int q = decltype(i)::value, p = (R - TURNED - q) % R;
+    const Complex z = v[q], b = look_up(spectrum + (2 * R + q) * PAIRS);
+    v[q] = look_up(spectrum + q * PAIRS) * z + b * conj(w[p]);
+    w[p] = look_up(spectrum + (R + q) * PAIRS) * w[p] - conj(b * z);
+  });
+}
+
+// The last stage for a real signal of 2m samples that is transformed as a complex one of m, Z = F(even + i·odd): the convolution's transform is
+// A·Z[k] + B·conj(Z[−k]), where B[−k] = −conj(B[k]). A thread takes the two butterflies that hold the frequencies k and −k, so that nothing is exchanged.
+template <int S>
+__device__ inline void mirrored(const Arguments& g) {
+  constexpr int R = stages[S].radix;
+  for (int i = threadIdx.x; i < UNITS * PAIRS; i += THREADS) {
+    const int number = i / PAIRS, pair = i % PAIRS;
+    const int here = g.mirror[2 * pair], code = g.mirror[2 * pair + 1], there = code / 2;
+    const Unit& unit = units_of_block()[number];
+    const Complex* spectrum = g.spectrum + unit.spectrum + pair;
+    Complex v[R], w[R];
+    each<R>([&](auto i) {
+      constexpr int q = decltype(i)::value;
+      v[q] = S == 0 ? load(g, unit, here * R + q) : data()[place(number * LENGTH + here * R + q)];
+      w[q] = S == 0 ? load(g, unit, there * R + q) : data()[place(number * LENGTH + there * R + q)];
+    });
+    transform<-1>(v);
+    transform<-1>(w);
+    if (code % 2) {
+      mirrored_product<1>(spectrum, v, w);
+    } else {
+      mirrored_product<0>(spectrum, v, w);
+    }
+    inverse_butterfly<S>(g, unit, v, number, here * R, 0);
+    if (there != here) inverse_butterfly<S>(g, unit, w, number, there * R, 0);
+  }
+}
+
 // Stage S of the forward transform, decimation in frequency: the result is in digit-reversed order, in place. The last stage is followed at once,
 // in registers, by the product with the spectrum and by the first stage of the inverse transform, which takes the same elements.
 template <int S>
-__device__ inline void forward(const Arguments& g) {
+__device__ inline void forward_butterflies(const Arguments& g) {
   constexpr int R = stages[S].radix, STEP = stages[S].span * stages[S].inner, COUNT = LENGTH / R;
   butterflies<S>([&](int number, int k, int base, int j) {
     const Unit& unit = units_of_block()[number];
@@ -458,7 +497,7 @@ __device__ inline void forward(const Arguments& g) {
       }
     });
     transform<-1>(v);
-    if constexpr (S < LAST || MODE == HALF) {
+    if constexpr (S < LAST) {
       twiddle<S, -1>(g.twiddles, v, j);
       each<R>([&](auto i) { data()[place(number * LENGTH + base + decltype(i)::value * STEP)] = v[decltype(i)::value]; });
     } else if constexpr (PASS == ROWS) {
@@ -476,6 +515,15 @@ __device__ inline void forward(const Arguments& g) {
       inverse_butterfly<S>(g, unit, v, number, base, j);
     }
   });
+}
+
+template <int S>
+__device__ inline void forward(const Arguments& g) {
+  if constexpr (S == LAST && MODE == HALF) {
+    mirrored<S>(g);
+  } else {
+    forward_butterflies<S>(g);
+  }
   if constexpr (S < LAST) {
     __syncthreads();
     forward<S + 1>(g);
@@ -503,20 +551,6 @@ __device__ inline void inverse(const Arguments& g) {
   if constexpr (S > 0) inverse<S - 1>(g);
 }
 
-// A real signal of 2m samples as a complex one of m, Z = F(even + i·odd): the convolution's is A·Z[k] + B·conj(Z[−k]). Each thread takes a pair k, −k,
-// where B[−k] = −conj(B[k]).
-__device__ inline void mirrored_product(const Arguments& g) {
-  __syncthreads();
-  for (int i = threadIdx.x; i < UNITS * PAIRS; i += THREADS) {
-    const int number = i / PAIRS, pair = i % PAIRS;
-    const Complex* spectrum = g.spectrum + units_of_block()[number].spectrum + pair;
-    const int here = place(number * LENGTH + g.mirror[2 * pair]), there = place(number * LENGTH + g.mirror[2 * pair + 1]);
-    const Complex z = data()[here], w = data()[there], b = look_up(spectrum + 2 * PAIRS);
-    data()[here] = look_up(spectrum) * z + b * conj(w);
-    if (here != there) data()[there] = look_up(spectrum + PAIRS) * w - conj(b * z);
-  }
-}
-
 extern "C" __global__ void __launch_bounds__(THREADS, MIN_BLOCKS)
     fused(const Scalar* x, Scalar* out, Complex* workspace, const Complex* spectrum, const Complex* twiddles, const int* mirror, const Scalar* bias,
           REAL scale, long long first_transform, long long transforms, long long sharing, long long kernels, long long repeat, long long channels,
@@ -529,11 +563,6 @@ extern "C" __global__ void __launch_bounds__(THREADS, MIN_BLOCKS)
     inverse<LAST>(g);
   } else {
     forward<0>(g);
-    if constexpr (MODE == HALF) {
-      mirrored_product(g);
-      inverse<LAST>(g);
-    } else if constexpr (PASS != ROWS && LAST > 0) {
-      inverse<LAST - 1>(g);
-    }
+    if constexpr (PASS != ROWS && LAST > 0) inverse<LAST - 1>(g);
   }
 }

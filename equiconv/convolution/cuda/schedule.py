@@ -45,6 +45,9 @@ LARGEST_PRIME = 13
 _LARGEST_RADIX = 16
 _REAL_BYTES = {"float32": 4, "float64": 8, "complex64": 4, "complex128": 8}
 
+# The radix of two butterflies that one thread should hold at once, at most.
+_LAST_OF_TWO = 10
+
 # Samples that the first stage should find side by side: 32 bytes in float32, the unit in which memory is read.
 _RUN = 8
 
@@ -145,15 +148,23 @@ class Schedule:
         return (*self.grid[:2], self.grid[2] * (2 if self.mode == "half" else 1))
 
     @property
+    def last_radix(self) -> int:
+        """The radix of the last stage of the forward transform."""
+        return self.passes[0].stages[-1].radix
+
+    @property
     def pairs(self) -> int:
-        """Pairs k, −k of frequencies, where k may be its own partner."""
-        fixed = math.prod(2 if m % 2 == 0 else 1 for m in self.grid)
-        return (math.prod(self.grid) + fixed) // 2
+        """Pairs of butterflies of the last stage that hold the frequencies k and −k; some are their own partners."""
+        last = self.passes[0].stages[-1]
+        *outer, axis = (m for m in self.grid if m > 1) if max(self.grid) > 1 else (1,)
+        rest = axis // last.radix  # of the last axis, the frequencies that a butterfly does not span
+        fixed = math.prod(2 if m % 2 == 0 else 1 for m in (*outer, rest))
+        return (math.prod(self.grid) // last.radix + fixed) // 2
 
     @property
     def spectrum_length(self) -> int:
         """Complex numbers of one kernel's prepared spectrum."""
-        return 3 * self.pairs if self.mode == "half" else math.prod(self.grid)
+        return 3 * self.last_radix * self.pairs if self.mode == "half" else math.prod(self.grid)
 
     def workspace_elements(self) -> int:
         """Complex numbers that one transform keeps in global memory between passes; 0 for one pass."""
@@ -168,7 +179,7 @@ class Schedule:
 
         >>> print(find_schedule((4096,), "float32").explain())
         fused CUDA kernel for 4096 samples in float32: one real signal a transform of half its length
-          whole: radices 8·16·16, 1 unit of 2048 a block of 128 threads, 17.5 kB shared, 8 blocks a multiprocessor
+          whole: radices 16·16·8, 1 unit of 2048 a block of 128 threads, 17.5 kB shared, 8 blocks a multiprocessor
         """
         how = {
             "complex": "one complex signal a transform",
@@ -212,8 +223,8 @@ def find_schedule(
 
     Raises `ValueError` for no size, or one below 1.
 
-    >>> find_schedule((1000,), "float32").passes[0].stages
-    (Stage(radix=10, span=100, inner=1, table=0), Stage(radix=10, span=10, inner=1, table=500), Stage(radix=10, span=1, inner=1, table=550))
+    >>> find_schedule((100,), "complex64").passes[0].stages
+    (Stage(radix=10, span=10, inner=1, table=0), Stage(radix=10, span=1, inner=1, table=50))
     >>> find_schedule((2**20,), "float32").reason
     '1048576 samples in float32 do not fit in the 227 KB of shared memory that a block has'
     """
@@ -254,13 +265,12 @@ def _modes(dtype: str, pairs: bool) -> tuple[Mode, ...]:
     return ("half", "single", "pair") if pairs else ("half", "single")
 
 
-def _preference(s: Schedule) -> tuple[int, float]:
-    """Two blocks a multiprocessor before one, so that one loads while the other computes; then the least work a signal.
-
-    The mode "half" pays a pass through shared memory for the exchange.
+def _preference(s: Schedule) -> tuple[int, float, int]:
+    """Two blocks a multiprocessor before one, so that one loads while the other computes; then the least work a signal,
+    and the least spectrum to read.
     """
-    passes = len(s.passes[0].stages) + (s.mode == "half")
-    return -min(s.passes[0].min_blocks, 2), math.prod(s.grid) * passes / (2 if s.mode == "pair" else 1)
+    work = math.prod(s.grid) * len(s.passes[0].stages)
+    return -min(s.passes[0].min_blocks, 2), work / (2 if s.mode == "pair" else 1), s.spectrum_length
 
 
 def _whole(
@@ -270,7 +280,7 @@ def _whole(
     if mode == "half" and signal[2] == 1:
         return None
     grid = (_grid(signal[0]), _grid(signal[1]), _half_grid(signal[2]) if mode == "half" else _grid(signal[2]))
-    made = _make_pass("whole", grid, 1, dtype, limits)
+    made = _make_pass("whole", grid, 1, dtype, mode, limits)
     return None if made is None else Schedule(sizes, dtype, mode, grid, (made,), limits)
 
 
@@ -279,14 +289,14 @@ def _three_passes(
 ) -> Schedule | None:
     mode: Mode = "complex" if dtype.startswith("complex") else "pair" if pairs else "single"
     grid = (1, _grid(signal[1]), _grid(signal[2]))
-    rows = _make_pass("rows", (1, 1, grid[2]), 1, dtype, limits)
-    back = _make_pass("rows_back", (1, 1, grid[2]), 1, dtype, limits)
+    rows = _make_pass("rows", (1, 1, grid[2]), 1, dtype, mode, limits)
+    back = _make_pass("rows_back", (1, 1, grid[2]), 1, dtype, mode, limits)
     # At least 32 bytes of a row at a time, the unit in which memory is read; 128 where two blocks still fit.
     least = 32 // (2 * _REAL_BYTES[dtype])
     columns = [
         made
         for k in (4, 2, 1)
-        if (made := _make_pass("columns", (1, grid[1], 1), k * least, dtype, limits)) is not None
+        if (made := _make_pass("columns", (1, grid[1], 1), k * least, dtype, mode, limits)) is not None
     ]
     if rows is None or back is None or not columns:
         return None
@@ -321,39 +331,36 @@ def _largest_prime(n: int) -> int:
 
 
 @lru_cache(maxsize=4096)
-def radices(n: int, run: int = 1) -> tuple[int, ...]:
-    """Factors of n, each at most 16, in increasing order: as few as possible, and of these the most equal.
+def radices(n: int, run: int = 1, last: int = _LARGEST_RADIX) -> tuple[int, ...]:
+    """Factors of n, each at most 16, in the order of the forward stages: as few as possible, and of these the most equal.
 
-    n must have no prime factor above 13. The first stage reads and writes the signal in runs of n / r₁ samples, so the
-    smallest factor comes first; `run` asks for runs of at least so many samples, where n has room for them.
+    n must have no prime factor above 13. `run` and `last` are wishes that may cost one stage more: the first stage
+    reads and writes the signal in runs of n / r₁ samples, and `run` asks for so many at the least; the last radix
+    should not be above `last`.
 
-    >>> radices(4096), radices(512), radices(1000), radices(16), radices(16, run=8), radices(1)
-    ((16, 16, 16), (8, 8, 8), (10, 10, 10), (16,), (2, 8), (1,))
+    >>> radices(4096), radices(512), radices(1000), radices(2048), radices(2048, last=10)
+    ((16, 16, 16), (8, 8, 8), (10, 10, 10), (8, 16, 16), (16, 16, 8))
+    >>> radices(16), radices(16, run=8), radices(1)
+    ((16,), (2, 8), (1,))
     """
     if n < 1 or _largest_prime(n) > LARGEST_PRIME:
         raise ValueError(f"n must be at least 1 with no prime factor above {LARGEST_PRIME}, got {n}")
     if n == 1:
         return (1,)
-    best = min(_factorizations(n, 1), key=_balance)
-    if n // best[0] >= run:
-        return best
-    longer = [f for f in _factorizations(n, len(best) + 1) if n // f[0] >= run]
-    return min(longer, key=_balance) if longer and len(longer[0]) == len(best) + 1 else best
+
+    def cost(order: tuple[int, ...]) -> tuple[float, int, int, int]:
+        wishes = (n // order[0] < run) + (order[-1] > last)
+        return len(order) + 1.5 * wishes, max(order), sum(order), order[0]
+
+    fewest = next(k for k in range(1, n.bit_length()) if any(_of_length(n, _LARGEST_RADIX, k)))
+    factors = [f for k in (fewest, fewest + 1) for f in _of_length(n, _LARGEST_RADIX, k)]
+    return min((order for f in factors for order in _orders(f)), key=cost)
 
 
-def _balance(factors: tuple[int, ...]) -> tuple[int, int]:
-    return max(factors), sum(factors)
-
-
-def _factorizations(n: int, least: int) -> list[tuple[int, ...]]:
-    """Every product of n with the same number of factors from 2 to 16: the smallest number, from `least` on, that n has.
-
-    Empty where n has fewer prime factors than `least`.
-    """
-    for length in range(least, n.bit_length()):
-        if found := list(_of_length(n, _LARGEST_RADIX, length)):
-            return found
-    return list(_of_length(n, _LARGEST_RADIX, 1)) if least == 1 else []
+def _orders(factors: tuple[int, ...]) -> Iterator[tuple[int, ...]]:
+    """Any factor may be the last; the others come in increasing order."""
+    for i, factor in enumerate(factors):
+        yield (*factors[:i], *factors[i + 1 :], factor)
 
 
 def _of_length(n: int, largest: int, length: int) -> Iterator[tuple[int, ...]]:
@@ -368,7 +375,7 @@ def _of_length(n: int, largest: int, length: int) -> Iterator[tuple[int, ...]]:
             yield from ((*rest, r) for rest in _of_length(n // r, r, length - 1))
 
 
-def _stages(grid: Sequence[int], tile: int) -> tuple[Stage, ...]:
+def _stages(grid: Sequence[int], tile: int, mode: Mode) -> tuple[Stage, ...]:
     """The stages of all axes, the outermost axis first; `tile` elements lie between two of the innermost."""
     stages: list[Stage] = []
     run = _RUN if math.prod(grid) * tile == grid[-1] else 1  # further axes make the runs long enough
@@ -376,7 +383,9 @@ def _stages(grid: Sequence[int], tile: int) -> tuple[Stage, ...]:
     for m in grid:
         inner //= m
         span = m
-        for radix in radices(m, run) if m > 1 else ():
+        # where signals are transformed at half their length, a thread takes two butterflies of the very last stage
+        last = _LAST_OF_TWO if mode == "half" and inner == tile else _LARGEST_RADIX
+        for radix in radices(m, run, last) if m > 1 else ():
             span //= radix
             stages.append(Stage(radix, span, inner, table))
             table += twiddle_rows(radix) * span if span > 1 else 0
@@ -399,9 +408,11 @@ TWIDDLE_POWERS = (1, 2, 3, 4, 8, 12)
 # ---------------------------------------------------------------------------------------------------------------------
 
 
-def _make_pass(kind: Kind, grid: tuple[int, int, int], tile: int, dtype: str, limits: Limits) -> Pass | None:
+def _make_pass(
+    kind: Kind, grid: tuple[int, int, int], tile: int, dtype: str, mode: Mode, limits: Limits
+) -> Pass | None:
     """The pass over units of this grid with the arrangement of blocks that is reckoned best, or None: too large."""
-    stages, length = _stages(grid, tile), math.prod(grid) * tile
+    stages, length = _stages(grid, tile, mode), math.prod(grid) * tile
     real = _REAL_BYTES[dtype]
     scalar = 2 * real if dtype.startswith("complex") else real
     gap = 128 // (2 * real)  # one element after each 128 bytes, all banks once
@@ -411,7 +422,7 @@ def _make_pass(kind: Kind, grid: tuple[int, int, int], tile: int, dtype: str, li
             for units in _unit_counts(length)
             for at, total in [_shared_bytes(units, length, pad, real, scalar)]
             if total <= limits.block_bytes
-            for threads, blocks, score in _thread_counts(units, length, stages, total, real, limits)
+            for threads, blocks, score in _thread_counts(units, length, stages, mode, total, real, limits)
         ]
         if fits:
             return min(fits, key=lambda item: item[:2])[2]
@@ -438,10 +449,11 @@ def _shared_bytes(units: int, length: int, pad: int, real: int, scalar: int) -> 
 
 
 def _thread_counts(
-    units: int, length: int, stages: tuple[Stage, ...], shared: int, real: int, limits: Limits
+    units: int, length: int, stages: tuple[Stage, ...], mode: Mode, shared: int, real: int, limits: Limits
 ) -> Iterator[tuple[int, int, float]]:
     """Threads a block, the blocks that fit at once, and a score: the lower the better."""
-    registers = 2 * max(s.radix for s in stages) * (real // 4) + _OTHER_REGISTERS[real]
+    most = max(*(s.radix for s in stages), stages[-1].radix * (2 if mode == "half" else 1))
+    registers = 2 * most * (real // 4) + _OTHER_REGISTERS[real]
     registers = -(-registers // 8) * 8
     warps = limits.registers // 4 // (32 * registers)  # on each of the four quarters that a multiprocessor consists of
     by_memory = limits.multiprocessor_bytes // (shared + limits.reserved_bytes)

@@ -95,21 +95,26 @@ def spectrum_order(schedule: Schedule) -> Indices:
 
 @lru_cache(maxsize=64)
 def mirror(schedule: Schedule) -> tuple[Indices, Indices]:
-    """For the mode "half": the positions of each pair of frequencies k, −k, shape (pairs, 2), and k as a flat index.
+    """For the mode "half": which butterflies of the last stage hold the frequencies k and −k.
+
+    The first array has shape (pairs, 2): the number b of one butterfly, and 2·b' + f for the other. If b holds k as its
+    q-th value, b' holds −k as its (r − f − q)-th, counted modulo the radix r: f is 1 unless b spans the frequency 0 of the
+    last axis. The second, of shape (r, pairs), has k itself as a flat index into the grid.
 
     >>> from equiconv.convolution.cuda import find_schedule
-    >>> positions, k = mirror(find_schedule((16,), "float32"))
-    >>> positions.tolist(), k.tolist()
-    ([[0, 0], [1, 7], [2, 6], [3, 5], [4, 4]], [0, 1, 2, 3, 4])
+    >>> butterflies, k = mirror(find_schedule((32,), "float32"))  # 16 = 2·8: the first holds 0, 2, …, the second 1, 3, …
+    >>> butterflies.tolist(), k.T.tolist()
+    ([[0, 0], [1, 3]], [[0, 2, 4, 6, 8, 10, 12, 14], [1, 3, 5, 7, 9, 11, 13, 15]])
     """
-    grid = schedule.grid
+    grid, radix = schedule.grid, schedule.last_radix
     frequencies = np.stack(np.meshgrid(*_reversals(schedule), indexing="ij"), axis=-1).reshape(-1, 3)
     flat = _flat(frequencies, grid)
     position = np.empty_like(flat)
     position[flat] = np.arange(flat.size)
-    opposite = position[_flat(-frequencies % grid, grid)]
-    here = np.flatnonzero(np.arange(flat.size) <= opposite)
-    return np.stack([here, opposite[here]], axis=-1), flat[here]
+    opposite = position[_flat(-frequencies % grid, grid)].reshape(-1, radix)[:, 0]  # of each butterfly's first value
+    partner, turned = opposite // radix, (opposite % radix != 0).astype(np.int64)
+    first = np.flatnonzero(np.arange(partner.size) <= partner)
+    return np.stack([first, 2 * partner[first] + turned[first]], axis=-1), flat.reshape(-1, radix)[first].T
 
 
 def _flat(frequencies: Indices, grid: tuple[int, int, int]) -> Indices:
@@ -137,7 +142,7 @@ def prepared_spectrum(w: Array, schedule: Schedule) -> Array:
     # x = even + odd one sample later, and the same for w: the even samples of the product are E_x·E_w + τ·O_x·O_w and
     # the odd ones E_x·O_w + O_x·E_w, where τ(k) = exp(−2πi·k/m) is a delay by one of m pairs. With Z = E_x + i·O_x that
     # is A·Z(k) + B·conj(Z(−k)); A and B as below, from the real transforms' symmetry E(−k) = conj(E(k)).
-    _, pairs_k = mirror(schedule)
+    pairs_k = mirror(schedule)[1].reshape(-1)
     here = _on_device(pairs_k, w)
     m2 = schedule.grid[2]
     even, odd = (

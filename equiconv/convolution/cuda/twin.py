@@ -40,14 +40,24 @@ def _whole(z: Signals, spectrum: Signals, schedule: Schedule) -> Signals:
     stages = schedule.passes[0].stages
     z = forward(z.reshape(len(z), -1), stages)
     if schedule.mode == "half":
-        positions, _ = mirror(schedule)
-        (here, there), (a, opposite, b) = positions.T, spectrum.reshape(3, -1)
-        product = np.empty_like(z)
-        product[:, there] = opposite * z[:, there] - np.conj(b * z[:, here])
-        product[:, here] = a * z[:, here] + b * np.conj(z[:, there])  # last: of a pair that is one, this is right
-        return inverse(product, stages)
+        return inverse(_mirrored_product(z, spectrum, schedule), stages)
     radix = stages[-1].radix
     return inverse(z * spectrum.reshape(radix, -1).T.reshape(-1), stages)
+
+
+def _mirrored_product(z: Signals, spectrum: Signals, schedule: Schedule) -> Signals:
+    """A·Z(k) + B·conj(Z(−k)), one pair of butterflies after the other, as one thread takes them."""
+    radix = schedule.last_radix
+    a, opposite, b = spectrum.reshape(3, radix, -1)
+    butterflies = z.reshape(len(z), -1, radix)
+    product = np.empty_like(butterflies)
+    for i, (first, code) in enumerate(mirror(schedule)[0]):
+        here, there = butterflies[:, first], butterflies[:, code // 2]
+        for q in range(radix):
+            p = (radix - code % 2 - q) % radix
+            product[:, first, q] = a[q, i] * here[:, q] + b[q, i] * np.conj(there[:, p])
+            product[:, code // 2, p] = opposite[q, i] * there[:, p] - np.conj(b[q, i] * here[:, q])
+    return product.reshape(z.shape)
 
 
 def _three_passes(z: Signals, spectrum: Signals, schedule: Schedule) -> Signals:
