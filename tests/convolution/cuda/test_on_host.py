@@ -1,0 +1,219 @@
+"""The kernel's own source, built by a C++ compiler and run on this machine, held to the definition."""
+
+from __future__ import annotations
+
+from typing import Any, get_args
+
+import hypothesis.extra.numpy as hnp
+import numpy as np
+import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from equiconv.convolution.cuda import Epilogue, convolve, convolve_with_gradient, find_schedule, prepare_kernel
+from equiconv.convolution.cuda.source import Activation
+from tests.convolution.cuda import cases, host
+from tests.convolution.cuda.cases import CASES, EPILOGUE_CASES, SMALL, Case
+
+pytestmark = pytest.mark.skipif(host.compiler() is None, reason="no C++ compiler (g++ or clang++) to build fused.cu with")
+
+
+@pytest.mark.parametrize("case", CASES, ids=str)
+def test_the_kernel_meets_the_definition(case: Case) -> None:
+    runtime = host.Host()
+    cases.check(case, runtime, np.asarray, np.asarray)
+    assert {kind for kind, _ in runtime.launches} == {p.kind for p in case.schedule().passes}
+
+
+def test_the_cases_cover_the_kernel() -> None:
+    """Every radix, every mode, every pass, with gaps in shared memory; a barrier-free and a many-stage schedule."""
+    schedules = [case.schedule() for case in CASES]
+    stages = [s for schedule in schedules for p in schedule.passes for s in p.stages]
+    assert {s.radix for s in stages} == set(range(1, 17))
+    assert {schedule.mode for schedule in schedules} == {"complex", "half", "single", "pair"}
+    assert {p.kind for schedule in schedules for p in schedule.passes} == {"whole", "rows", "columns", "rows_back"}
+    assert {1, 2, 3, 4} <= {len(schedule.passes[0].stages) for schedule in schedules}
+
+
+@pytest.mark.parametrize("case", [c for c in CASES if np.prod(c.sizes) < 5000][::3], ids=str)
+def test_no_result_depends_on_the_order_of_threads(case: Case) -> None:
+    """Backwards and stirred, between barriers and from block to block: a missing barrier shows."""
+    x, w = cases.draw(case)
+    kernel = prepare_kernel(w, case.schedule())
+    results = [convolve(x, kernel, runtime=host.Host(order)) for order in range(3)]
+    np.testing.assert_array_equal(results[0], results[1])
+    np.testing.assert_array_equal(results[0], results[2])
+
+
+def test_a_missing_barrier_is_noticed(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The tester, tested: without the barriers of the forward transform, the order of threads shows in the result."""
+    case = Case((2048,), "float32")
+    sound = host.template()
+    broken = sound.replace("    __syncthreads();\n    forward<S + 1>(g);", "    forward<S + 1>(g);")
+    assert broken != sound
+    monkeypatch.setattr(host, "template", lambda: broken)
+    host.build.cache_clear()
+    try:
+        x, w = cases.draw(case)
+        kernel = prepare_kernel(w, case.schedule())
+        results = [convolve(x, kernel, runtime=host.Host(order)) for order in range(2)]
+    finally:
+        host.build.cache_clear()
+    assert not np.array_equal(results[0], results[1])
+
+
+@pytest.mark.parametrize("activation", get_args(Activation))
+@pytest.mark.parametrize("case", EPILOGUE_CASES[:1], ids=str)
+def test_activations(case: Case, activation: str) -> None:
+    cases.check_epilogue(case, activation, host.Host(), np.asarray, np.asarray)
+
+
+@pytest.mark.parametrize("case", EPILOGUE_CASES[1:], ids=str)
+def test_epilogue(case: Case) -> None:
+    cases.check_epilogue(case, "relu", host.Host(), np.asarray, np.asarray)
+
+
+def test_a_complex_epilogue() -> None:
+    schedule = find_schedule((6,), "complex128")
+    rng = np.random.default_rng(0)
+    x, w, bias = (rng.standard_normal(s) + 1j * rng.standard_normal(s) for s in ((4, 6), (6,), (4,)))
+    y = convolve(x, prepare_kernel(w, schedule), epilogue=Epilogue(scale=2.0, bias=bias), runtime=host.Host())
+    np.testing.assert_allclose(y, 2 * cases.truth(x, w, 1).astype(complex) + bias[:, None], rtol=0, atol=1e-13)
+
+
+LEADING = hnp.mutually_broadcastable_shapes(num_shapes=3, max_dims=4, max_side=3)
+
+
+@settings(max_examples=60, deadline=None)
+@given(LEADING, st.sampled_from([Case((6,), "float64"), Case((15,), "float64", pairs=True), Case((12,), "complex128")]))
+def test_leading_axes_broadcast(shapes: Any, case: Case) -> None:
+    """Any kernel with any signal, any bias with any result: which of them meet is arithmetic on indices in the kernel."""
+    x_batch, w_batch, b_batch = shapes.input_shapes
+    rng = np.random.default_rng(0)
+    x = rng.standard_normal((*x_batch, *case.sizes)).astype(case.dtype)
+    w = rng.standard_normal((*w_batch, *case.sizes)).astype(case.dtype)
+    result = np.broadcast_shapes(x_batch, w_batch)
+    # a bias must not enlarge the result
+    rank = len(result)
+    bias = rng.standard_normal(tuple(n if m == n else 1 for n, m in zip(result[rank - len(b_batch) :], b_batch[-rank:] if rank else (), strict=False)))
+    bias = bias.astype(case.dtype)
+    y = convolve(x, prepare_kernel(w, case.schedule()), epilogue=Epilogue(bias=bias), runtime=host.Host())
+    expected = cases.truth(x, w, 1) + bias[..., None]
+    assert y.shape == expected.shape
+    np.testing.assert_allclose(y, expected.astype(y.dtype), rtol=0, atol=1e-12)
+
+
+def test_small_integers_are_exact() -> None:
+    """In float64 a convolution of small integers is within a rounding of integers, so that rounding it gives them."""
+    rng = np.random.default_rng(0)
+    x, w = rng.integers(-4, 5, (7, 240)), rng.integers(-4, 5, 240)
+    kernel = prepare_kernel(w.astype(float), find_schedule((240,), "float64"))
+    y = convolve(x.astype(float), kernel, runtime=host.Host())
+    expected = np.stack([np.array([(row * w[(i - np.arange(240)) % 240]).sum() for i in range(240)]) for row in x])
+    np.testing.assert_array_equal(np.rint(y), expected)
+
+
+def test_signals_do_not_touch_each_other() -> None:
+    """What is not finite in one signal stays there, and a small signal beside a large one keeps its digits."""
+    kernel = prepare_kernel(np.eye(1, 6)[0], find_schedule((6,), "float64"))
+    x = np.array([[1e300] * 6, [1e-300] * 6, [np.nan] * 6, [1.0] * 6, [np.inf] * 6, [2.0] * 6])
+    with np.errstate(invalid="ignore"):
+        y = convolve(x, kernel, runtime=host.Host())
+    np.testing.assert_allclose(y[[0, 1, 3, 5]], x[[0, 1, 3, 5]], rtol=1e-15)
+    assert not np.isfinite(y[[2, 4]]).any()
+
+
+def test_memory_beyond_the_arrays_is_left_alone() -> None:
+    """Signals and result lie in the middle of larger arrays; NaN around the one, a mark around the other."""
+    for case in (Case((7,), "float64"), Case((509,), "float32", limits=SMALL), Case((17, 37), "float64", limits=SMALL)):
+        x, w = cases.draw(case)
+        around = np.full((5, *case.sizes), np.nan, case.dtype)
+        around[1:4] = x
+        result = np.full_like(around, 12345)
+        out = result[1:4]
+        kernel = prepare_kernel(w, case.schedule())
+        assert convolve(around[1:4], kernel, out, runtime=host.Host()) is out
+        np.testing.assert_array_equal(out, convolve(x, kernel, runtime=host.Host()))
+        assert (result[[0, 4]] == 12345).all()
+
+
+def test_neighbours_at_odd_addresses() -> None:
+    """A signal that begins between two pairs of reals is read one by one."""
+    case = Case((64,), "float32", (5,))
+    x, w = cases.draw(case)
+    shifted = np.zeros(x.size + 1, np.float32)[1:].reshape(x.shape)
+    shifted[...] = x
+    if shifted.ctypes.data % 8 == 0:
+        pytest.skip("the allocator put the array at an odd place itself")
+    kernel = prepare_kernel(w, case.schedule())
+    np.testing.assert_array_equal(convolve(shifted, kernel, runtime=host.Host()), convolve(x, kernel, runtime=host.Host()))
+
+
+def test_what_is_not_contiguous_is_copied() -> None:
+    case = Case((64,), "float32", (5,))
+    x, w = cases.draw(case)
+    kernel = prepare_kernel(w, case.schedule())
+    y = convolve(x, kernel, runtime=host.Host())
+    np.testing.assert_array_equal(convolve(np.asfortranarray(x), kernel, runtime=host.Host()), y)
+    np.testing.assert_array_equal(convolve(x.astype(">f4"), kernel, runtime=host.Host()), y)
+
+
+def test_an_empty_batch() -> None:
+    schedule = find_schedule((8,), "float32")
+    runtime = host.Host()
+    empty = np.zeros((0, 8), np.float32)
+    assert convolve(empty, prepare_kernel(np.ones(8, np.float32), schedule), runtime=runtime).shape == (0, 8)
+    assert convolve(np.ones(8, np.float32), prepare_kernel(empty, schedule), runtime=runtime).shape == (0, 8)
+    assert runtime.launches == []
+
+
+def test_the_workspace_is_bounded() -> None:
+    """Planes in three passes go through a workspace in portions; each portion is three launches."""
+    case = Case((35, 35), "float32", (2, 3), limits=SMALL)
+    x, w = cases.draw(case)
+    kernel = prepare_kernel(w, case.schedule())
+    one = case.schedule().workspace_elements() * 8
+    whole, parts = host.Host(), host.Host()
+    y = convolve(x, kernel, runtime=whole)
+    np.testing.assert_array_equal(convolve(x, kernel, workspace_bytes=4 * one, runtime=parts), y)
+    assert [kind for kind, _ in whole.launches] == ["rows", "columns", "rows_back"]
+    assert [kind for kind, _ in parts.launches] == ["rows", "columns", "rows_back"] * 2
+
+    # out of memory: a smaller workspace, and the caller is told
+    short = host.Host(memory=2 * one)
+    with pytest.warns(RuntimeWarning, match=f"no {6 * one} bytes .* runs with {2 * one}"):
+        np.testing.assert_array_equal(convolve(x, kernel, np.empty_like(x), runtime=short), y)
+    with pytest.raises(MemoryError, match=f"at least {one} bytes"):
+        convolve(x, kernel, np.empty_like(x), runtime=host.Host(memory=one - 1))
+    with pytest.raises(MemoryError, match=f"the result needs {x.nbytes} bytes"):
+        convolve(x, kernel, runtime=host.Host(memory=x.nbytes - 1))
+
+
+@pytest.mark.parametrize(
+    "case", [Case((6,), "float64"), Case((17,), "float64"), Case((3, 4), "complex128"), Case((15,), "float64", pairs=True)], ids=str
+)
+def test_gradients(case: Case) -> None:
+    """First and second derivatives against differences, with leading axes that broadcast."""
+    dtype = getattr(torch, case.dtype)
+    generator = torch.Generator().manual_seed(0)
+    x = torch.randn(2, 1, *case.sizes, dtype=dtype, generator=generator, requires_grad=True)
+    w = torch.randn(2, *case.sizes, dtype=dtype, generator=generator, requires_grad=True)
+    schedule, runtime = case.schedule(), host.Host()
+
+    def f(x: torch.Tensor, w: torch.Tensor) -> torch.Tensor:
+        return convolve_with_gradient(x, w, schedule, runtime=runtime)
+
+    y = f(x, w)
+    np.testing.assert_allclose(y.detach(), cases.truth(x.detach().numpy(), w.detach().numpy(), len(case.sizes)).astype(case.dtype), atol=1e-12)
+    assert torch.autograd.gradcheck(f, (x, w))
+    assert torch.autograd.gradgradcheck(f, (x, w))
+
+
+def test_a_lazy_conjugate_is_conjugated() -> None:
+    schedule, runtime = find_schedule((6,), "complex128"), host.Host()
+    generator = torch.Generator().manual_seed(0)
+    x, w = (torch.randn(6, dtype=torch.complex128, generator=generator) for _ in range(2))
+    kernel = prepare_kernel(w.conj(), schedule)
+    expected = cases.truth(x.numpy().conj(), w.numpy().conj(), 1).astype(complex)
+    np.testing.assert_allclose(convolve(x.conj(), kernel, runtime=runtime), expected, atol=1e-13)
