@@ -22,6 +22,7 @@ __all__ = ["Arguments", "Epilogue", "PreparedKernel", "Runtime", "convolve", "pr
 # it is no larger than this: then only the signal itself goes to memory and back.
 WORKSPACE_BYTES = 32 * 2**20
 
+# Blocks of one launch.
 _LARGEST_GRID = 2**31 - 1
 
 
@@ -188,6 +189,7 @@ def convolve(
     sharing = count // kernels
     transforms = kernels * (-(-sharing // 2) if schedule.mode == "pair" else sharing)
     workspace, chunk = _workspace(runtime, schedule, transforms, workspace_bytes, x)
+    chunk = min([chunk, *(_LARGEST_GRID * p.units // _parts(schedule, p) for p in schedule.passes)])
     for first in range(0, transforms, chunk):
         part = min(chunk, transforms - first)
         for launched in schedule.passes:
@@ -210,8 +212,6 @@ def convolve(
                 channel_repeat=channel_repeat,
             )
             blocks = -(-part * _parts(schedule, launched) // launched.units)
-            if blocks > _LARGEST_GRID:
-                raise ValueError(f"{count} signals need {blocks} blocks, more than a launch has; split the batch")
             runtime.launch(schedule, launched, variant, blocks, arguments, x)
     return out
 
