@@ -19,7 +19,7 @@ import torch
 from equiconv.arrays import namespace
 from equiconv.convolution.cuda.execution import Arguments
 from equiconv.convolution.cuda.schedule import Pass, Schedule
-from equiconv.convolution.cuda.source import Variant, macros, template
+from equiconv.convolution.cuda.source import Variant, kernel_source
 from equiconv.convolution.cuda.tables import mirror, twiddles
 
 HERE = Path(__file__).parent
@@ -36,19 +36,10 @@ def _folder() -> Path:
 
 
 @cache
-def build(schedule: Schedule, launched: Pass, variant: Variant) -> ctypes.CDLL:
-    """The kernel of one pass as a shared library. The compiler's complaints are the test's."""
-    defines = "".join(f"#define {name} {value}\n" for name, value in macros(schedule, launched, variant).items())
-    text = "\n".join(
-        [
-            defines,
-            (HERE / "cuda_on_host.h").read_text(),
-            '#line 1 "fused.cu"',
-            template(),
-            '#line 1 "run_on_host.inc"',
-            (HERE / "run_on_host.inc").read_text(),
-        ]
-    )
+def build(kernel: str) -> ctypes.CDLL:
+    """The source of a kernel (`kernel_source`) as a shared library. The compiler's complaints are the test's."""
+    shim, runner = ((HERE / name).read_text() for name in ("cuda_on_host.h", "run_on_host.inc"))
+    text = f'{shim}\n#line 1 "fused.cu with macros"\n{kernel}\n#line 1 "run_on_host.inc"\n{runner}'
     name = hashlib.sha256(text.encode()).hexdigest()[:16]
     source, binary = _folder() / f"{name}.cpp", _folder() / f"{name}.so"
     source.write_text(text)
@@ -60,6 +51,20 @@ def build(schedule: Schedule, launched: Pass, variant: Variant) -> ctypes.CDLL:
     built = ctypes.CDLL(str(binary))
     built.run.restype = ctypes.c_char_p
     return built
+
+
+def run(kernel: str, values: tuple[Any, ...], blocks: int, shared_bytes: int, order: int = 0) -> None:
+    """Run the kernel in so many blocks on the arguments of `fused`, in their order. A barrier that not all threads reach,
+    or a write beyond the shared memory that was asked for, is an `AssertionError`."""
+    said = build(kernel).run(
+        *(ctypes.c_void_p(int(address)) for address in values[:7]),
+        ctypes.c_double(values[7]),
+        (ctypes.c_longlong * 7)(*(int(count) for count in values[8:])),
+        ctypes.c_longlong(blocks),
+        shared_bytes,
+        order,
+    )
+    assert said is None, said.decode()
 
 
 class Host:
@@ -103,17 +108,6 @@ class Host:
         self, schedule: Schedule, launched: Pass, variant: Variant, blocks: int, arguments: Arguments, like: Any
     ) -> None:
         assert isinstance(like, (np.ndarray, torch.Tensor))
-        values = arguments.values()
-        addresses = [ctypes.c_void_p(int(v)) for v in values[:7]]
-        counts = (ctypes.c_longlong * 7)(*(int(v) for v in values[8:]))
-        built = build(schedule, launched, variant)
-        said = built.run(
-            *addresses,
-            ctypes.c_double(values[7]),
-            counts,
-            ctypes.c_longlong(blocks),
-            launched.shared_bytes,
-            self.order,
-        )
-        assert said is None, said.decode()
+        source = kernel_source(schedule, launched, variant)
+        run(source, arguments.values(), blocks, launched.shared_bytes, self.order)
         self.launches.append((launched.kind, blocks))
