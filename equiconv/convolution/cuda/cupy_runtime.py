@@ -9,7 +9,6 @@ from __future__ import annotations
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import replace
 from functools import cache
 from typing import Any
 
@@ -105,10 +104,10 @@ class CupyRuntime:
         """Launch the kernel of the pass on the current stream of the library of `like`."""
         # CuPy passes a Python integer as 64 bits, which addresses and counts are, and a NumPy scalar as it is
         scale = np.float32(arguments.scale) if schedule.real_bytes == 4 else np.float64(arguments.scale)
-        values = replace(arguments, scale=scale).values()
+        values = arguments._replace(scale=scale)
         with _device_of(like), _stream_of(like):
             kernel = self._kernel(schedule, launched, variant, _device_number(like))
-            kernel((blocks,), (launched.threads,), values, shared_mem=launched.shared_bytes)
+            kernel((blocks,), (launched.threads,), tuple(values), shared_mem=launched.shared_bytes)
 
     def _kernel(self, schedule: Schedule, launched: Pass, variant: Variant, device: int) -> Any:
         key = (device, schedule, launched, variant)

@@ -8,10 +8,11 @@ from __future__ import annotations
 
 import math
 import warnings
-from dataclasses import dataclass, fields
-from typing import Any, Protocol
+from dataclasses import dataclass
+from typing import Any, NamedTuple, Protocol
 
 from equiconv.arrays import Array, DType, device, dtype_name, library, namespace
+from equiconv.convolution.cuda.memory import Memory, memory_of, overlap
 from equiconv.convolution.cuda.schedule import Pass, Schedule
 from equiconv.convolution.cuda.source import Activation, Variant
 from equiconv.convolution.cuda.tables import prepared_spectrum
@@ -52,8 +53,7 @@ class PreparedKernel:
     spectrum: Array
 
 
-@dataclass(frozen=True)
-class Arguments:
+class Arguments(NamedTuple):
     """The arguments of `fused` in fused.cu, in their order: addresses first, 0 for what a pass does not use."""
 
     x: int
@@ -71,10 +71,6 @@ class Arguments:
     repeat: int
     channels: int
     channel_repeat: int
-
-    def values(self) -> tuple[Any, ...]:
-        """The values, in order."""
-        return tuple(getattr(self, field.name) for field in fields(self))
 
 
 class Runtime(Protocol):
@@ -154,38 +150,36 @@ def convolve(
     MemoryError : with the amount, where not even the least workspace, or the result, can be had. A smaller workspace
         than asked for is taken with a `RuntimeWarning`.
     """
-    schedule, (xp, lead) = kernel.schedule, _checked(x, kernel)
+    schedule, epilogue = kernel.schedule, epilogue or Epilogue()
+    memory, lead = memory_of(x), _leading(x, "x", schedule)
+    given = [a for a in (x, kernel.spectrum, out, epilogue.bias) if a is not None]
+    xp = namespace(*given)  # refuses another library or device
     if runtime is None:
         runtime = _runtime_of(x)
     runtime.check(schedule, x)
-    epilogue = epilogue or Epilogue()
     shape = _broadcast(lead, kernel.batch, "the leading axes of x", "those of the kernel")
     full = (*shape, *schedule.sizes)
-    if out is not None:
-        _check_out(out, full, x)
     count = math.prod(shape)
-    bias, channels, channel_repeat = _bias(epilogue, shape, x, schedule)
-    x = _contiguous(xp.broadcast_to(x, full) if tuple(x.shape) != full else x, schedule)
+    x = _readable(xp.broadcast_to(x, full) if lead != shape else x, memory, schedule)
     spectrum, kernels, repeat = _lanes(kernel.spectrum, kernel.batch, shape, schedule.spectrum_length)
-    spectrum = _contiguous(spectrum, schedule)
-
+    spectrum = _readable(spectrum, memory, schedule)
+    bias, channels, channel_repeat = _bias(epilogue, shape, x, memory, schedule)
     if out is None:
         out = _allocate(runtime, full, x.dtype, x, schedule, "the result")
-    for name, other in (("x", x), ("the kernel", spectrum), ("the bias", bias)):
-        if other is not None and _overlap(out, other):
-            raise ValueError(f"out shares memory with {name}, which is read while out is written; pass another array")
+    else:
+        _check_out(out, full, x, memory, schedule)
+        for name, other in (("x", x), ("the kernel", spectrum), ("the bias", bias)):
+            if other is not None and overlap(memory, out, other):
+                raise ValueError(
+                    f"out shares memory with {name}, which is read while out is written; pass another array"
+                )
     if count == 0:
         return out
 
-    address = _address(out)
-    if address % (schedule.real_bytes * (2 if schedule.mode == "complex" else 1)):
-        raise ValueError(f"out begins at address {address:#x}, which is no multiple of the size of {schedule.dtype}")
-    variant = Variant(
-        scaled=epilogue.scale != 1.0,
-        biased=bias is not None,
-        activation=epilogue.activation,
-        aligned=schedule.mode != "half" or _is_aligned(schedule, x, out),
-    )
+    pair = 2 * schedule.real_bytes
+    x_address, out_address = memory.address(x), memory.address(out)
+    even = schedule.padded_sizes[2] % 2 == 0 and x_address % pair == 0 and out_address % pair == 0
+    variant = Variant(epilogue.scale != 1.0, bias is not None, epilogue.activation, schedule.mode != "half" or even)
     sharing = count // kernels
     transforms = kernels * (-(-sharing // 2) if schedule.mode == "pair" else sharing)
     workspace, chunk = _workspace(runtime, schedule, transforms, workspace_bytes, x)
@@ -195,13 +189,13 @@ def convolve(
         for launched in schedule.passes:
             twiddles, mirror = runtime.tables(schedule, launched, x)
             arguments = Arguments(
-                x=_address(x),
-                out=address,
-                workspace=0 if workspace is None else _address(workspace),
-                spectrum=_address(spectrum),
+                x=x_address,
+                out=out_address,
+                workspace=0 if workspace is None else memory.address(workspace),
+                spectrum=memory.address(spectrum),
                 twiddles=twiddles,
                 mirror=mirror,
-                bias=0 if bias is None else _address(bias),
+                bias=0 if bias is None else memory.address(bias),
                 scale=float(epilogue.scale),
                 first_transform=first,
                 transforms=part,
@@ -245,11 +239,6 @@ def _leading(a: Array, name: str, schedule: Schedule) -> tuple[int, ...]:
     return shape[: len(shape) - rank]
 
 
-def _checked(x: Array, kernel: PreparedKernel) -> tuple[Any, tuple[int, ...]]:
-    lead = _leading(x, "x", kernel.schedule)
-    return namespace(x, kernel.spectrum), lead
-
-
 def _runtime_of(x: Array) -> Runtime:
     # imported here: the rest of the room needs neither CuPy nor a GPU
     from equiconv.convolution.cuda.cupy_runtime import runtime
@@ -270,19 +259,25 @@ def _broadcast(a: tuple[int, ...], b: tuple[int, ...], name_a: str, name_b: str)
     return tuple(m if n == 1 else n for n, m in zip(left, right, strict=True))
 
 
-def _check_out(out: Array, shape: tuple[int, ...], x: Array) -> None:
-    namespace(x, out)  # refuses another library or device
+def _check_out(out: Array, shape: tuple[int, ...], x: Array, memory: Memory, schedule: Schedule) -> None:
     if tuple(out.shape) != shape:
         raise ValueError(f"out has shape {tuple(out.shape)}, and the result has {shape}")
     if out.dtype != x.dtype:
         raise TypeError(f"out is {dtype_name(out.dtype)} and the result is {dtype_name(x.dtype)}; nothing is cast here")
-    if not _is_contiguous(out):
+    if not memory.is_contiguous(out):
         raise ValueError("out must be contiguous (C order); convolve into a new array and assign it")
-    if library(out) == "torch" and (out.requires_grad or out.is_conj() or out.is_neg()):
+    if not memory.is_plain(out):
         raise ValueError("out must be a plain tensor: no gradient, no lazy conjugate; pass out.detach() or a new one")
+    if memory.address(out) % schedule.item_bytes:
+        raise ValueError(
+            f"out begins at address {memory.address(out):#x}, which is no multiple of the {schedule.item_bytes} bytes "
+            f"of {schedule.dtype}; pass an array that does"
+        )
 
 
-def _bias(epilogue: Epilogue, shape: tuple[int, ...], x: Array, schedule: Schedule) -> tuple[Array | None, int, int]:
+def _bias(
+    epilogue: Epilogue, shape: tuple[int, ...], x: Array, memory: Memory, schedule: Schedule
+) -> tuple[Array | None, int, int]:
     """The biases in a row, how many they are, and how many signals in a row have the same one."""
     if epilogue.activation not in ("none", "relu", "gelu", "gelu_tanh", "silu"):
         raise ValueError(
@@ -293,14 +288,13 @@ def _bias(epilogue: Epilogue, shape: tuple[int, ...], x: Array, schedule: Schedu
     bias = epilogue.bias
     if bias is None:
         return None, 1, 1
-    namespace(x, bias)
     if bias.dtype != x.dtype:
         raise TypeError(f"the bias is {dtype_name(bias.dtype)} and x is {dtype_name(x.dtype)}; nothing is cast here")
     given = tuple(int(n) for n in bias.shape)
     if _broadcast(shape, given, "the leading axes of the result", "the axes of the bias") != shape:
         raise ValueError(f"a bias of shape {given} does not broadcast to the leading axes {shape} of the result")
     lanes, channels, repeat = _lanes(bias, given, shape, 1)
-    return _contiguous(lanes, schedule), channels, repeat
+    return _readable(lanes, memory, schedule), channels, repeat
 
 
 # ---------------------------------------------------------------------------------------------------------------------
@@ -314,18 +308,23 @@ def _lanes(a: Array, batch: tuple[int, ...], shape: tuple[int, ...], length: int
     `a` has one lane of `length` for each index of `batch`, which broadcasts to `shape`. Where the axes along which the
     lanes differ are not neighbours in `shape`, the axes between them are written out.
     """
-    xp = namespace(a)
     padded = (1,) * (len(shape) - len(batch)) + batch
     differing = [i for i, n in enumerate(padded) if n != 1]
     if not differing:
-        return xp.reshape(a, (1, length)), 1, 1
+        return a.reshape(1, length), 1, 1
     first, last = differing[0], differing[-1]
     written = (*(1,) * first, *shape[first : last + 1], *(1,) * (len(shape) - last - 1))
-    lanes = xp.reshape(a, (*padded, length))
+    lanes = a.reshape(*padded, length)
     if written != padded:
-        lanes = xp.broadcast_to(lanes, (*written, length))
+        lanes = namespace(a).broadcast_to(lanes, (*written, length))
     count = math.prod(written)
-    return xp.reshape(lanes, (count, length)), max(count, 1), max(math.prod(shape[last + 1 :]), 1)
+    return lanes.reshape(count, length), max(count, 1), max(math.prod(shape[last + 1 :]), 1)
+
+
+def _readable(a: Array, memory: Memory, schedule: Schedule) -> Array:
+    """The array with its elements in a row, at an address that the kernel can read from: itself or a copy."""
+    a = memory.in_a_row(a)
+    return memory.copy(a) if memory.address(a) % schedule.item_bytes else a
 
 
 def _complex_dtype(schedule: Schedule, like: Array) -> DType:
@@ -368,51 +367,7 @@ def _allocate(
     try:
         return runtime.empty(shape, dtype, like)
     except runtime.out_of_memory as error:
-        size = math.prod(shape) * schedule.real_bytes * (2 if schedule.mode == "complex" else 1)
+        size = math.prod(shape) * schedule.item_bytes
         raise MemoryError(
             f"{name} needs {size} bytes, which the device does not have; free some or pass out="
         ) from error
-
-
-# ---------------------------------------------------------------------------------------------------------------------
-# Addresses
-# ---------------------------------------------------------------------------------------------------------------------
-
-
-def _address(a: Array) -> int:
-    lib = library(a)
-    if lib == "torch":
-        return int(a.data_ptr())
-    return int(a.data.ptr if lib == "cupy" else a.ctypes.data)
-
-
-def _is_contiguous(a: Array) -> bool:
-    return bool(a.is_contiguous() if library(a) == "torch" else a.flags.c_contiguous)
-
-
-def _contiguous(a: Array, schedule: Schedule) -> Array:
-    """The array with its elements in a row, at an address that the kernel can read from: itself or a copy."""
-    xp = namespace(a)
-    if library(a) == "torch":
-        a = a.detach().resolve_conj().resolve_neg().contiguous()
-    elif not a.flags.c_contiguous or not a.dtype.isnative:
-        a = xp.ascontiguousarray(a, dtype=a.dtype.newbyteorder("="))
-    item = schedule.real_bytes * (2 if dtype_name(a.dtype).startswith("complex") else 1)
-    return a if _address(a) % item == 0 else xp.asarray(a, copy=True)
-
-
-def _is_aligned(schedule: Schedule, *arrays: Array) -> bool:
-    """Whether every pair of neighbours x[2m], x[2m + 1] lies at a multiple of the size of two reals."""
-    return schedule.padded_sizes[2] % 2 == 0 and all(_address(a) % (2 * schedule.real_bytes) == 0 for a in arrays)
-
-
-def _overlap(a: Array, b: Array) -> bool:
-    """Whether two contiguous arrays share memory."""
-    (start_a, end_a), (start_b, end_b) = _extent(a), _extent(b)
-    return start_a < end_b and start_b < end_a
-
-
-def _extent(a: Array) -> tuple[int, int]:
-    start = _address(a)
-    size = a.element_size() * a.numel() if library(a) == "torch" else a.nbytes
-    return start, start + int(size)

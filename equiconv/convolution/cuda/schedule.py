@@ -115,9 +115,8 @@ class Pass:
 class Schedule:
     """How signals of `sizes` and `dtype` are convolved by the fused kernel. Made by `find_schedule`.
 
-    `sizes` are those of the convolved axes, innermost last; `grid` those of the complex transform, in three axes (with
-    1 for those that the signal lacks). `continued` says for each of the three whether the grid goes on with zeros
-    beyond the signal.
+    `sizes` are those of the convolved axes, innermost last; `grid` those of the complex transform, in three axes, with 1
+    for those that the signal lacks.
     """
 
     sizes: tuple[int, ...]
@@ -133,9 +132,9 @@ class Schedule:
         return _REAL_BYTES[self.dtype]
 
     @property
-    def signal_length(self) -> int:
-        """Samples of a signal."""
-        return math.prod(self.sizes)
+    def item_bytes(self) -> int:
+        """Bytes of a sample."""
+        return self.real_bytes * (2 if self.mode == "complex" else 1)
 
     @property
     def padded_sizes(self) -> tuple[int, int, int]:

@@ -109,5 +109,5 @@ class Host:
     ) -> None:
         assert isinstance(like, (np.ndarray, torch.Tensor))
         source = kernel_source(schedule, launched, variant)
-        run(source, arguments.values(), blocks, launched.shared_bytes, self.order)
+        run(source, arguments, blocks, launched.shared_bytes, self.order)
         self.launches.append((launched.kind, blocks))
