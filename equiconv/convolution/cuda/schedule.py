@@ -34,6 +34,8 @@ from dataclasses import dataclass
 from functools import lru_cache
 from typing import Literal, TypeAlias
 
+import numpy as np
+
 from equiconv.arrays import DType, dtype_name, fast_length
 
 __all__ = ["HOPPER", "Kind", "Limits", "Mode", "Pass", "Schedule", "Stage", "Unsupported", "find_schedule", "radices"]
@@ -414,8 +416,7 @@ def _make_pass(
     stages, length = _stages(grid, tile, mode), math.prod(grid) * tile
     real = _REAL_BYTES[dtype]
     scalar = 2 * real if dtype.startswith("complex") else real
-    gap = 128 // (2 * real)  # one element after each 128 bytes, all banks once
-    for pad in (gap, 0):
+    for pad in (best_gap(stages, length, real), 0):
         fits = [
             (score, -units, Pass(kind, stages, length, tile, units, threads, blocks, pad, at, total))
             for units in _unit_counts(length)
@@ -426,6 +427,48 @@ def _make_pass(
         if fits:
             return min(fits, key=lambda item: item[:2])[2]
     return None
+
+
+@lru_cache(maxsize=1024)
+def best_gap(stages: tuple[Stage, ...], length: int, real: int) -> int:
+    """After how many elements to leave a gap of one, so that the threads of a warp meet on different banks; 0 for none.
+
+    Shared memory serves 128 bytes at once, each of 32 banks once. A butterfly whose elements lie a power of two apart
+    would find them all on a few banks. Gaps cost memory, 1/16 in float32 for what is usual: a little less conflict is
+    not worth much more.
+
+    >>> best_gap(find_schedule((4096,), "complex64").passes[0].stages, 4096, 4)
+    16
+    """
+    gaps = (0, *range(6, 34))
+    costs: dict[int, float] = {
+        gap: wavefronts(stages, length, real, gap) + (1 / (2 * gap) if gap else 0) for gap in gaps
+    }
+    return min(costs, key=costs.__getitem__)
+
+
+def wavefronts(stages: tuple[Stage, ...], length: int, real: int, gap: int) -> float:
+    """How often shared memory must serve an access of 128 bytes, on average over the stages: 1 is the least.
+
+    >>> wavefronts((Stage(16, 1, 1, 0),), 16, 4, 0), wavefronts((Stage(16, 1, 1, 0),), 16, 4, 16)
+    (16.0, 1.0)
+    """
+    lanes = 128 // (2 * real)  # threads that are served at once, if they can be
+    total = 0.0
+    for stage in stages:
+        count, step = length // stage.radix, stage.span * stage.inner
+        # consecutive threads take consecutive butterflies, of one unit after the other; a few groups stand for all
+        first = np.arange(0, max(count, 8 * lanes), max(1, count // 8) // lanes * lanes or lanes)[:8]
+        k = first[:, None] + np.arange(lanes)
+        unit, butterfly = np.divmod(k, count)
+        block, rest = np.divmod(butterfly, step)
+        base = unit * length + block * stage.radix * step + rest
+        element = base[:, None, :] + step * np.arange(stage.radix)[:, None]
+        place = (element + element // gap if gap else element).reshape(-1, lanes) % lanes
+        rows = np.arange(len(place))[:, None] * lanes
+        served = np.bincount((rows + place).reshape(-1), minlength=place.size).reshape(place.shape)
+        total += float(served.max(axis=1).mean())
+    return total / len(stages)
 
 
 def _unit_counts(length: int) -> Iterator[int]:

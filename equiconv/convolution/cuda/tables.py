@@ -114,6 +114,11 @@ def mirror(schedule: Schedule) -> tuple[Indices, Indices]:
     opposite = position[_flat(-frequencies % grid, grid)].reshape(-1, radix)[:, 0]  # of each butterfly's first value
     partner, turned = opposite // radix, (opposite % radix != 0).astype(np.int64)
     first = np.flatnonzero(np.arange(partner.size) <= partner)
+    # Threads that follow each other should find their butterflies side by side, from a multiple of the stage before on:
+    # first the runs that are whole, then the few that hold a frequency and its opposite.
+    run = schedule.passes[0].stages[-2].radix if len(schedule.passes[0].stages) > 1 else 1
+    whole = np.bincount(first // run, minlength=partner.size // run + 1) == run
+    first = first[np.argsort(~whole[first // run], kind="stable")]
     return np.stack([first, 2 * partner[first] + turned[first]], axis=-1), flat.reshape(-1, radix)[first].T
 
 

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 from equiconv.arrays import fourier_bound
 from equiconv.convolution.cuda import HOPPER, Limits, Schedule, Unsupported, find_schedule
-from equiconv.convolution.cuda.schedule import TWIDDLE_POWERS, radices, twiddle_rows
+from equiconv.convolution.cuda.schedule import TWIDDLE_POWERS, radices, twiddle_rows, wavefronts
 from equiconv.convolution.cuda.tables import digit_reversal, mirror, prepared_spectrum, spectrum_order, twiddles
 from equiconv.convolution.cuda.twin import convolve_by_twin, elements_visited, forward
 from tests.convolution.cuda import cases
@@ -134,6 +134,22 @@ def test_digit_reversal_is_what_the_stages_leave() -> None:
     np.testing.assert_allclose(
         forward(z, stages), np.fft.fft(z)[:, digit_reversal(tuple(s.radix for s in stages))], atol=1e-12
     )
+
+
+@pytest.mark.parametrize("n", [(256,), (1000,), (2025,), (4096,), (2730,), (112, 112)])
+def test_gaps_keep_threads_on_different_banks(n: tuple[int, ...]) -> None:
+    """Counted anew here, over every warp: with the gap that was chosen, no access takes twice as long on average."""
+    schedule = find_schedule(n, "complex64")
+    assert isinstance(schedule, Schedule)
+    (launched,) = schedule.passes
+    each = []
+    for stage in launched.stages:
+        elements = elements_visited(stage, launched.length).T  # one row an access, consecutive threads side by side
+        elements = elements[:, : elements.shape[1] // 16 * 16].reshape(-1, 16)  # 16 threads move 128 bytes
+        places = elements + (elements // launched.pad if launched.pad else 0)
+        each.append(np.mean([np.bincount(row % 16).max() for row in places]))
+    assert np.mean(each) <= 2
+    assert wavefronts(launched.stages, launched.length, 4, launched.pad) == pytest.approx(np.mean(each), abs=0.35)
 
 
 def test_twiddles_are_right_to_the_last_place() -> None:
