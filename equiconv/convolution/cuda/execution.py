@@ -9,6 +9,7 @@ from __future__ import annotations
 import math
 import warnings
 from dataclasses import dataclass
+from numbers import Real
 from typing import Any, NamedTuple, Protocol
 
 from equiconv.arrays import Array, DType, device, dtype_name, library, namespace
@@ -283,6 +284,8 @@ def _bias(
         raise ValueError(
             f"activation must be 'none', 'relu', 'gelu', 'gelu_tanh' or 'silu', got {epilogue.activation!r}"
         )
+    if isinstance(epilogue.scale, bool) or not isinstance(epilogue.scale, Real):
+        raise TypeError(f"scale must be a real number, got {epilogue.scale!r}; scale the kernel for anything else")
     if schedule.mode == "complex" and epilogue.activation != "none":
         raise TypeError(f"the activation {epilogue.activation!r} is not defined on complex numbers; pass 'none'")
     bias = epilogue.bias

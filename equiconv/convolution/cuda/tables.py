@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import math
 from functools import lru_cache
-from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -140,25 +139,47 @@ def prepared_spectrum(w: Array, schedule: Schedule) -> Array:
         lanes = _continued(lanes, axis, m)
     count = math.prod(schedule.grid)
 
+    def transformed(part: Array) -> Array:
+        return xp.reshape(xp.fft.fftn(_complex(part), axes=(1, 2, 3)), (w.shape[0], -1))
+
+    order, delay = _on_device(schedule, w)
     if schedule.mode != "half":
-        spectrum = xp.reshape(xp.fft.fftn(_complex(lanes), axes=(1, 2, 3)), (w.shape[0], -1)) / count
-        return xp.take(spectrum, _on_device(spectrum_order(schedule), w), axis=-1)
+        return xp.take(transformed(lanes), order, axis=-1) / count
 
     # x = even + odd one sample later, and the same for w: the even samples of the product are E_x·E_w + τ·O_x·O_w and
     # the odd ones E_x·O_w + O_x·E_w, where τ(k) = exp(−2πi·k/m) is a delay by one of m pairs. With Z = E_x + i·O_x that
     # is A·Z(k) + B·conj(Z(−k)); A and B as below, from the real transforms' symmetry E(−k) = conj(E(k)).
-    pairs_k = mirror(schedule)[1].reshape(-1)
-    here = _on_device(pairs_k, w)
-    m2 = schedule.grid[2]
-    even, odd = (
-        xp.take(xp.reshape(xp.fft.fftn(_complex(part), axes=(1, 2, 3)), (w.shape[0], -1)), here, axis=-1) / count
-        for part in (lanes[..., 0::2], lanes[..., 1::2])
-    )
-    delay = asarray_like(_roots(-(pairs_k % m2), m2), even)
-    turned = 0.5j * odd
+    even = xp.take(transformed(lanes[..., 0::2]), order, axis=-1) / count
+    turned = xp.take(transformed(lanes[..., 1::2]), order, axis=-1) * (0.5j / count)
     a, b = even + (1 - delay) * turned, (1 + delay) * turned
     opposite = xp.conj(even - (1 - delay) * turned)  # A(−k)
     return xp.concat([a, opposite, b], axis=-1)
+
+
+# The order of the spectrum and the delays, on each device: by schedule, library, device and dtype.
+_KEPT: dict[tuple[Schedule, str, str, str], tuple[Array, Array]] = {}
+_KEPT_AT_MOST = 256
+
+
+def _on_device(schedule: Schedule, w: Array) -> tuple[Array, Array]:
+    """The frequency of each entry of the spectrum (in the mode "half", of each pair), and exp(−2πi·k/m) of each, where w is.
+
+    They are kept: to bring them to a GPU anew for each kernel would take longer than the kernel's transform.
+    """
+    key = (schedule, library(w), str(device(w)), dtype_name(w.dtype))
+    if key not in _KEPT:
+        while len(_KEPT) >= _KEPT_AT_MOST:
+            _KEPT.pop(next(iter(_KEPT)), None)  # the oldest; another thread may have taken it
+        k = mirror(schedule)[1].reshape(-1) if schedule.mode == "half" else spectrum_order(schedule)
+        m = schedule.grid[2]
+        delay = asarray_like(_roots(-(k % m), m), _complex(w[:0]))
+        order = k if library(w) == "numpy" else namespace(w).asarray(k, device=device(w))
+        if library(w) == "cupy":
+            import cupy  # the library of w, so that it is loaded
+
+            cupy.cuda.get_current_stream().synchronize()  # other streams will read them too
+        _KEPT[key] = order, delay
+    return _KEPT[key]
 
 
 def _continued(w: Array, axis: int, m: int) -> Array:
@@ -177,10 +198,3 @@ def _complex(w: Array) -> Array:
     xp = namespace(w)
     wide = {"float32": xp.complex64, "float64": xp.complex128}.get(dtype_name(w.dtype))
     return w if wide is None else xp.astype(w, wide)
-
-
-def _on_device(indices: Indices, like: Array) -> Any:
-    """The indices as an array of the library and device of `like`."""
-    if library(like) == "numpy":
-        return indices
-    return namespace(like).asarray(indices, device=device(like))

@@ -12,7 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from equiconv.arrays import fourier_bound
-from equiconv.convolution.cuda import HOPPER, Limits, Schedule, Unsupported, find_schedule
+from equiconv.convolution.cuda import HOPPER, Limits, Schedule, Unsupported, find_schedule, tables
 from equiconv.convolution.cuda.schedule import TWIDDLE_POWERS, radices, twiddle_rows, wavefronts
 from equiconv.convolution.cuda.tables import digit_reversal, mirror, prepared_spectrum, spectrum_order, twiddles
 from equiconv.convolution.cuda.twin import convolve_by_twin, elements_visited, forward
@@ -199,6 +199,19 @@ def test_the_spectrum_of_an_impulse_is_flat() -> None:
     impulse = np.zeros((1, 9, 25), np.float32)
     impulse[0, 0, 0] = 1
     np.testing.assert_allclose(prepared_spectrum(impulse, schedule), 1 / 225, rtol=1e-6)
+
+
+def test_what_a_spectrum_needs_is_kept_within_bounds(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(tables, "_KEPT", {})
+    monkeypatch.setattr(tables, "_KEPT_AT_MOST", 2)
+    for n in (8, 9, 10, 8):
+        schedule = find_schedule((n,), "float64")
+        assert isinstance(schedule, Schedule)
+        w = np.random.default_rng(0).standard_normal((1, n))
+        first, again = prepared_spectrum(w, schedule), prepared_spectrum(w, schedule)
+        np.testing.assert_array_equal(first, again)
+        assert 1 <= len(tables._KEPT) <= 2
+        assert any(key[0] is schedule for key in tables._KEPT)
 
 
 @pytest.mark.parametrize(
