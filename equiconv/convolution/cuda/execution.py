@@ -32,12 +32,12 @@ _LARGEST_GRID = 2**31 - 1
 class Epilogue:
     """What is done to the convolution before it is written: activation(scale · y + bias).
 
-    `bias` has the leading axes of the signal (those before the convolved ones), or axes that broadcast with them;
+    `scale` is a real number. `bias` has the leading axes of the signal (those before the convolved ones), or axes that broadcast with them;
     its dtype is the signal's. `activation` is `"none"`, `"relu"`, `"gelu"` (with erf), `"gelu_tanh"` or `"silu"`; complex
     signals have none.
     """
 
-    scale: float = 1.0
+    scale: Any = 1.0
     bias: Array | None = None
     activation: Activation = "none"
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import ctypes
 import hashlib
 import math
+import mmap
 import shutil
 import subprocess
 import tempfile
@@ -67,20 +68,37 @@ def run(kernel: str, values: tuple[Any, ...], blocks: int, shared_bytes: int, or
     assert said is None, said.decode()
 
 
+def guarded(a: npt.NDArray[Any], at_end: bool) -> npt.NDArray[Any]:
+    """A copy of `a` whose last byte (or first) lies beside memory that may not be touched. Never given back."""
+    page = mmap.PAGESIZE
+    whole = -(-a.nbytes // page) * page
+    area = mmap.mmap(-1, whole + 2 * page)
+    start = ctypes.addressof(ctypes.c_char.from_buffer(area))
+    libc = ctypes.CDLL(None, use_errno=True)
+    for forbidden in (start, start + page + whole):
+        assert libc.mprotect(ctypes.c_void_p(forbidden), ctypes.c_size_t(page), 0) == 0, ctypes.get_errno()
+    offset = page + (whole - a.nbytes if at_end else 0)
+    copy = np.frombuffer(area, a.dtype, a.size, offset).reshape(a.shape)
+    copy[...] = a
+    return copy
+
+
 class Host:
     """A runtime that executes blocks one after the other, each thread a fiber.
 
-    `order` is that in which threads run between barriers; `memory` the bytes that it has for results and workspaces.
+    `order` is that in which threads run between barriers; `memory` the bytes that it has for results and workspaces;
+    `guarded` puts what it allocates before (True) or behind (False) memory that may not be touched.
     `launches` counts what was run: the kind of pass and its blocks.
     """
 
     out_of_memory: tuple[type[BaseException], ...] = (MemoryError,)
 
-    def __init__(self, order: int = 0, memory: float = math.inf) -> None:
+    def __init__(self, order: int = 0, memory: float = math.inf, guarded: bool | None = None) -> None:
         self.order = order
+        self.guarded = guarded
         self.memory = memory
         self.launches: list[tuple[str, int]] = []
-        self._kept: dict[Any, tuple[npt.NDArray[Any], npt.NDArray[Any]]] = {}
+        self._kept: dict[Any, Any] = {}
 
     def check(self, schedule: Schedule, like: Any) -> None:
         assert max(p.shared_bytes for p in schedule.passes) <= schedule.limits.block_bytes
@@ -93,14 +111,15 @@ class Host:
             raise MemoryError(f"{size} bytes asked for, {self.memory} left")
         # what a kernel does not write stays visible
         (made if isinstance(made, np.ndarray) else made.numpy())[...] = np.nan
-        return made
+        return made if self.guarded is None else guarded(made, self.guarded)
 
     def tables(self, schedule: Schedule, launched: Pass, like: Any) -> tuple[int, int]:
         key = (schedule, launched)
         if key not in self._kept:
             precision = np.complex64 if schedule.real_bytes == 4 else np.complex128
             positions = mirror(schedule)[0] if schedule.mode == "half" else np.zeros((1, 2))
-            self._kept[key] = (twiddles(launched.stages).astype(precision), positions.astype(np.int32, order="C"))
+            made = twiddles(launched.stages).astype(precision), positions.astype(np.int32, order="C")
+            self._kept[key] = made if self.guarded is None else tuple(guarded(a, self.guarded) for a in made)
         turns, pairs = self._kept[key]
         return turns.ctypes.data, pairs.ctypes.data
 

@@ -77,7 +77,7 @@ def test_prepare_kernel(w: Any, error: type[Exception], message: str) -> None:
             "(2,) and those of the kernel (3,) do not broad",
         ),
         ({"epilogue": Epilogue(activation="tanh")}, ValueError, "activation must be 'none', 'relu'"),  # type: ignore[arg-type]
-        ({"epilogue": Epilogue(scale=1j)}, TypeError, "scale must be a real number, got 1j"),  # type: ignore[arg-type]
+        ({"epilogue": Epilogue(scale=1j)}, TypeError, "scale must be a real number, got 1j"),
         ({"epilogue": Epilogue(scale=zeros(2))}, TypeError, "scale must be a real number"),
         ({"epilogue": Epilogue(bias=zeros(3))}, ValueError, "do not broadcast"),
         ({"epilogue": Epilogue(bias=zeros(5, 2))}, ValueError, "a bias of shape (5, 2) does not broadcast"),

@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
-from typing import Any, get_args
+import os
+import signal
+import subprocess
+import sys
+from pathlib import Path
+from typing import get_args
 
-import hypothesis.extra.numpy as hnp
 import numpy as np
 import pytest
 import torch
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from equiconv.convolution.cuda import (
@@ -22,6 +26,8 @@ from equiconv.convolution.cuda import (
 from equiconv.convolution.cuda.source import Activation
 from tests.convolution.cuda import cases, host
 from tests.convolution.cuda.cases import CASES, EPILOGUE_CASES, SMALL, Case
+
+ROOT = Path(__file__).resolve().parents[3]
 
 pytestmark = pytest.mark.skipif(
     host.compiler() is None, reason="no C++ compiler (g++ or clang++) to build fused.cu with"
@@ -88,25 +94,34 @@ def test_a_complex_epilogue() -> None:
     np.testing.assert_allclose(y, 2 * cases.truth(x, w, 1).astype(complex) + bias[:, None], rtol=0, atol=1e-13)
 
 
-LEADING = hnp.mutually_broadcastable_shapes(num_shapes=3, max_dims=4, max_side=3)
+@st.composite
+def leading(draw: st.DrawFn) -> tuple[tuple[int, ...], ...]:
+    """Leading axes of a signal, a kernel and a bias: some of those of the result, 1 for the others or none at all."""
+    result = draw(st.lists(st.integers(1, 3), max_size=4))
+
+    def some() -> tuple[int, ...]:
+        kept = tuple(n if draw(st.booleans()) else 1 for n in result)
+        return kept[draw(st.integers(0, next((i for i, n in enumerate(kept) if n != 1), len(kept)))) :]
+
+    x, w = some(), some()
+    shape = np.broadcast_shapes(x, w)
+    bias = tuple(n if draw(st.booleans()) else 1 for n in shape)
+    return x, w, bias[draw(st.integers(0, len(bias))) :]
 
 
-@settings(max_examples=60, deadline=None)
-@given(LEADING, st.sampled_from([Case((6,), "float64"), Case((15,), "float64", pairs=True), Case((12,), "complex128")]))
-def test_leading_axes_broadcast(shapes: Any, case: Case) -> None:
+@settings(max_examples=150, deadline=None)
+@given(
+    leading(), st.sampled_from([Case((6,), "float64"), Case((15,), "float64", pairs=True), Case((12,), "complex128")])
+)
+@example(((2, 3, 4), (3, 1), (3, 1)), Case((6,), "float64"))
+@example(((2, 3, 3), (3, 1), (2, 1, 1)), Case((15,), "float64", pairs=True))
+@example(((2, 3, 4), (2, 1, 4), (2, 1, 4)), Case((15,), "float64", pairs=True))
+def test_leading_axes_broadcast(shapes: tuple[tuple[int, ...], ...], case: Case) -> None:
     """Any kernel with any signal, any bias with any result: which of them meet is arithmetic on indices in the kernel."""
-    x_batch, w_batch, b_batch = shapes.input_shapes
     rng = np.random.default_rng(0)
-    x = rng.standard_normal((*x_batch, *case.sizes)).astype(case.dtype)
-    w = rng.standard_normal((*w_batch, *case.sizes)).astype(case.dtype)
-    result = np.broadcast_shapes(x_batch, w_batch)
-    # a bias must not enlarge the result
-    rank = len(result)
-    bias = rng.standard_normal(
-        tuple(
-            n if m == n else 1
-            for n, m in zip(result[rank - len(b_batch) :], b_batch[-rank:] if rank else (), strict=False)
-        )
+    (x, w), bias = (
+        (rng.standard_normal((*s, *case.sizes)).astype(case.dtype) for s in shapes[:2]),
+        rng.standard_normal(shapes[2]),
     )
     bias = bias.astype(case.dtype)
     y = convolve(x, prepare_kernel(w, case.schedule()), epilogue=Epilogue(bias=bias), runtime=host.Host())
@@ -147,6 +162,49 @@ def test_memory_beyond_the_arrays_is_left_alone() -> None:
         assert convolve(around[1:4], kernel, out, runtime=host.Host()) is out
         np.testing.assert_array_equal(out, convolve(x, kernel, runtime=host.Host()))
         assert (result[[0, 4]] == 12345).all()
+
+
+@pytest.mark.parametrize("at_end", [True, False])
+def test_nothing_beyond_an_array_is_touched(at_end: bool) -> None:
+    """Every array ends (or begins) where memory may not be read: in a process of its own, which would not survive it."""
+    script = f"""
+from tests.convolution.cuda import cases, host
+from tests.convolution.cuda.cases import SMALL, Case
+from equiconv.convolution.cuda import Epilogue, convolve, prepare_kernel
+import dataclasses, numpy as np
+for case in (Case((64,), "float32", (5,)), Case((34,), "float32"), Case((143,), "float64"), Case((12,), "complex128", (5,)),
+             Case((17, 37), "float64", (2,), limits=SMALL), Case((45, 45), "float32", (3,), pairs=True, limits=SMALL)):
+    runtime = host.Host(guarded={at_end})
+    x, w = cases.draw(case)
+    kernel = prepare_kernel(w, case.schedule())
+    kernel = dataclasses.replace(kernel, spectrum=host.guarded(kernel.spectrum, {at_end}))
+    bias = host.guarded(np.ones(case.batch, case.dtype), {at_end})
+    y = convolve(host.guarded(x, {at_end}), kernel, epilogue=Epilogue(bias=bias), runtime=runtime)
+    np.testing.assert_array_equal(y, convolve(x, kernel, epilogue=Epilogue(bias=bias), runtime=host.Host()))
+print("survived")
+"""
+    environment = os.environ | {"PYTHONPATH": os.pathsep.join([str(ROOT), os.environ.get("PYTHONPATH", "")])}
+    done = subprocess.run(
+        [sys.executable, "-c", script], capture_output=True, text=True, check=False, cwd=ROOT, env=environment
+    )
+    assert done.stdout == "survived\n", done.stderr[-2000:] or f"killed by signal {-done.returncode}"
+
+
+def test_guards_guard() -> None:
+    """The tester, tested: a read one element beyond a guarded array is the end of the process that does it."""
+    for at_end, index in ((True, 5), (False, -1)):
+        script = (
+            f"from tests.convolution.cuda import host; import numpy as np, ctypes; a = host.guarded(np.ones(5), {at_end}); "
+            f"ctypes.c_double.from_address(a.ctypes.data + 8 * {index}).value"
+        )
+        done = subprocess.run(
+            [sys.executable, "-c", script],
+            cwd=ROOT,
+            env=os.environ | {"PYTHONPATH": str(ROOT)},
+            check=False,
+            capture_output=True,
+        )
+        assert done.returncode == -signal.SIGSEGV, done.stderr
 
 
 def test_neighbours_at_odd_addresses() -> None:
