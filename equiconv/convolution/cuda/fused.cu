@@ -289,7 +289,7 @@ __device__ inline void write(Complex* p, Complex z) {
 }
 __device__ inline void write(REAL* p, REAL y) { __stcs(p, y); }
 
-// Where element e of the grid lies in the signal; −1 where the grid has a zero. `real` is the number of reals an element stands for.
+// Where element e of the grid lies in the signal; −1 where the grid has a zero. `reals` is the number of reals an element stands for.
 __device__ inline int locate(int e, int& reals) {
   constexpr bool ROW = PASS == ROWS || PASS == ROWS_BACK;
   constexpr int PER = MODE == HALF ? 2 : 1;

@@ -85,5 +85,6 @@ def kernel_source(schedule: Schedule, launched: Pass, variant: Variant | None = 
 
 @cache
 def template() -> str:
-    """fused.cu as it lies in the package."""
-    return files("equiconv.convolution.cuda").joinpath("fused.cu").read_text(encoding="utf-8")
+    """fused.cu as it lies in the package, without its comments: what is left is ASCII, which every compiler's files hold."""
+    text = files("equiconv.convolution.cuda").joinpath("fused.cu").read_text(encoding="utf-8")
+    return "".join(line.partition("//")[0].rstrip() + "\n" for line in text.splitlines())

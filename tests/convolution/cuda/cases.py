@@ -25,6 +25,9 @@ from equiconv.convolution.definition import convolve_by_definition
 
 Array = npt.NDArray[Any]
 
+# Kernels of more taps have few that are not zero: the definition takes a while for each.
+_DENSE = 1500
+
 #: A device with little shared memory, on which small planes take three passes.
 SMALL = Limits(block_bytes=6000, multiprocessor_bytes=64 * 1024)
 
@@ -109,7 +112,7 @@ def draw(case: Case, seed: int = 0) -> tuple[Array, Array]:
     if not case.pairs:  # which share their rounding
         x *= 10.0 ** rng.integers(-6, 7, (*case.batch, *(1,) * len(case.sizes)))
     w = normal((*case.kernels, *case.sizes))
-    if math.prod(case.sizes) > 1500:  # the definition takes a while for each tap
+    if math.prod(case.sizes) > _DENSE:
         w *= rng.random(w.shape) < 64 / math.prod(case.sizes)
     return x.astype(case.dtype), w.astype(case.dtype)
 
@@ -118,17 +121,14 @@ def truth(x: Array, w: Array, axes: int) -> Array:
     """x ⋆ w along the last axes by the definition, in extended precision."""
     wide = np.clongdouble if np.iscomplexobj(x) else np.longdouble
     x, w = x.astype(wide), w.astype(wide)
-    if axes > 1 or x.shape[-1] <= 64:
+    if math.prod(w.shape[-axes:]) <= _DENSE:
         return convolve_by_definition(x, w, (0,) * axes)
-    n = x.shape[-1]
-    shape = np.broadcast_shapes(x.shape, w.shape)
-    rows, kernels = (np.broadcast_to(a, shape).reshape(-1, n) for a in (x, w))
-    y = np.zeros(rows.shape, wide)
-    for row, kernel, result in zip(rows, kernels, y, strict=True):
-        twice = np.concatenate([row, row])
-        for t in np.flatnonzero(kernel):
-            result += kernel[t] * twice[n - t : 2 * n - t]  # row[i − t]
-    return y.reshape(shape)
+    along = tuple(range(-axes, 0))
+    y = np.zeros(np.broadcast_shapes(x.shape, w.shape), wide)
+    for tap in np.argwhere(w.reshape(-1, *w.shape[-axes:]).any(axis=0)):  # the same sum, without the taps that are zero
+        weight = w[(..., *(slice(t, t + 1) for t in tap))]
+        y += weight * np.roll(x, tuple(tap), axis=along)
+    return y
 
 
 def norms(a: Array, axes: int) -> Array:

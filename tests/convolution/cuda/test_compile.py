@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from importlib.resources import files
 
 import pytest
 
@@ -62,6 +63,18 @@ def test_kernels_compile_for_sm_90(sizes: tuple[int, ...], dtype: str, variant: 
 @pytest.mark.parametrize("architecture", ["sm_80", "sm_100"])
 def test_kernels_compile_for_other_devices(architecture: str) -> None:
     compiled(find_schedule((2048,), "float32", limits=AMPERE), architecture, ALL)
+
+
+def test_the_source_is_ascii() -> None:
+    """A file in any encoding holds it; and its lines are those of fused.cu, so that a message's number is right."""
+    schedule = find_schedule((64,), "float32")
+    assert isinstance(schedule, Schedule)
+    source = kernel_source(schedule, schedule.passes[0])
+    assert source.isascii()
+    lines = source.splitlines()
+    assert lines.count("struct Arguments {") == 1
+    text = files("equiconv.convolution.cuda").joinpath("fused.cu").read_text(encoding="utf-8").splitlines()
+    assert len(lines) - lines.index("struct Arguments {") == len(text) - text.index("struct Arguments {")
 
 
 def test_what_is_wrong_is_not_compiled() -> None:
