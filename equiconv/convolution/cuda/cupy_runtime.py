@@ -116,6 +116,11 @@ class CupyRuntime:
                 module = _cupy().RawModule(code=kernel_source(schedule, launched, variant), options=OPTIONS)
                 kernel = module.get_function(ENTRY)
                 kernel.max_dynamic_shared_size_bytes = launched.shared_bytes  # beyond 48 KB a kernel must ask
+                # The rest of a multiprocessor's memory is its cache: a hint, so that as many blocks fit as were reckoned
+                # with, and the tables have what is left.
+                limits = schedule.limits
+                taken = launched.min_blocks * (launched.shared_bytes + limits.reserved_bytes)
+                kernel.preferred_shared_memory_carveout = min(100, -(-100 * taken // limits.multiprocessor_bytes))
                 self._kernels[key] = kernel
             return self._kernels[key]
 

@@ -46,10 +46,12 @@ class Kernel:
     def __init__(self, code: str, log: list[Any]) -> None:
         self.code, self.log = code, log
         self.max_dynamic_shared_size_bytes = 48 * 1024
+        self.preferred_shared_memory_carveout = -1
 
     def __call__(self, grid: tuple[int], block: tuple[int], args: tuple[Any, ...], *, shared_mem: int) -> None:
         assert Device.current, "a kernel was launched on no device in particular"
         assert shared_mem <= self.max_dynamic_shared_size_bytes
+        assert 0 < self.preferred_shared_memory_carveout <= 100
         assert f"#define THREADS {block[0]}\n" in self.code
         assert f"#define REAL {'float' if isinstance(args[7], np.float32) else 'double'}\n" in self.code
         assert isinstance(args[7], (np.float32, np.float64))
