@@ -7,6 +7,8 @@
 #   make lint                       ruff, mypy, and the floors of docs/architecture.md
 #   make proofs                     check every theorem, and print the table (ARGS=NAME: print one proof)
 #   make bench                      time circular convolution beside its peers on this machine, into benchmarks/results
+#   make gpu-check                  on a machine with an NVIDIA GPU: test and time the fused kernel, and write benchmarks/results;
+#                                   elsewhere it says that there is none (status 3)
 #   make atlas                      certify one architecture of each family of timm, and write docs/atlas (ALL=1: all of them, in hours; goes on
 #                                   where it stopped; CONFIRM=1: also by brute force; RETRY=1: again what failed)
 #
@@ -14,6 +16,8 @@
 # TORCH='torch==2.13.0'     the torch requirement (default: the one in pyproject.toml)
 # TEST_EXTRAS=test,models   what `make test` installs; without `models`, tests of timm and torchvision are skipped
 # THREADS=1                 of every contender in `make bench`
+# CUDA=cuda13               the extra that `make gpu-check` installs CuPy with: cuda12 or cuda13, as the driver supports
+# PYTHON_ENV=system         `make gpu-check` installs nothing and runs the machine's own Python and packages ($PYTHON, or python3)
 # WORKERS=2                 test processes; one thread each
 
 PYTHON ?=
@@ -21,6 +25,8 @@ TORCH ?=
 TEST_EXTRAS ?= test,models
 WORKERS ?= 2
 THREADS ?= 1
+CUDA ?= cuda13
+PYTHON_ENV ?=
 ARGS ?=
 ALL ?=
 CONFIRM ?=
@@ -34,10 +40,10 @@ STAMPS := $(VENV)/stamps
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
 .NOTPARALLEL:
-.PHONY: help audit test nightly lint proofs atlas bench models clean FORCE
+.PHONY: help audit test nightly lint proofs atlas bench gpu-check models clean FORCE
 
 help:  ## print this list
-	@sed -n 's/^\([a-z]*\):.*## \(.*\)/  make \1\t\2/p' Makefile
+	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1\t\2/p' Makefile
 	@echo; sed -n 's/^# \([A-Z_]*=.*\)/  \1/p' Makefile
 
 audit: $(STAMPS)/demo  ## audit real networks on real images (ARGS=MODEL for another network)
@@ -68,6 +74,12 @@ bench: $(STAMPS)/bench  ## time circular convolution beside its peers, into benc
 	done
 	OMP_NUM_THREADS=$(THREADS) $(BIN)/python -m benchmarks.conv_operator $(ARGS)
 
+# CuPy is large: it is installed where there is a GPU only.
+GPU_ENV = $(if $(filter gpu-check,$(MAKECMDGOALS)),$(if $(shell nvidia-smi -L 2> /dev/null),$(STAMPS)/gpu,$(STAMPS)/test))
+
+gpu-check: $(if $(filter system,$(PYTHON_ENV)),,$(GPU_ENV))  ## test and time the fused kernel on an NVIDIA GPU, and write benchmarks/results
+	$(if $(filter system,$(PYTHON_ENV)),PYTHONPATH="$(CURDIR):$$PYTHONPATH" $(or $(PYTHON),python3),$(BIN)/python) -m benchmarks.gpu_check $(ARGS)
+
 models: $(STAMPS)/models  ## install timm, torchvision and transformers beside equiconv
 
 clean:  ## remove the environment, caches and built files
@@ -80,15 +92,16 @@ clean:  ## remove the environment, caches and built files
 
 $(STAMPS)/demo: EXTRAS = demo
 $(STAMPS)/test: EXTRAS = $(TEST_EXTRAS)
+$(STAMPS)/gpu: EXTRAS = test,$(CUDA)
 $(STAMPS)/lint: EXTRAS = lint
 $(STAMPS)/proofs: EXTRAS = proofs
 $(STAMPS)/models: EXTRAS = demo,models
 $(STAMPS)/bench: EXTRAS = bench
 
-$(STAMPS)/demo $(STAMPS)/lint $(STAMPS)/proofs $(STAMPS)/models $(STAMPS)/bench: pyproject.toml $(STAMPS)/torch
+$(STAMPS)/bench $(STAMPS)/demo $(STAMPS)/gpu $(STAMPS)/lint $(STAMPS)/proofs $(STAMPS)/models: pyproject.toml $(STAMPS)/torch
 $(STAMPS)/test: pyproject.toml $(STAMPS)/torch $(STAMPS)/test-extras
 
-$(STAMPS)/demo $(STAMPS)/test $(STAMPS)/lint $(STAMPS)/proofs $(STAMPS)/models $(STAMPS)/bench:
+$(STAMPS)/bench $(STAMPS)/demo $(STAMPS)/test $(STAMPS)/gpu $(STAMPS)/lint $(STAMPS)/proofs $(STAMPS)/models:
 	$(PIP) install --editable '.[$(EXTRAS)]' $(if $(TORCH),'$(TORCH)')
 	@touch $@
 

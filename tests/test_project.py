@@ -29,6 +29,8 @@ def make(*arguments: str, cwd: Path, **environment: str) -> subprocess.Completed
         "WORKERS",
         "ARGS",
         "PYTHON",
+        "PYTHON_ENV",
+        "CUDA",
     }
     clean = {name: value for name, value in os.environ.items() if name not in inherited}
     return subprocess.run(
@@ -72,7 +74,7 @@ def test_continuous_integration_runs_the_two_commands() -> None:
 
 
 @needs_make
-@pytest.mark.parametrize("target", ["audit", "test", "lint", "proofs", "atlas", "models"])
+@pytest.mark.parametrize("target", ["audit", "test", "lint", "proofs", "atlas", "models", "gpu-check"])
 def test_a_target_makes_its_environment_and_installs_into_it(copy: Path, target: str) -> None:
     """Dry: what would be run, in order, where there is no environment."""
     planned = make("--dry-run", target, cwd=copy).stdout
@@ -85,6 +87,15 @@ def test_a_target_makes_its_environment_and_installs_into_it(copy: Path, target:
 def test_the_choice_of_torch_and_of_extras_reaches_pip(copy: Path) -> None:
     planned = make("--dry-run", "test", "TORCH=torch==2.13.0", "TEST_EXTRAS=test", cwd=copy).stdout
     assert "pip install --editable '.[test]' 'torch==2.13.0'" in planned
+
+
+@needs_make
+def test_gpu_check_can_use_the_machine_s_own_packages(copy: Path) -> None:
+    planned = make(
+        "--dry-run", "gpu-check", "PYTHON_ENV=system", "PYTHON=/usr/bin/python3", "ARGS=--skip-tests", cwd=copy
+    )
+    assert planned.stdout.rstrip().endswith("/usr/bin/python3 -m benchmarks.gpu_check --skip-tests")
+    assert "pip" not in planned.stdout
 
 
 @needs_make
