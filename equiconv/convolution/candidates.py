@@ -54,10 +54,13 @@ class Candidate:
         return f"{self.method}{engine}{f' in {self.layout}' if self.layout else ''}"
 
 
-def candidates(geometry: Geometry, dtype: str, *, measured: bool, threads: int, on_cpu: bool) -> Iterator[Candidate]:
+def candidates(
+    geometry: Geometry, dtype: str, *, measured: bool, threads: int, on_cpu: bool, on_gpu: bool = False
+) -> Iterator[Candidate]:
     """Every way to compute these shapes, in the order in which ties are decided.
 
-    `on_cpu` is False where the array library's own operations are the only ones there are. The score by which a choice
+    `on_cpu` is False where the array library's own operations are the only ones there are, but for the fused kernel
+    where `on_gpu`. The score by which a choice
     is made depends on the sizes and on whether there are many samples, never on how many.
     """
     item = ITEM_SIZE[dtype]
@@ -72,6 +75,10 @@ def candidates(geometry: Geometry, dtype: str, *, measured: bool, threads: int, 
         passes = geometry.taps * item * (3 * math.prod(geometry.x_shape) + 4 * math.prod(geometry.shape))
         flops, bytes_, work = _transforms(geometry, geometry.sizes, kernels, item, is_complex)
         few = _few_taps(geometry)
+        if on_gpu and dtype in ("float32", "float64", "complex64", "complex128"):
+            # taken where it is asked for: no GPU has confirmed it yet
+            kernel = 2 * kernels * geometry.samples * item
+            yield Candidate("fourier", "fused", "", geometry.sizes, None, math.inf, flops, moved + kernel, kernel)
         yield Candidate("definition", "", "", geometry.sizes, None, geometry.taps, tap_flops, passes, 2 * moved)
         yield Candidate("fourier", "library", "", geometry.sizes, None, few + 0.5, flops, bytes_, work)
         return

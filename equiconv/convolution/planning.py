@@ -155,8 +155,9 @@ def plan(
         matrix), "fourier", or "auto": the one that is expected to be the fastest.
     correlate : plan `circular_correlate` instead.
     library, device : what kind of arrays, "numpy", "torch" or "cupy", and where they live.
-    engine : the library of the Fourier transforms: "fftw" (pyFFTW), "ducc0", "torch", "scipy", as far as installed, or
-        "auto".
+    engine : the library of the Fourier transforms: "fftw" (pyFFTW), "ducc0", "torch", "scipy", as far as installed, on
+        the CPU; "fused", the fused CUDA kernel, for CuPy arrays and torch CUDA tensors; "library", the array library's
+        own transforms; or "auto".
     effort : "measure" lets FFTW time its algorithms once a shape and process, about a second, which makes it faster; the
         last bits of results may then differ from process to process.
     threads : at most so many threads; default `torch.get_num_threads()`. The engine "torch" and matrix products use the
@@ -179,7 +180,7 @@ def plan(
     _require(method, get_args(Method), "method")
     _require(effort, get_args(Effort), "effort")
     _require(library, _LIBRARIES, "library")
-    _require(engine, ("auto", "library", *ENGINES), "engine")
+    _require(engine, ("auto", "library", "fused", *ENGINES), "engine")
     if engine in ENGINES and engine not in available():
         raise ValueError(
             f"engine {engine!r} is not installed (there are {', '.join(available())}); pip install {ENGINES[engine][0]}"
@@ -220,7 +221,8 @@ def plan_of(
     if wide not in ITEM_SIZE:
         raise TypeError(f"dtype must be real or complex floating, got {dtype}; for instance 'float32'")
     on_cpu = library in ("numpy", "torch") and device.partition(":")[0] == "cpu" and engine != "library"
-    ways = tuple(candidates(shapes, wide, measured=effort == "measure", threads=threads, on_cpu=on_cpu))
+    on_gpu = library == "cupy" or (library == "torch" and device.partition(":")[0] == "cuda")
+    ways = tuple(candidates(shapes, wide, measured=effort == "measure", threads=threads, on_cpu=on_cpu, on_gpu=on_gpu))
     chosen, reason = _choose(ways, shapes, method, engine, workspace, on_cpu)
     if chosen not in ways:
         ways = (*ways, chosen)
@@ -248,7 +250,12 @@ def _choose(
             )
             raise ValueError(f"method {method!r} {why}; use method='fourier'")
     if not asked:
-        raise ValueError(f"engine {engine!r} is only for NumPy arrays and torch tensors on the CPU; use engine='auto'")
+        where = (
+            "CuPy arrays and torch CUDA tensors, in float32, float64, complex64 and complex128"
+            if engine == "fused"
+            else "NumPy arrays and torch tensors on the CPU"
+        )
+        raise ValueError(f"engine {engine!r} is only for {where}; use engine='auto'")
     fitting = [c for c in asked if workspace is None or c.workspace <= workspace]
     if not fitting:
         least = min(asked, key=lambda c: c.workspace)
@@ -264,7 +271,7 @@ def _choose(
     if len(fitting) < len(ways):
         return chosen, f"it is expected to be the fastest within {workspace} bytes"
     if chosen.seconds is None:
-        few = next(c for c in ways if c.method == "fourier").score
+        few = next(c for c in ways if c.engine == "library").score
         taps = f"the kernel has {shapes.taps} tap{'s' if shapes.taps > 1 else ''}"
         setting = "" if all(_is_smooth(n) for n in shapes.sizes) else " for sizes with a large prime factor"
         sense = "at most" if chosen.method == "definition" else "more than"

@@ -19,6 +19,7 @@ from equiconv.convolution.blocks import BlockedProduct
 from equiconv.convolution.definition import convolve_by_definition
 from equiconv.convolution.dense import DenseProduct
 from equiconv.convolution.fourier import convolve_by_fourier, embed_kernel
+from equiconv.convolution.fused import convolve_fused, prepare_fused
 from equiconv.convolution.geometry import geometry
 from equiconv.convolution.multipliers import kernel_multiplier
 from equiconv.convolution.stencil import Stencil
@@ -59,6 +60,7 @@ class PreparedConvolution:
         self.plan = plan
         self._w = namespace(w).asarray(w, copy=True)
         self._kernel = _prepared(plan, host(self._w)) if _is_fast(plan, w) else None
+        self._fused = prepare_fused(plan, w) if plan.engine == "fused" else None
         if isinstance(self._kernel, BlockedProduct):
             self._kernel.keep = True
         self._shape: tuple[int, ...] | None = None
@@ -96,6 +98,9 @@ class PreparedConvolution:
         if out is not None:
             _require_out(self.plan, x, out, shape)
         if self._kernel is None or not is_plain(x):
+            if self._fused is not None:
+                kernel = self._w if _requires_grad(x) else self._fused
+                return _stored(convolve_fused(self.plan, x, kernel), out)
             return _stored(_by_library(self.plan, x, self._w), out)
         y = _run(self.plan, self._kernel, x, shape, out)
         # the shortest way next time: a plain array whose axes need not be moved
@@ -118,7 +123,8 @@ def execute(plan: Plan, x: Array, w: Array, out: Array | None = None) -> Array:
 def run(plan: Plan, x: Array, w: Array, out: Array | None = None) -> Array:
     """`execute` on operands that are known to fit the plan."""
     if not (_is_fast(plan, w) and is_plain(x)):
-        return _stored(_by_library(plan, x, w), out)
+        by = convolve_fused if plan.engine == "fused" else _by_library
+        return _stored(by(plan, x, w), out)
     return _run(plan, _prepared(plan, host(w)), x, _result_shape(plan, x), out)
 
 
