@@ -23,6 +23,7 @@ from rich.progress import track
 
 import equiconv
 from equiconv.convolution.blocks import BlockedProduct
+from equiconv.convolution.costs import FEW
 from equiconv.convolution.dense import DenseProduct
 from equiconv.convolution.engines import available
 from equiconv.convolution.engines.base import spectrum_shape
@@ -32,15 +33,22 @@ from equiconv.convolution.tiles import TiledProduct, factor_pair
 TABLE = Path(equiconv.__file__).parent / "convolution" / "timings.json"
 DTYPES = ("float32", "float64", "complex64", "complex128")
 SMOOTH: dict[int, list[tuple[int, ...]]] = {
-    1: [(2**k,) for k in (1, 3, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15, 16, 17, 18, 19, 20, 21, 22)],
+    1: [(2**k,) for k in (1, 3, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15, 16, 18, 20, 22)],
     2: [(n, n) for n in (4, 8, 16, 32, 64, 128, 256, 384, 512, 768, 1024, 2048)],
-    3: [(n, n, n) for n in (4, 8, 16, 32, 64, 96, 128, 160)],
+    3: [(n, n, n) for n in (4, 8, 16, 24, 32, 48, 64, 96, 128)],
 }
 PRIME: dict[int, list[tuple[int, ...]]] = {
     1: [(11,), (31,), (101,), (307,), (1009,), (3001,), (10007,), (100003,), (1000003,)],
     2: [(11, 13), (31, 29), (61, 59), (101, 103), (251, 257), (509, 503), (1021, 1019)],
     3: [(11, 13, 11), (31, 29, 31), (61, 59, 67), (101, 103, 107)],
 }
+# single rows, which fill no vector registers: calls and all
+KINDS = (
+    ("smooth", SMOOTH),
+    ("prime", PRIME),
+    ("one smooth", {1: SMOOTH[1]}),
+    ("one prime", {1: PRIME[1]}),
+)
 LARGEST_BLOCK = 2**18  # bytes of one signal from which tiles are tried
 
 
@@ -62,7 +70,8 @@ def measure(samples: int, repetitions: int) -> dict[str, Any]:
     transforms: dict[str, Any] = {}
     for key, dtype, axes, kind, n, run, count in track(jobs, "transforms"):
         points = transforms.setdefault(key, {}).setdefault(dtype, {}).setdefault(str(axes), {}).setdefault(kind, [])
-        points.append([n, _significant(_time(run(), repetitions) / count * 1e9)])
+        timed, inner = run()
+        points.append([n, _significant(_time(timed, repetitions) / (count * inner) * 1e9)])
     engines = [*available(), *(["fftw measured"] if "fftw" in available() else [])]
     return {
         "about": "nanoseconds a sample on one core; calls in microseconds",
@@ -76,15 +85,17 @@ def measure(samples: int, repetitions: int) -> dict[str, Any]:
     }
 
 
-def _transform_jobs(samples: int) -> Iterator[tuple[str, str, int, str, int, Callable[[], Callable[[], None]], int]]:
+def _transform_jobs(
+    samples: int,
+) -> Iterator[tuple[str, str, int, str, int, Callable[[], tuple[Callable[[], None], int]], int]]:
     for engine in available():
         for measured in (False, True) if engine == "fftw" else (False,):
             name = "fftw measured" if measured else engine
             for dtype in DTYPES:
-                for kind, grids in (("smooth", SMOOTH), ("prime", PRIME)):
+                for kind, grids in KINDS:
                     for axes, sizes in ((a, g) for a, some in grids.items() for g in some):
                         n = math.prod(sizes)
-                        rows = max(1, samples // n)
+                        rows = 1 if kind.startswith("one") else max(FEW, samples // n)
                         for layout, product in (("blocks", BlockedProduct), ("tiles", TiledProduct)):
                             if layout == "tiles" and (
                                 n * np.dtype(dtype).itemsize < LARGEST_BLOCK or (axes == 1 and factor_pair(n) is None)
@@ -98,13 +109,19 @@ def _transform_jobs(samples: int) -> Iterator[tuple[str, str, int, str, int, Cal
                                 engine: str = engine,
                                 rows: int = rows,
                                 measured: bool = measured,
-                            ) -> Callable[[], None]:
+                            ) -> tuple[Callable[[], None], int]:
                                 x = _noise((rows, *sizes), dtype)
                                 spectrum = spectrum_shape(sizes, range(len(sizes)), np.dtype(dtype).kind == "f")
                                 multiplier = _noise(spectrum, str(np.result_type(dtype, np.complex64)))
                                 made = product(multiplier, sizes, sizes, dtype, engine, 1, measured=measured)
                                 out = np.empty_like(x)
-                                return lambda: made(x, out)
+                                inner = max(1, 2**14 // x.size)
+
+                                def several() -> None:
+                                    for _ in range(inner):
+                                        made(x, out)
+
+                                return several, inner
 
                             yield f"{name}/{layout}", dtype, axes, kind, n, run, rows * n
 

@@ -19,19 +19,23 @@ import numpy.typing as npt
 from equiconv.arrays import dtype_name
 from equiconv.convolution.engines.base import Transform
 from equiconv.convolution.engines.pool import TransformKey, give, take
+from equiconv.convolution.engines.registry import make_transform
 
 __all__ = ["BlockedProduct", "run_parallel", "split"]
 
 Array = npt.NDArray[Any]
 Index = tuple[slice, ...]
 
-# Bytes of signal in a block. Engines that copy into buffers of their own hold three times as much; torch's calls cost
-# more, so that its blocks are larger.
-_BLOCK = {"fftw": 2**18, "ducc0": 2**18, "torch": 2**19, "scipy": 2**19}
+# Bytes of signal in a block, as measured. FFTW copies into buffers of its own and holds three times as much; a call of
+# torch costs more.
+_BLOCK = {"fftw": 2**17, "ducc0": 2**19, "torch": 2**20, "scipy": 2**19}
 # Engines that transform several signals at once, one in each lane of a vector register, are given as many; but not where
 # they would then take tens of megabytes.
 _LEAST = {"fftw": 1, "ducc0": 4, "torch": 1, "scipy": 4}
 _LARGE = 2**21
+# ducc0 gathers 16 rows of float32 for AVX-512; where rows lie a multiple of a page apart, they share their places in the
+# cache and throw each other out, and fewer rows are twice as fast.
+_PAGE, _SHARING = 4096, 8
 # Transforms that one product keeps to itself: one for each thread that calls it, up to this many.
 _HELD = 4
 # Threads cost some 50 µs to start: below this many bytes of signal one is faster.
@@ -89,6 +93,19 @@ class BlockedProduct:
         threads = self.threads if x.nbytes >= _PARALLEL and self.engine != "torch" else 1
         run_parallel(lambda some: self._run(key, some, x, out), parts, threads)
 
+    def single(self, shape: tuple[int, ...]) -> Callable[[Array], Array] | None:
+        """For signals of this shape that are one block, a function that returns the product; it serves one thread.
+
+        None where there are several blocks, or signals are continued.
+        """
+        key, parts = self._layouts.get(shape) or self._lay_out(shape)
+        if len(parts) > 1 or self.sizes != self.grid or key.shape != shape:
+            return None
+        multiplier = self.multiplier
+        return make_transform(key.engine, key.shape, key.axes, key.dtype, key.threads, measured=key.measured).filtered(
+            multiplier
+        )
+
     def _own(self, key: TransformKey) -> tuple[TransformKey, Transform]:
         """The transform of the last call, if no other thread has it and it is of this kind."""
         try:
@@ -115,6 +132,8 @@ class BlockedProduct:
         batch = shape[: len(shape) - self._levels]
         signal = math.prod(self.grid) * self.dtype.itemsize
         most = max(_LEAST[self.engine] if signal <= _LARGE else 1, _BLOCK[self.engine] // signal)
+        if self.engine == "ducc0" and self.dtype.name == "float32" and self._levels == 1 and signal % _PAGE == 0:
+            most = min(most, _SHARING)
         block, parts = split(batch, most)
         axes = tuple(range(len(batch), len(shape)))
         # One block is the engine's to divide among threads; of several, each thread takes some.

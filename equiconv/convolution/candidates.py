@@ -138,8 +138,10 @@ def candidates(
 
 
 def _scored_rows(samples: int, rows: int) -> int:
-    """The number of signals that a choice is made for: as many as there are where they are few, else a megasample."""
-    return max(1, rows) if rows * samples <= SMALL else max(1, _LARGE_ROWS // samples)
+    """The number of signals that a choice is made for: as many as there are where these are few, else a megasample."""
+    if rows * samples <= SMALL or rows < costs.FEW:
+        return max(1, rows)
+    return max(costs.FEW, _LARGE_ROWS // samples)
 
 
 def _few_taps(geometry: Geometry) -> int:

@@ -21,6 +21,8 @@ __all__ = ["dense_seconds", "is_smooth", "largest_prime_factor", "padded_grid", 
 
 # Engines transform by chirps beyond factors of about this size, at several times the cost.
 LARGE_PRIME = 11
+# Fewer signals than this are measured on their own.
+FEW = 4
 
 
 @lru_cache(maxsize=1)
@@ -64,10 +66,12 @@ def transform_seconds(engine: str, layout: str, dtype: str, grid: Sequence[int],
     lengths = [n for n in grid if n > 1] or [1]
     kind = "smooth" if is_smooth(lengths) else "prime"
     measured = _table()["transforms"].get(f"{engine}/{layout}", {}).get(dtype, {}).get(str(min(len(lengths), 3)), {})
+    samples = math.prod(grid)
+    if rows < FEW and f"one {kind}" in measured:  # too few for the lanes of a vector register
+        return float(rows * samples * _interpolated(measured[f"one {kind}"], samples) * 1e-9)
     points = measured.get(kind) or measured.get("smooth")
     if not points:
         return None
-    samples = math.prod(grid)
     return float(_table()["calls"][engine] * 1e-6 + rows * samples * _interpolated(points, samples) * 1e-9)
 
 

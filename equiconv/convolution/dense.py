@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
@@ -35,6 +35,13 @@ class DenseProduct:
             np.matmul(rows, self.matrix, out=out.reshape(-1, n))
         else:
             out[...] = (rows @ self.matrix).reshape(out.shape)
+
+    def single(self, shape: tuple[int, ...]) -> Callable[[Array], Array] | None:  # noqa: ARG002 (a block's is one)
+        """For signals of this shape, a function that returns the product; None where they are not rows already."""
+        if not self._shared or len(self.sizes) > 1:
+            return None
+        matrix = self.matrix
+        return lambda x: x.dot(matrix)
 
 
 def circulant_matrix(u: Array, levels: int) -> Array:

@@ -69,6 +69,7 @@ class TiledProduct:
             batch = multiplier.ndim - len(self.grid)
             multiplier = np.ascontiguousarray(np.moveaxis(multiplier, batch, -1))  # axis 1 last, as it is used
         self.multiplier = multiplier
+        self._spare: list[Array] = []  # the spectrum of the last call: new memory costs as much as a pass
 
     @property
     def workspace(self) -> int:
@@ -84,7 +85,10 @@ class TiledProduct:
         """Write the product with `x`, of shape (*batch, *sizes), to `out` of the same shape."""
         levels = len(self.sizes)
         batch = x.shape[: x.ndim - levels]
-        spectrum = np.empty(self._frequencies, dtype=self._spectrum_dtype)
+        try:
+            spectrum = self._spare.pop()
+        except IndexError:
+            spectrum = np.empty(self._frequencies, dtype=self._spectrum_dtype)
         run = self._row if self._is_row else self._grid
         for index in np.ndindex(*batch):
             of = tuple(i if n > 1 else 0 for i, n in zip(index, self.multiplier.shape[: len(batch)]))  # noqa: B905
@@ -99,6 +103,8 @@ class TiledProduct:
             run(source, spectrum, multiplier, whole)
             if self.sizes != self.grid or not out[index].flags.c_contiguous:
                 out[index] = whole.reshape(self.grid)[tuple(slice(0, n) for n in self.sizes)]
+        if not self._spare:
+            self._spare.append(spectrum)
 
     # -- planes and volumes -----------------------------------------------------------------------------------------
 

@@ -88,6 +88,19 @@ class FFTWTransform(Transform):
         self._back()
         out[...] = self._result
 
+    def filtered(self, multiplier: Block) -> Callable[[Block], Block]:
+        source, spectrum, result, forth, back = self._source, self._spectrum, self._result, self._forth, self._back
+
+        def run(x: Block) -> Block:
+            source[...] = x
+            forth()
+            multiply(spectrum, multiplier, spectrum)
+            back()
+            return result.copy()
+
+        self._lengths = self.sizes  # what `run` leaves in the source
+        return run
+
     def own_spectrum(self, spectrum: Block) -> Block:
         own = self._spectrum[part(spectrum.shape)]
         own[...] = spectrum
