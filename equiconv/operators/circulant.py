@@ -56,6 +56,18 @@ class Slogdet(NamedTuple):
     logabsdet: Array
 
 
+class _Kept(NamedTuple):
+    """A column as it was, its spectrum, and whether no eigenvalue is zero to rounding."""
+
+    column: Array
+    half: Array
+    regular: bool
+
+
+# Entries of a column whose spectrum is kept for the next product, with a copy of the column.
+_LARGEST_KEPT = 2**18
+
+
 class Circulant(Operator["Circulant"]):
     """The circulant matrix of w, or with `ndim=d` the d-level one, never written out.
 
@@ -77,6 +89,8 @@ class Circulant(Operator["Circulant"]):
     >>> (C.T @ C).shape, C.T
     ((5, 5), Circulant(5, float64, convention='correlation'))
     """
+
+    _kept: _Kept | None = None
 
     def __init__(self, w: Array, ndim: int = 1, convention: Convention = "convolution") -> None:
         levels = integer(ndim, "ndim", least=1)
@@ -162,7 +176,7 @@ class Circulant(Operator["Circulant"]):
         levels = self.ndim
         (x, column), dtype = promote(x, self._column_like(x))
         if half is None or dtype_name(x.dtype) != dtype_name(compute_dtype(self.dtype)):
-            half = half_spectrum(column, levels)
+            half = self._half(column)
         spectrum = function(half)
         if gap:
             split = spectrum.ndim - levels
@@ -170,12 +184,28 @@ class Circulant(Operator["Circulant"]):
         y = filter_spectrum(x, spectrum, levels)
         return y if y.dtype == dtype else namespace(y).astype(y, dtype, copy=False)
 
+    def _half(self, column: Array) -> Array:
+        """`half_spectrum` of the (promoted) column: the one of the last call while the column still holds the same.
+
+        Comparing costs a pass over the column, a transform several. It is the contents that are compared: w is not
+        copied, and its owner may write to it.
+        """
+        if type(column) is not np.ndarray or column.size > _LARGEST_KEPT:
+            return half_spectrum(column, self.ndim)
+        kept = self._kept
+        if kept is not None and kept.column.dtype == column.dtype and np.array_equal(kept.column, column):
+            return kept.half
+        half = half_spectrum(column, self.ndim)
+        half.flags.writeable = False
+        self._kept = _Kept(column.copy(), half, regular=False)
+        return half
+
     def _function(self, function: Spectral) -> Circulant:
         """The circulant whose eigenvalues are `function` of this one's; the function must commute with conjugation."""
         (column,), dtype = promote(self._column)
         xp = namespace(column)
         axes = tuple(range(-self.ndim, 0))
-        spectrum = function(half_spectrum(column, self.ndim))
+        spectrum = function(self._half(column))
         if is_complex(column):
             result = xp.fft.ifftn(spectrum, axes=axes)
         else:
@@ -316,9 +346,15 @@ class Circulant(Operator["Circulant"]):
     def _require_regular(self, what: str) -> Array:
         """The spectrum (`half_spectrum`); `SingularCirculantError` where an eigenvalue is within rounding of zero."""
         (column,), _ = promote(self._column)
-        half = half_spectrum(column, self.ndim)
+        half = self._half(column)
+        kept = self._kept
+        if kept is not None and kept.half is half and kept.regular:
+            return half
+        # the frequencies that a real spectrum leaves out are conjugates of those that it keeps
         if not bool(namespace(half).any(namespace(half).abs(half) <= self._zero_bound())):
-            return half  # the frequencies that a real spectrum leaves out are conjugates of those that it keeps
+            if kept is not None and kept.half is half:
+                self._kept = kept._replace(regular=True)
+            return half
         spectrum = self._spectrum()
         xp = namespace(spectrum)
         modulus, bound = xp.abs(spectrum), self._zero_bound()
