@@ -33,7 +33,7 @@ class Result:
 
     @property
     def best_peer(self) -> str:
-        return min((name for name in self.seconds if name != OURS), key=lambda name: self.seconds[name])
+        return min((name for name in self.seconds if not name.startswith(OURS)), key=lambda name: self.seconds[name])
 
     @property
     def ratio(self) -> float:
