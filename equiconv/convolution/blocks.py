@@ -28,7 +28,7 @@ Index = tuple[slice, ...]
 
 # Bytes of signal in a block, as measured. FFTW copies into buffers of its own and holds three times as much; a call of
 # torch costs more.
-_BLOCK = {"fftw": 2**17, "ducc0": 2**19, "torch": 2**20, "scipy": 2**19}
+_BLOCK = {"fftw": 2**17, "ducc0": 2**20, "torch": 2**20, "scipy": 2**19}
 # Engines that transform several signals at once, one in each lane of a vector register, are given as many; but not where
 # they would then take tens of megabytes.
 _LEAST = {"fftw": 1, "ducc0": 4, "torch": 1, "scipy": 4}

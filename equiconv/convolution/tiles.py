@@ -88,7 +88,7 @@ class TiledProduct:
         try:
             spectrum = self._spare.pop()
         except IndexError:
-            spectrum = np.empty(self._frequencies, dtype=self._spectrum_dtype)
+            spectrum = _apart(self._frequencies, self._spectrum_dtype)
         run = self._row if self._is_row else self._grid
         for index in np.ndindex(*batch):
             of = tuple(i if n > 1 else 0 for i, n in zip(index, self.multiplier.shape[: len(batch)]))  # noqa: B905
@@ -112,14 +112,16 @@ class TiledProduct:
         n, rest = x.shape[0], tuple(range(1, x.ndim))
         rows = max(1, _BLOCK // (math.prod(x.shape[1:]) * self.dtype.itemsize))
         slabs = self._key((min(rows, n), *x.shape[1:]), rest, self.dtype)
-        columns, factors = spectrum.reshape(n, -1).T, multiplier.reshape(-1, n)
+        flat, factors = spectrum, multiplier.reshape(-1, n)
+        columns, inner = spectrum.T, spectrum_shape(x.shape, tuple(range(x.ndim)), self._is_real)[1:]
         width = self._width(n)
         lines = self._key((width, n), (1,), self._spectrum_dtype)
 
         def forth(starts: list[int]) -> None:
             with borrow(slabs) as transform:
                 for i in starts:
-                    spectrum[i : i + rows] = transform.forward(x[i : i + rows])
+                    slab = transform.forward(x[i : i + rows])
+                    flat[i : i + rows] = slab.reshape(len(slab), -1)
 
         def middle(starts: list[int]) -> None:
             with borrow(lines) as transform:
@@ -131,7 +133,8 @@ class TiledProduct:
         def back(starts: list[int]) -> None:
             with borrow(slabs) as transform:
                 for i in starts:
-                    own = transform.own_spectrum(spectrum[i : i + rows])
+                    slab = flat[i : i + rows]
+                    own = transform.own_spectrum(slab.reshape(len(slab), *inner))
                     transform.inverse(own, out[i : i + rows])
 
         for run, count, step in ((forth, n, rows), (middle, len(columns), width), (back, n, rows)):
@@ -142,33 +145,40 @@ class TiledProduct:
     def _row(self, x: Array, spectrum: Array, multiplier: Array, out: Array) -> None:
         n1, n2 = self._view
         half = spectrum.shape[0]
-        twiddles = _twiddles(n1, n2, half, self._spectrum_dtype.name)
+        twiddles, untwiddles = _twiddles(n1, n2, half, self._spectrum_dtype.name)
         width = self._width(n1)
         columns = self._key((width, n1), (1,), self.dtype)
-        sources, targets, heads = x.T, out.T, spectrum.T
+        heads = spectrum.T
         rows = max(1, _BLOCK // (n2 * self._spectrum_dtype.itemsize))
         lines = self._key((min(rows, half), n2), (1,), self._spectrum_dtype)
 
         def forth(starts: list[int]) -> None:
+            strip = _apart((n1, width), self.dtype)
             with borrow(columns) as transform:
                 for j in starts:
-                    heads[j : j + width] = transform.forward(sources[j : j + width])
+                    part = x[:, j : j + width]
+                    held = strip[:, : part.shape[1]]
+                    held[...] = part
+                    heads[j : j + width] = transform.forward(held.T)
 
         def middle(starts: list[int]) -> None:
             with borrow(lines) as transform:
                 for i in starts:
-                    part, twiddle = spectrum[i : i + rows], twiddles[i : i + rows]
-                    np.multiply(part, twiddle, out=part)
+                    part = spectrum[i : i + rows]
+                    np.multiply(part, twiddles[i : i + rows], out=part)
                     line = transform.forward(part)
                     np.multiply(line, multiplier[i : i + rows], out=line)
                     transform.inverse(line, part)
-                    np.multiply(part, np.conj(twiddle), out=part)
+                    np.multiply(part, untwiddles[i : i + rows], out=part)
 
         def back(starts: list[int]) -> None:
+            strip = _apart((n1, width), self.dtype)
             with borrow(columns) as transform:
                 for j in starts:
-                    own = transform.own_spectrum(heads[j : j + width])
-                    transform.inverse(own, targets[j : j + width])
+                    part = out[:, j : j + width]
+                    held = strip[:, : part.shape[1]]
+                    transform.inverse(transform.own_spectrum(heads[j : j + width]), held.T)
+                    part[...] = held
 
         for run, count, step in ((forth, n2, width), (middle, half, rows), (back, n2, width)):
             run_parallel(run, list(range(0, count, step)), self.threads)
@@ -182,6 +192,16 @@ class TiledProduct:
     def _key(self, shape: tuple[int, ...], axes: tuple[int, ...], dtype: np.dtype[Any]) -> TransformKey:
         threads = 1
         return TransformKey(self.engine, shape, axes, dtype.name, threads, self.measured)
+
+
+def _apart(shape: tuple[int, ...], dtype: np.dtype[Any]) -> Array:
+    """An array of rows (all axes after the first in one) that lie no power of two apart.
+
+    Where they do, the entries of a column share their places in the cache, and are gone before the next column is read.
+    """
+    length = math.prod(shape[1:])
+    line = _LEAST_LINE // dtype.itemsize
+    return np.empty((shape[0], length + line), dtype=dtype)[:, :length]
 
 
 def _viewed(x: Array, shape: tuple[int, ...]) -> Array:
@@ -201,13 +221,12 @@ def factor_pair(n: int) -> tuple[int, int] | None:
 
 
 @lru_cache(maxsize=4)
-def _twiddles(n1: int, n2: int, half: int, dtype: str) -> Array:
-    """ω_n^(−k₁·i₂), (half, n₂). The exponent is reduced modulo n as an integer, so that each angle is accurate."""
+def _twiddles(n1: int, n2: int, half: int, dtype: str) -> tuple[Array, Array]:
+    """ω_n^(−k₁·i₂), (half, n₂), and their conjugates. The exponent is reduced modulo n as an integer, so that each angle is accurate."""
     n = n1 * n2
     exponents = np.outer(np.arange(half, dtype=np.int64), np.arange(n2, dtype=np.int64)) % n
     table: Array = np.exp(exponents * (-2j * np.pi / n)).astype(dtype)
-    table.flags.writeable = False
-    return table
+    return table, np.conj(table)
 
 
 def _by_rows(multiplier: Array, n: int, pair: tuple[int, int], is_real: bool) -> Array:
