@@ -16,12 +16,14 @@ matrix product, Y = X′·W, and the adjoints are its two transposes.
 **Kernels** are much smaller than their spectra: W comes from one product with a matrix an axis (the phases above, real
 and imaginary parts apart), which is right for every left, dilation and k, wraps included. The product along the last
 axis is made for a block of frequencies at a time, whose W is used in the cache and forgotten: the whole spectrum, which
-can be larger than all signals together, is never in memory. Only kernels that are long along some axis are transformed,
-and their spectra are held whole. A kernel with one channel and one filter a group needs no matrices: its spectrum is as
+can be larger than all signals together, is never in memory. Only long kernels are transformed, some filters at a time,
+and so are those of a few channels. A kernel with one channel and one filter a group needs no matrices: its spectrum is as
 small as one signal, and the signals go through `equiconv.convolution.blocks`.
 
-**Memory**, beside operands and result: at most three spectra of the input and of the output, a block, and for the kernel
-2·∏n·k·channels·filters reals (all sizes but the last, the last axis' taps k), or four of its spectra where it is long.
+**Memory**, beside operands and result: at most four spectra of the input and of the output, a block of 1 MiB, and for
+kernels on their way to spectra 24 MiB, or what eight filters of each group need if that is more:
+2·∏n·k·channels reals a filter (all sizes but the last, the last axis' taps k), three spectra where they are long. On
+other devices than CPUs nothing is cut.
 
 Each entry of a convolution errs by at most `equiconv.arrays.fourier_bound` of ‖x‖₂ (over all channels of one signal)
 and ‖w‖₁ (of one filter), plus γ·‖x‖₂·‖w‖₁ with γ for Σ_a kₐ + channels + 4·axes roundings: the matrix products that
@@ -34,7 +36,7 @@ import math
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
-from typing import NamedTuple, TypeAlias
+from typing import TypeAlias
 
 import numpy as np
 import torch
@@ -49,16 +51,18 @@ __all__ = ["KernelSpectrum", "convolve", "input_adjoint", "kernel_spectrum", "ke
 
 Index: TypeAlias = tuple[slice, slice]
 
-# The matrix product costs k multiply-adds a frequency, the transform some log2 n at a much lower rate: measured, they
-# meet near k = 500. The matrix itself has n·k entries, which must stay small beside the signals.
-_LONGEST_KERNEL = 256
+# A kernel is long where its products with matrices take more multiply-adds a sample of its spectrum than this, at which
+# they were measured to take as long as a transform; where such a matrix is larger than signals usually are; or where a
+# group has so few pairs of a channel and a filter that the products are slow.
+_LONGEST_PRODUCTS = 150
+_LEAST_COLUMNS = 16
 _LARGEST_MATRIX = 2**19
 # What a block of frequencies touches on a CPU: half of a second-level cache of 2 MiB. Other devices take all at once.
 _BLOCK_BYTES = 2**20
-# What is made of a kernel by the product along the other axes at a time there, but at least some lines, since each part
-# reads the whole kernel.
-_PART_BYTES = 2**23
-_LEAST_LINES = 4
+# What is made of the kernels of some filters on the way to their spectra. Memory of more than 32 MiB comes from the
+# system page by page at each call, which was measured to take longer than to fill it.
+_KERNEL_BYTES = 24 * 2**20
+_LEAST_FILTERS = 8
 
 
 def convolve(input: Tensor, weight: Tensor, window: Window, spectrum: KernelSpectrum | None = None) -> Tensor:
@@ -97,20 +101,18 @@ def weight_adjoint(grad: Tensor, input: Tensor, kernel_size: Sequence[int], wind
         products = torch.view_as_real(gradients.mul_(spectra.conj_physical_()).sum(0))
         products = products.reshape(*_frequencies(sizes, window), 2, 1)
 
-        def blocks(rows: slice) -> Iterator[tuple[Index, Tensor]]:
-            yield (rows, slice(0, products.shape[1])), products[rows]
+        def blocks(filters: slice) -> Iterator[tuple[Index, Tensor]]:  # noqa: ARG001 (there is one)
+            yield (slice(0, products.shape[0]), slice(0, products.shape[1])), products
 
     else:
         x, g = _rotated_spectrum(input, window), _spectrum(torus, window)
         kernel_shape = _kernel_shape(shape, sizes, window)
 
-        def blocks(rows: slice) -> Iterator[tuple[Index, Tensor]]:
-            for index in _blocks(len(input), kernel_shape, x, rows.start, rows.stop):
-                part = g[index]
-                yield (
-                    index,
-                    torch.bmm(x[index].flatten(0, 1).mT, part.flatten(0, 1)).view(*part.shape[:2], -1, part.shape[3]),
-                )
+        def blocks(filters: slice) -> Iterator[tuple[Index, Tensor]]:
+            for index in _blocks(len(input), kernel_shape, x):
+                part = g[index][..., filters]
+                product = torch.bmm(x[index].flatten(0, 1).mT, part.flatten(0, 1))
+                yield index, product.view(*part.shape[:2], *product.shape[1:])
 
     return _weight_of(blocks, shape, sizes, window, input)
 
@@ -143,8 +145,8 @@ def kernel_spectrum(weight: Tensor, sizes: Sequence[int], window: Window) -> Ker
         multiplier = _multiplier(weight, sizes, window)
         return KernelSpectrum(multiplier, _blocked(multiplier, sizes) if weight.device.type == "cpu" else None)
     values = weight.new_empty(_kernel_shape(weight.shape, sizes, window))
-    for (rows, halves), block in _kernel_blocks(weight, sizes, window, 1):
-        values[rows, halves] = block
+    for filters, index, block in _kernel_blocks(weight, sizes, window, 1):
+        values[index][..., filters] = block
     return KernelSpectrum(values)
 
 
@@ -199,8 +201,8 @@ def _by_channel(
 def _multiplier(weight: Tensor, sizes: Sequence[int], window: Window) -> Tensor:
     """The spectrum of each channel's kernel over N, (1, groups, *frequencies), complex."""
     values = weight.new_empty(_kernel_shape(weight.shape, sizes, window))
-    for (rows, halves), block in _kernel_blocks(weight, sizes, window, 1):
-        torch.div(block, math.prod(sizes), out=values[rows, halves])
+    for _, index, block in _kernel_blocks(weight, sizes, window, 1):
+        torch.div(block, math.prod(sizes), out=values[index])
     return torch.view_as_complex(values.reshape(1, window.groups, *sizes[:-1], -1, 2))
 
 
@@ -302,16 +304,17 @@ def _put_all(grad: Tensor, sizes: Sequence[int], window: Window) -> Tensor:
 
 def _contract(x: Tensor, kernel: Tensor | KernelSpectrum, sizes: Sequence[int], window: Window) -> Tensor:
     """Y = X′·W, (rows, frequencies, 2·batch, filters)."""
+    blocks: Iterator[tuple[slice, Index, Tensor]]
     if isinstance(kernel, KernelSpectrum):
-        whole = kernel.values
-        filters = whole.shape[-1]
-        parts = ((index, whole[index]) for index in _blocks(x.shape[2] // 2, whole.shape, whole))
+        whole, filters = kernel.values, kernel.values.shape[-1]
+        blocks = ((slice(0, filters), index, whole[index]) for index in _blocks(x.shape[2] // 2, whole.shape, whole))
     else:
         filters = kernel.shape[0] // window.groups
-        parts = _kernel_blocks(kernel, sizes, window, x.shape[2] // 2)
+        blocks = _kernel_blocks(kernel, sizes, window, x.shape[2] // 2)
     y = _empty_spectrum((*x.shape[:3], filters), x)
-    for index, w in parts:
-        torch.bmm(x[index].flatten(0, 1), w.flatten(0, 1), out=y[index].flatten(0, 1))
+    for some, index, w in blocks:
+        target = y[index][..., some]
+        target.copy_(torch.bmm(x[index].flatten(0, 1), w.flatten(0, 1)).view(target.shape))
     return y
 
 
@@ -319,28 +322,31 @@ def _contract_adjoint(g: Tensor, weight: Tensor, sizes: Sequence[int], window: W
     """X = G·Wᵀ and the transpose of ′, (rows, frequencies, 2·batch, channels)."""
     batch = g.shape[2] // 2
     x = _empty_spectrum((*g.shape[:3], weight.shape[1]), g)
-    for index, w in _kernel_blocks(weight, sizes, window, batch):
-        parts = torch.bmm(g[index].flatten(0, 1), w.flatten(0, 1).mT)
-        parts = parts.view(len(parts), 2, batch, 2, -1)
-        out = x[index].flatten(0, 1).view(len(parts), 2, batch, -1)
-        torch.add(parts[:, 0, :, 0], parts[:, 1, :, 1], out=out[:, 0])
-        torch.sub(parts[:, 1, :, 0], parts[:, 0, :, 1], out=out[:, 1])
+    for some, index, w in _kernel_blocks(weight, sizes, window, batch):
+        parts = torch.bmm(g[index][..., some].flatten(0, 1), w.flatten(0, 1).mT)
+        (rr, ri), (ir, ii) = (rows.unbind(2) for rows in parts.view(len(parts), 2, batch, 2, -1).unbind(1))
+        real, imag = x[index].flatten(0, 1).view(len(parts), 2, batch, -1).unbind(1)
+        if some.start == 0:
+            torch.add(rr, ii, out=real)
+            torch.sub(ir, ri, out=imag)
+        else:
+            real.add_(rr).add_(ii)
+            imag.add_(ir).sub_(ri)
     return x
 
 
-def _blocks(batch: int, shape: Sequence[int], like: Tensor, first: int = 0, last: int | None = None) -> Iterator[Index]:
+def _blocks(batch: int, shape: Sequence[int], like: Tensor) -> Iterator[Index]:
     """The frequencies, cut into blocks whose matrices fit into the cache together: whole rows, or parts of one.
 
-    `shape` is that of the kernel's spectrum; `first` and `last` bound the rows.
+    `shape` is that of the kernel's spectrum.
     """
     rows, halves, twice_channels, filters = shape
-    last = rows if last is None else last
     entries = twice_channels * filters + 2 * batch * (twice_channels + filters)
     most = max(1, _BLOCK_BYTES // (entries * like.element_size())) if like.device.type == "cpu" else rows * halves
     step, half_step = (most // halves, halves) if most >= halves else (1, most)
-    for i in range(first, last, step):
+    for i in range(0, rows, step):
         for j in range(0, halves, half_step):
-            yield slice(i, min(i + step, last)), slice(j, min(j + half_step, halves))
+            yield slice(i, min(i + step, rows)), slice(j, min(j + half_step, halves))
 
 
 # ---------------------------------------------------------------------------------------------------------------------
@@ -348,39 +354,38 @@ def _blocks(batch: int, shape: Sequence[int], like: Tensor, first: int = 0, last
 # ---------------------------------------------------------------------------------------------------------------------
 
 
-def _kernel_blocks(weight: Tensor, sizes: Sequence[int], window: Window, batch: int) -> Iterator[tuple[Index, Tensor]]:
-    """The spectrum of a weight (groups·o, c, *kernel_size), as blocks of (rows, frequencies, 2·c, o).
+def _kernel_blocks(
+    weight: Tensor, sizes: Sequence[int], window: Window, batch: int
+) -> Iterator[tuple[slice, Index, Tensor]]:
+    """The spectrum of a weight (groups·o, c, *kernel_size), as blocks of (rows, frequencies, 2·c, some of o).
 
     The blocks suit a batch of this size. One holds until the next is made.
     """
-    shape = _kernel_shape(weight.shape, sizes, window)
     axes, kernel_size = window.axes, weight.shape[2:]
-    if _is_long(kernel_size, sizes):
-        whole = _transformed_kernel(weight, sizes, window).reshape(shape)
-        for index in _blocks(batch, shape, weight):
-            yield index, whole[index]
-        return
-    taps = weight.view(window.groups, -1, *weight.shape[1:])  # (groups, o, c, *kernel_size)
-    taps = taps.permute(0, *range(3, 3 + axes), 2, 1).contiguous()
-    last = _stage(axes - 1, sizes, kernel_size, weight, window)
-    memory: Tensor | None = None
-    for part in _parts_of_rows(weight.shape, sizes, window, weight):
-        columns = taps[part.groups]
+    rows, halves, *_ = _kernel_shape(weight.shape, sizes, window)
+    weight = weight.reshape(window.groups, -1, *weight.shape[1:])  # (groups, o, c, *kernel_size)
+    last = None if _is_long(weight.shape, sizes) else _stage(axes - 1, sizes, kernel_size, weight, window)
+    for filters in _filters(weight.shape, sizes, weight):
+        taps = weight[:, filters]
+        shape = (rows, halves, 2 * taps.shape[2], taps.shape[1])
+        if last is None:
+            whole = _transformed_kernel(taps, sizes, window).reshape(shape)
+            for index in _blocks(batch, shape, weight):
+                yield filters, index, whole[index]
+            continue
+        taps = taps.permute(0, *range(3, 3 + axes), 2, 1)
         for a in range(axes - 1):
             matrix = _stage(a, sizes, kernel_size, weight, window)
-            if a == 0:
-                matrix = matrix[2 * part.lines.start : 2 * part.lines.stop]
-            count = len(columns) if a == 0 else len(columns) * columns.shape[1] // 2
-            columns = _product(matrix, columns.reshape(count, matrix.shape[1], -1))
-        first, stop = part.rows.start, part.rows.stop
-        columns = columns.reshape(stop - first, last.shape[1], -1)  # (rows, parts and taps, c·o)
-        for rows, halves in _blocks(batch, shape, weight, first, stop):
-            some, phases = columns[rows.start - first : rows.stop - first], last[2 * halves.start : 2 * halves.stop]
-            if memory is None or len(some) > len(memory):
+            taps = _product(matrix, taps.reshape(window.groups * math.prod(sizes[:a]), matrix.shape[1], -1))
+        taps = taps.reshape(rows, last.shape[1], -1)  # (rows, parts and taps, c·o)
+        memory: Tensor | None = None
+        for index in _blocks(batch, shape, weight):
+            some, phases = taps[index[0]], last[2 * index[1].start : 2 * index[1].stop]
+            if memory is None:  # the first block is as large as any
                 memory = some.new_empty((len(some), len(phases), some.shape[-1]))
             block = memory[: len(some), : len(phases)]
             torch.bmm(phases.expand(len(some), *phases.shape), some, out=block)
-            yield (rows, halves), block.view(len(some), -1, *shape[2:])
+            yield filters, index, block.view(len(some), -1, *shape[2:])
 
 
 def _weight_of(
@@ -392,103 +397,91 @@ def _weight_of(
 ) -> Tensor:
     """The transpose of `_kernel_blocks`, over N and with the frequencies that real transforms leave out.
 
-    `products` gives the blocks of a part of the rows.
+    `products` gives the blocks of some filters.
     """
-    axes, kernel_size = window.axes, shape[2:]
-    rows, halves, twice_channels, filters = _kernel_shape(shape, sizes, window)
-    channels = twice_channels // 2
-    if _is_long(kernel_size, sizes):
-        whole = like.new_empty((rows, halves, twice_channels, filters))
-        for index, block in products(slice(0, rows)):
-            whole[index] = block
-        return _kernel_from_transform(whole, shape, sizes, window)
-
-    last = _stage(axes - 1, sizes, kernel_size, like, window)
-    # Each frequency that the real transform leaves out is the conjugate of one that it keeps.
-    half = torch.arange(halves, device=like.device)
-    twice = (2 - ((half == 0) | (2 * half == sizes[-1])).to(like.dtype)) / math.prod(sizes)
-    adjoint = (last * twice.repeat_interleave(2)[:, None]).mT  # (parts and taps, 2·frequencies)
-    taps = like.new_zeros((window.groups, *kernel_size, channels, filters))
-    for part in _parts_of_rows(shape, sizes, window, like):
-        first = part.rows.start
-        columns = like.new_empty((part.rows.stop - first, last.shape[1], channels * filters))
-        for (some, bins), block in products(part.rows):
+    axes, channels, kernel_size = window.axes, shape[1], shape[2:]
+    rows, halves, *_ = _kernel_shape(shape, sizes, window)
+    weight = like.new_empty((window.groups, shape[0] // window.groups, *shape[1:]))
+    is_long = _is_long(weight.shape, sizes)
+    if not is_long:
+        last = _stage(axes - 1, sizes, kernel_size, like, window)
+        # Each frequency that the real transform leaves out is the conjugate of one that it keeps.
+        half = torch.arange(halves, device=like.device)
+        twice = (2 - ((half == 0) | (2 * half == sizes[-1])).to(like.dtype)) / math.prod(sizes)
+        adjoint = (last * twice.repeat_interleave(2)[:, None]).mT.contiguous()  # (parts and taps, 2·frequencies)
+    for filters in _filters(weight.shape, sizes, like):
+        target = weight[:, filters]
+        if is_long:
+            whole = like.new_empty((rows, halves, 2 * channels, target.shape[1]))
+            for index, block in products(filters):
+                whole[index] = block
+            target.copy_(_kernel_from_transform(whole, kernel_size, sizes, window))
+            continue
+        taps = like.new_empty((rows, len(adjoint), channels * target.shape[1]))
+        for (some, bins), block in products(filters):
             phases = adjoint[:, 2 * bins.start : 2 * bins.stop].expand(len(block), -1, -1)
-            target = columns[some.start - first : some.stop - first]
-            source = block.reshape(len(block), phases.shape[-1], -1)
+            columns = block.reshape(len(block), phases.shape[-1], -1)
             if bins.start == 0:
-                torch.bmm(phases, source, out=target)
+                torch.bmm(phases, columns, out=taps[some])
             else:
-                target.baddbmm_(phases, source)
-        groups = part.groups.stop - part.groups.start
+                taps[some].baddbmm_(phases, columns)
         for a in reversed(range(axes - 1)):
-            matrix = _stage(a, sizes, kernel_size, like, window)
-            if a == 0:
-                matrix = matrix[2 * part.lines.start : 2 * part.lines.stop]
-            count = groups if a == 0 else groups * (part.lines.stop - part.lines.start) * math.prod(sizes[1:a])
-            columns = _product(matrix.mT, columns.reshape(count, matrix.shape[0], -1))
-        taps[part.groups] += columns.reshape(groups, *taps.shape[1:])
-    return taps.permute(0, axes + 2, axes + 1, *range(1, axes + 1)).reshape(*shape)
+            matrix = _stage(a, sizes, kernel_size, like, window).mT
+            taps = _product(matrix, taps.reshape(window.groups * math.prod(sizes[:a]), matrix.shape[1], -1))
+        taps = taps.reshape(window.groups, *kernel_size, channels, -1)
+        target.copy_(taps.permute(0, axes + 2, axes + 1, *range(1, axes + 1)))
+    return weight.flatten(0, 1)
 
 
-class _Part(NamedTuple):
-    """Some of the rows: these groups, these frequencies of the first axis, and all of the other axes'."""
+def _filters(shape: Sequence[int], sizes: Sequence[int], like: Tensor) -> Iterator[slice]:
+    """The filters of each group, cut so that what is made of their kernels takes at most some memory.
 
-    groups: slice
-    lines: slice
-    rows: slice
-
-
-def _parts_of_rows(shape: Sequence[int], sizes: Sequence[int], window: Window, like: Tensor) -> Iterator[_Part]:
-    """The rows, cut so that what the product along all axes but the last makes of a kernel stays small.
-
-    Fresh memory of more than some 32 MiB comes from the system page by page, which takes longer than to fill it.
+    `shape` is (groups, o, c, *kernel_size).
     """
-    groups = window.groups
-    if window.axes == 1:
-        yield _Part(slice(0, groups), slice(0, 1), slice(0, groups))
-        return
-    n, inner = sizes[0], math.prod(sizes[1:-1])
-    of_line = inner * 2 * math.prod((shape[-1], shape[1], shape[0] // groups)) * like.element_size()
-    most = max(1, _PART_BYTES // of_line) if like.device.type == "cpu" else groups * n
-    if most >= n:
-        step = min(most // n, groups)
-        for g in range(0, groups, step):
-            stop = min(g + step, groups)
-            yield _Part(slice(g, stop), slice(0, n), slice(g * n * inner, stop * n * inner))
-        return
-    step = max(most, _LEAST_LINES)
-    for g in range(groups):
-        for i in range(0, n, step):
-            stop = min(i + step, n)
-            yield _Part(slice(g, g + 1), slice(i, stop), slice((g * n + i) * inner, (g * n + stop) * inner))
+    groups, filters, channels, *kernel_size = shape
+    # three spectra of a long kernel; otherwise what the products along all axes but the last make
+    entries = 3 * math.prod(sizes) if _is_long(shape, sizes) else 2 * math.prod(sizes[:-1]) * kernel_size[-1]
+    most = _KERNEL_BYTES // (groups * channels * entries * like.element_size())
+    step = max(_LEAST_FILTERS, most) if like.device.type == "cpu" else filters
+    for i in range(0, filters, step):
+        yield slice(i, min(i + step, filters))
 
 
-def _is_long(kernel_size: Sequence[int], sizes: Sequence[int]) -> bool:
-    return any(k > _LONGEST_KERNEL or n * k > _LARGEST_MATRIX for n, k in zip(sizes, kernel_size, strict=True))
+def _is_long(shape: Sequence[int], sizes: Sequence[int]) -> bool:
+    """Whether the spectra of kernels of shape (groups, o, c, *kernel_size) are made by a transform."""
+    return shape[1] * shape[2] < _LEAST_COLUMNS or _long(tuple(shape[3:]), tuple(sizes))
 
 
-def _transformed_kernel(weight: Tensor, sizes: Sequence[int], window: Window) -> Tensor:
-    """A long kernel's spectrum, (groups, *frequencies, 2, c, o)."""
+@lru_cache(maxsize=64)
+def _long(kernel_size: tuple[int, ...], sizes: tuple[int, ...]) -> bool:
+    products, done = 0, 1
+    for a, (n, k) in enumerate(zip(sizes, kernel_size, strict=True)):
+        outputs = 2 * n if a < len(sizes) - 1 else n + 2
+        products += done * outputs * k * (1 if a == 0 else 2) * math.prod(kernel_size[a + 1 :])
+        done *= n
+    too_large = any(n * k > _LARGEST_MATRIX for n, k in zip(sizes, kernel_size, strict=True))
+    return too_large or products > _LONGEST_PRODUCTS * done
+
+
+def _transformed_kernel(taps: Tensor, sizes: Sequence[int], window: Window) -> Tensor:
+    """The spectrum of (groups, o, c, *kernel_size) by a transform, seen as (groups, *frequencies, 2, c, o)."""
     axes = window.axes
-    for a, n in enumerate(sizes):
-        torus = weight.new_zeros((*weight.shape[: 2 + a], n, *weight.shape[3 + a :]))
-        positions = -_positions(a, n, weight.shape[2 + a], window, weight.device) % n
-        weight = torus.index_add_(2 + a, positions, weight)
-    spectrum = torch.view_as_real(torch.fft.rfftn(weight, dim=tuple(range(2, 2 + axes))))
-    spectrum = spectrum.unflatten(0, (window.groups, -1))  # (groups, o, c, *frequencies, 2)
+    for a, n in enumerate(sizes, start=3):
+        torus = taps.new_zeros((*taps.shape[:a], n, *taps.shape[a + 1 :]))
+        taps = torus.index_add_(a, -_positions(a - 3, n, taps.shape[a], window, taps.device) % n, taps)
+    spectrum = torch.view_as_real(torch.fft.rfftn(taps, dim=tuple(range(3, 3 + axes))))
     return spectrum.permute(0, *range(3, 4 + axes), 2, 1)
 
 
-def _kernel_from_transform(whole: Tensor, shape: Sequence[int], sizes: Sequence[int], window: Window) -> Tensor:
-    """The adjoint's signal, read at the positions of a long kernel."""
+def _kernel_from_transform(whole: Tensor, kernel_size: Sequence[int], sizes: Sequence[int], window: Window) -> Tensor:
+    """The adjoint's signal, read at the positions of a long kernel: (groups, o, c, *kernel_size)."""
     axes = window.axes
-    whole = whole.reshape(window.groups, *sizes[:-1], -1, 2, shape[1], shape[0] // window.groups)
+    whole = whole.view(window.groups, *sizes[:-1], whole.shape[1], 2, -1, whole.shape[-1])
     whole = whole.permute(0, axes + 3, axes + 2, *range(1, axes + 2)).contiguous()
-    spectrum = torch.view_as_complex(whole).flatten(0, 1).conj()
-    taps: Tensor = torch.fft.irfftn(spectrum, s=tuple(sizes), dim=tuple(range(2, 2 + axes)))
+    spectrum = torch.view_as_complex(whole).conj()
+    taps: Tensor = torch.fft.irfftn(spectrum, s=tuple(sizes), dim=tuple(range(3, 3 + axes)))
     for a, n in enumerate(sizes):
-        taps = taps.index_select(2 + a, _positions(a, n, shape[2 + a], window, taps.device))
+        taps = taps.index_select(3 + a, _positions(a, n, kernel_size[a], window, taps.device))
     return taps
 
 
