@@ -47,7 +47,16 @@ from equiconv.convolution.costs import transform_seconds
 from equiconv.convolution.engines import available
 from equiconv.nn.window import Window
 
-__all__ = ["KernelSpectrum", "convolve", "input_adjoint", "kernel_spectrum", "kernel_spectrum_bytes", "weight_adjoint"]
+__all__ = [
+    "KernelSpectrum",
+    "convolve",
+    "input_adjoint",
+    "is_by_channel",
+    "kernel_products",
+    "kernel_spectrum",
+    "kernel_spectrum_bytes",
+    "weight_adjoint",
+]
 
 Index: TypeAlias = tuple[slice, slice]
 
@@ -209,15 +218,24 @@ def _multiplier(weight: Tensor, sizes: Sequence[int], window: Window) -> Tensor:
 def _blocked(multiplier: Tensor, sizes: Sequence[int]) -> BlockedProduct:
     dtype = "float64" if multiplier.dtype == torch.complex128 else "float32"
     grid = tuple(sizes)
-    engine = _engine(dtype, grid)
+    engine = _fastest(dtype, grid, 64)[1]
     return BlockedProduct(multiplier.numpy(), grid, grid, dtype, engine, torch.get_num_threads())
 
 
+def by_channel_seconds(dtype: str, sizes: tuple[int, ...], planes: int) -> float:
+    """How long the product of so many planes with multipliers is expected to take, without what precedes it.
+
+    >>> 0 < by_channel_seconds("float32", (32, 32), 64) < by_channel_seconds("float32", (32, 32), 640)
+    True
+    """
+    return _fastest(dtype, sizes, planes)[0]
+
+
 @lru_cache(maxsize=64)
-def _engine(dtype: str, grid: tuple[int, ...]) -> str:
-    """The installed engine that is expected to be the fastest on planes of this size."""
-    seconds = {engine: transform_seconds(engine, "blocks", dtype, grid, 64) for engine in available()}
-    return min((some, engine) for engine, some in seconds.items() if some is not None)[1]
+def _fastest(dtype: str, sizes: tuple[int, ...], planes: int) -> tuple[float, str]:
+    """The installed engine that is expected to be the fastest on planes of this size, and its time."""
+    seconds = {engine: transform_seconds(engine, "blocks", dtype, sizes, planes) for engine in available()}
+    return min((some, engine) for engine, some in seconds.items() if some is not None)
 
 
 # ---------------------------------------------------------------------------------------------------------------------
@@ -447,20 +465,32 @@ def _filters(shape: Sequence[int], sizes: Sequence[int], like: Tensor) -> Iterat
         yield slice(i, min(i + step, filters))
 
 
-def _is_long(shape: Sequence[int], sizes: Sequence[int]) -> bool:
-    """Whether the spectra of kernels of shape (groups, o, c, *kernel_size) are made by a transform."""
-    return shape[1] * shape[2] < _LEAST_COLUMNS or _long(tuple(shape[3:]), tuple(sizes))
+def kernel_products(weight_shape: Sequence[int], sizes: Sequence[int], window: Window) -> tuple[bool, int]:
+    """Whether a kernel's spectrum is made by a transform, and the multiply-adds for each of its channels by matrices.
+
+    >>> window = Window(stride=(1,), padding=(1, 1), dilation=(1,), groups=1)
+    >>> kernel_products((8, 8, 3), (16,), window)
+    (False, 54)
+    """
+    filters = weight_shape[0] // window.groups
+    is_long, products = _products(tuple(weight_shape[2:]), tuple(sizes))
+    return is_long or filters * weight_shape[1] < _LEAST_COLUMNS, products
 
 
 @lru_cache(maxsize=64)
-def _long(kernel_size: tuple[int, ...], sizes: tuple[int, ...]) -> bool:
+def _products(kernel_size: tuple[int, ...], sizes: tuple[int, ...]) -> tuple[bool, int]:
     products, done = 0, 1
     for a, (n, k) in enumerate(zip(sizes, kernel_size, strict=True)):
-        outputs = 2 * n if a < len(sizes) - 1 else n + 2
+        outputs = 2 * n if a < len(sizes) - 1 else 2 * (n // 2 + 1)
         products += done * outputs * k * (1 if a == 0 else 2) * math.prod(kernel_size[a + 1 :])
         done *= n
     too_large = any(n * k > _LARGEST_MATRIX for n, k in zip(sizes, kernel_size, strict=True))
-    return too_large or products > _LONGEST_PRODUCTS * done
+    return too_large or products > _LONGEST_PRODUCTS * done, products
+
+
+def _is_long(shape: Sequence[int], sizes: Sequence[int]) -> bool:
+    """The same for kernels of shape (groups, o, c, *kernel_size)."""
+    return shape[1] * shape[2] < _LEAST_COLUMNS or _products(tuple(shape[3:]), tuple(sizes))[0]
 
 
 def _transformed_kernel(taps: Tensor, sizes: Sequence[int], window: Window) -> Tensor:
