@@ -21,7 +21,7 @@ from equiconv.convolution.costs import is_smooth
 from equiconv.nn.spectral import by_channel_seconds, is_by_channel, kernel_products
 from equiconv.nn.window import Window
 
-__all__ = ["Algorithm", "Work", "choose_algorithm", "use_algorithm"]
+__all__ = ["Algorithm", "choose_algorithm", "use_algorithm"]
 
 Algorithm: TypeAlias = Literal["direct", "spectral"]
 Work: TypeAlias = Literal["output", "input", "weight"]
@@ -37,8 +37,12 @@ _MULTIPLY_ADD: dict[Work, dict[torch.dtype, tuple[float, float, float]]] = {
 }
 # The weight's gradient of a depthwise convolution of at most 3×3 taps in float32 has a kernel of its own.
 _SMALL_DEPTHWISE_WEIGHT = 0.03
-# torch vectorises over this many channels of the result, and wastes what is missing.
+# torch vectorises over this many channels of the result, half as many for the input in float64, and wastes what is missing.
 _VECTOR = 16
+# Gradients in float32 take twice as long for kernels that are longer along some axis; and the input's of a depthwise
+# convolution in three axes or with dilation takes several times as long.
+_LARGEST_GRADIENT_KERNEL = 13
+_SLOW_DEPTHWISE_INPUT = 4.0
 # A sample that is padded or written by the direct method.
 _SAMPLE = 0.65
 
@@ -69,12 +73,15 @@ def choose_algorithm(
     dtype: torch.dtype = torch.float32,
     device: torch.device | str = "cpu",
     *,
-    work: Work = "output",
+    of_input: bool = False,
+    of_weight: bool = False,
     prepared: bool = False,
 ) -> Algorithm:
-    """How a convolution of these shapes is computed; its gradient in the input or the weight with `work`.
+    """How a convolution of these shapes is computed, or its gradient: `of_input`, or `of_weight`.
 
     `prepared` says that the kernel's spectrum is there.
+
+    Raises `ValueError` where both gradients are asked for, which are computed one by one.
 
     >>> window = Window(stride=(1, 1), padding=(1, 1, 1, 1), dilation=(1, 1), groups=1)
     >>> choose_algorithm((8, 64, 56, 56), (64, 64, 3, 3), window)
@@ -83,6 +90,9 @@ def choose_algorithm(
     >>> choose_algorithm((8, 64, 56, 56), (64, 64, 31, 31), window)
     'spectral'
     """
+    if of_input and of_weight:
+        raise ValueError("of_input and of_weight are two computations; ask for one of them")
+    work: Work = "input" if of_input else "weight" if of_weight else "output"
     if input_shape[0] * weight_shape[0] * weight_shape[1] == 0:
         return "direct"  # no transform of nothing
     if _forced is not None:
@@ -105,13 +115,18 @@ def _direct_cost(
     dense, depthwise, multiplied = _MULTIPLY_ADD[work][torch.float64 if is_wide else torch.float32]
     if group_channels > 1 or window.groups == 1:
         results = group_channels if work == "input" else group_filters
-        price = dense * max(1.0, _VECTOR / results)
+        vector = _VECTOR // 2 if is_wide and work == "input" else _VECTOR
+        price = dense * max(1.0, vector / results)
+        if work != "output" and max(kernel_size) > _LARGEST_GRADIENT_KERNEL:
+            price *= 2
     elif group_filters > 1:
         price = multiplied
     elif work == "weight" and not is_wide and taps <= 9:
         price = _SMALL_DEPTHWISE_WEIGHT
     else:
         price = depthwise
+        if work == "input" and not is_wide and (window.axes == 3 or max(window.dilation) > 1):
+            price *= _SLOW_DEPTHWISE_INPUT
     samples = (batch * channels * padded + outputs) * (2 if is_wide else 1)
     return _DIRECT_CALL + outputs * group_channels * taps * price + samples * _SAMPLE
 

@@ -33,13 +33,12 @@ import torch
 from torch import Tensor
 
 from equiconv.nn import direct, spectral
-from equiconv.nn.cost import Work, choose_algorithm
+from equiconv.nn.cost import choose_algorithm
 from equiconv.nn.window import Window
 
 __all__ = ["circular_conv_op", "input_adjoint_op", "weight_adjoint_op"]
 
 _WINDOW = "SymInt[] stride, SymInt[] padding, SymInt[] dilation, SymInt groups"
-_WORK: dict[str, Work] = {"convolve": "output", "input_adjoint": "input", "weight_adjoint": "weight"}
 _NARROW = (torch.float16, torch.bfloat16)
 
 
@@ -60,7 +59,8 @@ def _compute(
     Complex operands take four real products. Narrow floats are computed in float32, except for direct kernels on
     devices, whose libraries accumulate in float32 by themselves.
     """
-    method = choose_algorithm(*shapes, window, a.dtype, a.device, work=_WORK[name])
+    of_input, of_weight = name == "input_adjoint", name == "weight_adjoint"
+    method = choose_algorithm(*shapes, window, a.dtype, a.device, of_input=of_input, of_weight=of_weight)
     kernel = getattr({"direct": direct, "spectral": spectral}[method], name)
     extra = () if size is None else (tuple(size),)
     # Inside an autocast region torch's convolution would be cast again, behind the back of the fake kernel.
