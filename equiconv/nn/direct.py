@@ -16,13 +16,41 @@ from equiconv.nn.window import Window
 
 __all__ = ["convolve", "input_adjoint", "weight_adjoint"]
 
+# Bytes of padded signals, for each thread.
+_CACHED_BYTES = 2**22
 
-def convolve(input: Tensor, weight: Tensor, window: Window) -> Tensor:
-    """y[b, o, i] = Σ_c Σ_t weight[o, c, t]·input[b, c, i·stride + t·dilation − left mod n]."""
+
+def convolve(input: Tensor, weight: Tensor, window: Window, bias: Tensor | None = None) -> Tensor:
+    """y[b, o, i] = bias[o] + Σ_c Σ_t weight[o, c, t]·input[b, c, i·stride + t·dilation − left mod n]."""
+    step = _signals_at_once(input, weight, window)
+    if step >= len(input):
+        return _convolve(input, weight, window, bias)
+    y = input.new_empty((len(input), len(weight), *window.output_sizes(input.shape[2:], weight.shape[2:])))
+    for i in range(0, len(input), step):
+        y[i : i + step] = _convolve(input[i : i + step], weight, window, bias)
+    return y
+
+
+def _convolve(input: Tensor, weight: Tensor, window: Window, bias: Tensor | None) -> Tensor:
     none = [0] * window.axes
     return torch.convolution(
-        _wrap(input, window), weight, None, window.stride, none, window.dilation, False, none, window.groups
+        _wrap(input, window), weight, bias, window.stride, none, window.dilation, False, none, window.groups
     )
+
+
+def _signals_at_once(input: Tensor, weight: Tensor, window: Window) -> int:
+    """How many signals to pad and convolve at a time.
+
+    On a CPU, one channel a group does little with each sample. Signals that are in the cache from the padding to the
+    convolution were measured to take two thirds of the time, and half of it where the padded signals would be memory
+    that comes fresh from the system.
+    """
+    if input.device.type != "cpu" or weight.shape[1] > 1 or window.groups == 1:
+        return len(input)
+    samples = input.shape[1]
+    for n, left, right in zip(input.shape[2:], window.left, window.right, strict=True):
+        samples *= n + left + right
+    return max(1, _CACHED_BYTES * torch.get_num_threads() // (samples * input.element_size()))
 
 
 def input_adjoint(grad: Tensor, weight: Tensor, sizes: Sequence[int], window: Window) -> Tensor:

@@ -53,8 +53,11 @@ def _compute(
     size: Sequence[int] | None,
     window: Window,
     shapes: tuple[Sequence[int], Sequence[int]],
+    bias: Tensor | None = None,
 ) -> Tensor:
     """One of the three bilinear kernels, by the method that suits the shapes of the input and the weight.
+
+    A bias is added to a convolution: by torch's own where it can, which saves a pass over the result.
 
     Complex operands take four real products. Narrow floats are computed in float32, except for direct kernels on
     devices, whose libraries accumulate in float32 by themselves.
@@ -69,12 +72,19 @@ def _compute(
         if a.is_complex():
             (ar, ai), (br, bi) = (torch.view_as_real(t.resolve_conj()).unbind(-1) for t in (a, b))
             real = kernel(ar, br, *extra, window) - kernel(ai, bi, *extra, window)
-            return torch.complex(real, kernel(ar, bi, *extra, window) + kernel(ai, br, *extra, window))
+            y = torch.complex(real, kernel(ar, bi, *extra, window) + kernel(ai, br, *extra, window))
+            return _with_bias(y, bias)
         if a.dtype in _NARROW and (method == "spectral" or device == "cpu"):
             wide: Tensor = kernel(a.float(), b.float(), *extra, window)
-            return wide.to(a.dtype).contiguous()
+            return _with_bias(wide.to(a.dtype).contiguous(), bias)
+        if bias is not None and method == "direct":
+            return direct.convolve(a, b, window, bias).contiguous()
         result: Tensor = kernel(a, b, *extra, window)
-        return result.contiguous()
+        return _with_bias(result.contiguous(), bias)
+
+
+def _with_bias(y: Tensor, bias: Tensor | None) -> Tensor:
+    return y if bias is None else y.add_(bias.reshape(-1, *(1,) * (y.ndim - 2)))
 
 
 # ---------------------------------------------------------------------------------------------------------------------
@@ -98,8 +108,7 @@ def circular_conv_op(
 ) -> Tensor:
     window = _window(stride, padding, dilation, groups)
     window.require(input, weight, bias)
-    y = _compute("convolve", input, weight, None, window, (input.shape, weight.shape))
-    return y if bias is None else y.add_(bias.reshape(-1, *(1,) * window.axes))
+    return _compute("convolve", input, weight, None, window, (input.shape, weight.shape), bias)
 
 
 @torch.library.custom_op(
