@@ -28,8 +28,6 @@ class _Key(NamedTuple):
     layer: int
     sizes: tuple[int, ...]
     window: Window
-    shape: tuple[int, ...]
-    dtype: torch.dtype
 
 
 @dataclass(frozen=True)
@@ -80,7 +78,7 @@ class Preparation:
     def _spectrum(self, key: _Key, weight: Tensor) -> spectral.KernelSpectrum | None:
         """The spectrum of exactly this weight, or None where there is no room for it."""
         held = self._held.get(key)
-        if held is not None and torch.equal(held.weight, weight):
+        if held is not None and held.weight.dtype == weight.dtype and torch.equal(held.weight, weight):
             return held.spectrum
         size = weight.nbytes + spectral.kernel_spectrum_bytes(weight, key.sizes, key.window)
         with self._lock:
@@ -145,7 +143,7 @@ def convolve_prepared(
         return None
     with torch.no_grad():
         weight = weight.detach()
-        key = _Key(id(layer), tuple(input.shape[2:]), window, tuple(weight.shape), weight.dtype)
+        key = _Key(id(layer), tuple(input.shape[2:]), window)
         spectrum = active[-1]._spectrum(key, weight)
         if spectrum is None:
             return None
