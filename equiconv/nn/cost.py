@@ -13,6 +13,7 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from functools import lru_cache
 from typing import Literal, TypeAlias
 
 import torch
@@ -98,9 +99,23 @@ def choose_algorithm(
     if _forced is not None:
         return _forced
     is_wide = dtype in (torch.float64, torch.complex128)
+    is_cpu = (device if isinstance(device, torch.device) else torch.device(device)).type == "cpu"
+    return _cheaper(tuple(input_shape), tuple(weight_shape), window, work, is_wide, is_cpu, prepared)
+
+
+@lru_cache(maxsize=256)
+def _cheaper(
+    input_shape: tuple[int, ...],
+    weight_shape: tuple[int, ...],
+    window: Window,
+    work: Work,
+    is_wide: bool,
+    is_cpu: bool,
+    prepared: bool,
+) -> Algorithm:
     direct = _direct_cost(input_shape, weight_shape, window, work, is_wide=is_wide)
     spectral = _spectral_cost(input_shape, weight_shape, window, work, is_wide=is_wide, prepared=prepared)
-    margin = _MARGIN if torch.device(device).type == "cpu" else _UNMEASURED_DEVICE_MARGIN
+    margin = _MARGIN if is_cpu else _UNMEASURED_DEVICE_MARGIN
     return "spectral" if direct > margin * spectral else "direct"
 
 

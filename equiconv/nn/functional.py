@@ -7,7 +7,8 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor
 
-from equiconv.nn.ops import circular_conv_op
+from equiconv.nn.ops import are_plain, circular_conv_op, convolve_plain
+from equiconv.nn.window import Window
 
 __all__ = ["circular_conv", "window_arguments"]
 
@@ -60,7 +61,11 @@ def circular_conv(
         input, weight = _autocast(input, dtype), _autocast(weight, dtype)
         bias = None if bias is None else _autocast(bias, dtype)
     alone = input.ndim == weight.ndim - 1
-    y: Tensor = circular_conv_op(input.unsqueeze(0) if alone else input, weight, bias, strides, pads, dilations, groups)
+    x = input.unsqueeze(0) if alone else input
+    if are_plain(input, weight, bias):
+        y = convolve_plain(x, weight, bias, Window(tuple(strides), tuple(pads), tuple(dilations), groups))
+    else:
+        y = circular_conv_op(x, weight, bias, strides, pads, dilations, groups)
     return y.squeeze(0) if alone else y
 
 

@@ -32,11 +32,12 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from equiconv.convolution.prepared import is_plain
 from equiconv.nn import direct, spectral
 from equiconv.nn.cost import choose_algorithm
 from equiconv.nn.window import Window
 
-__all__ = ["circular_conv_op", "input_adjoint_op", "weight_adjoint_op"]
+__all__ = ["are_plain", "circular_conv_op", "convolve_plain", "input_adjoint_op", "weight_adjoint_op"]
 
 _WINDOW = "SymInt[] stride, SymInt[] padding, SymInt[] dilation, SymInt groups"
 _NARROW = (torch.float16, torch.bfloat16)
@@ -92,6 +93,17 @@ def _with_bias(y: Tensor, bias: Tensor | None) -> Tensor:
 # ---------------------------------------------------------------------------------------------------------------------
 
 
+def are_plain(*operands: Tensor | None) -> bool:
+    """Whether nothing records, transforms, traces or watches what is computed of these tensors on the CPU.
+
+    Then a function may compute without the operation, whose dispatch takes longer than a small convolution. Compiled and
+    exported programs never do: they are traced with tensors that are not plain.
+    """
+    if torch.compiler.is_compiling() or torch._C._get_tracing_state() is not None:
+        return False
+    return all(is_plain(t) for t in operands if t is not None)
+
+
 @torch.library.custom_op(
     "equiconv::circular_conv",
     mutates_args=(),
@@ -106,7 +118,11 @@ def circular_conv_op(
     dilation: Sequence[int],
     groups: int,
 ) -> Tensor:
-    window = _window(stride, padding, dilation, groups)
+    return convolve_plain(input, weight, bias, _window(stride, padding, dilation, groups))
+
+
+def convolve_plain(input: Tensor, weight: Tensor, bias: Tensor | None, window: Window) -> Tensor:
+    """What the operation computes, without its dispatch: for tensors that nothing records, transforms or watches."""
     window.require(input, weight, bias)
     return _compute("convolve", input, weight, None, window, (input.shape, weight.shape), bias)
 

@@ -16,9 +16,9 @@ from typing import NamedTuple
 import torch
 from torch import Tensor, nn
 
-from equiconv.convolution.prepared import is_plain
 from equiconv.nn import spectral
 from equiconv.nn.cost import choose_algorithm
+from equiconv.nn.ops import are_plain
 from equiconv.nn.window import Window
 
 __all__ = ["Preparation", "activate", "convolve_prepared", "is_prepared"]
@@ -134,9 +134,7 @@ def convolve_prepared(
     active = _ACTIVE.get(id(layer))
     if not active or input.dtype not in (torch.float32, torch.float64) or torch.is_autocast_enabled("cpu"):
         return None
-    if torch._C._get_tracing_state() is not None or not all(
-        is_plain(t) for t in (input, weight, bias) if t is not None
-    ):
+    if not are_plain(input, weight, bias):
         return None
     window.require(input, weight, bias)
     if choose_algorithm(input.shape, weight.shape, window, input.dtype, prepared=True) == "direct":
