@@ -21,7 +21,7 @@ and so are those of a few channels. A kernel with one channel and one filter a g
 small as one signal, and the signals go through `equiconv.convolution.blocks`.
 
 **Memory**, beside operands and result: at most four spectra of the input and of the output, a block of 1 MiB, and for
-kernels on their way to spectra 24 MiB, or what eight filters of each group need if that is more:
+kernels on their way to spectra a copy and 24 MiB, or what eight filters of each group need if that is more:
 2·∏n·k·channels reals a filter (all sizes but the last, the last axis' taps k), three spectra where they are long. On
 other devices than CPUs nothing is cut.
 
@@ -545,10 +545,10 @@ def _phases(axis: int, n: int, k: int, half: bool, window: Window, dtype: torch.
 def _product(matrix: Tensor, columns: Tensor) -> Tensor:
     """matrix @ columns for each of a batch of columns; on a CPU, as many columns at a time as the cache holds."""
     batch, _, width = columns.shape
+    step = max(64, _BLOCK_BYTES // (sum(matrix.shape) * columns.element_size()))
+    if columns.device.type != "cpu" or step >= width:
+        return torch.bmm(matrix.expand(batch, *matrix.shape), columns)
     result = columns.new_empty((batch, matrix.shape[0], width))
-    step = width
-    if columns.device.type == "cpu":
-        step = max(64, _BLOCK_BYTES // (sum(matrix.shape) * columns.element_size()))
     for source, target in zip(columns, result, strict=True):
         for j in range(0, width, step):
             torch.mm(matrix, source[:, j : j + step], out=target[:, j : j + step])
