@@ -37,7 +37,7 @@ from equiconv.nn import direct, spectral
 from equiconv.nn.cost import choose_algorithm
 from equiconv.nn.window import Window
 
-__all__ = ["are_plain", "circular_conv_op", "convolve_plain", "input_adjoint_op", "weight_adjoint_op"]
+__all__ = ["are_plain", "circular_conv_op", "convolve_plain", "input_adjoint_op", "require_once", "weight_adjoint_op"]
 
 _WINDOW = "SymInt[] stride, SymInt[] padding, SymInt[] dilation, SymInt groups"
 _NARROW = (torch.float16, torch.bfloat16)
@@ -123,8 +123,27 @@ def circular_conv_op(
 
 def convolve_plain(input: Tensor, weight: Tensor, bias: Tensor | None, window: Window) -> Tensor:
     """What the operation computes, without its dispatch: for tensors that nothing records, transforms or watches."""
-    window.require(input, weight, bias)
+    require_once(input, weight, bias, window)
     return _compute("convolve", input, weight, None, window, (input.shape, weight.shape), bias)
+
+
+def require_once(input: Tensor, weight: Tensor, bias: Tensor | None, window: Window) -> None:
+    """`Window.require`, which looks at shapes and dtypes alone, once for each combination of these.
+
+    After a convolution little of the interpreter is left in the cache: then each line costs some microseconds.
+    """
+    of_bias = None if bias is None else (bias.shape, bias.dtype)
+    key = (window, input.shape, weight.shape, input.dtype, weight.dtype, of_bias)
+    if key in _FITTING:
+        return
+    window.require(input, weight, bias)
+    if len(_FITTING) >= _MOST_FITTING:
+        _FITTING.clear()
+    _FITTING.add(key)
+
+
+_FITTING: set[tuple[Any, ...]] = set()
+_MOST_FITTING = 256
 
 
 @torch.library.custom_op(

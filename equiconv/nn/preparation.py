@@ -18,7 +18,7 @@ from torch import Tensor, nn
 
 from equiconv.nn import spectral
 from equiconv.nn.cost import choose_algorithm
-from equiconv.nn.ops import are_plain
+from equiconv.nn.ops import are_plain, require_once
 from equiconv.nn.window import Window
 
 __all__ = ["Preparation", "activate", "convolve_prepared", "is_prepared"]
@@ -136,7 +136,7 @@ def convolve_prepared(
         return None
     if not are_plain(input, weight, bias):
         return None
-    window.require(input, weight, bias)
+    require_once(input, weight, bias, window)
     if choose_algorithm(input.shape, weight.shape, window, input.dtype, prepared=True) == "direct":
         return None
     with torch.no_grad():
