@@ -245,6 +245,7 @@ def test_results_do_not_depend_on_the_blocks(problem: Any, block: int, kernel: i
         patch.setattr(spectral, "_LEAST_COLUMNS", 1)
         patch.setattr(spectral, "_LONGEST_PRODUCTS", longest)
         patch.setattr(direct, "_CACHED_BYTES", block)
+        patch.setattr(direct, "_LEAST_SIGNALS", 1)
         spectral._products.cache_clear()
         try:
             with use_algorithm("direct"):
@@ -272,6 +273,26 @@ def test_many_channels_that_do_not_mix(batch: int) -> None:
     errors = (y - expected).abs().flatten(2).amax(2)
     assert (errors <= bound * norms).all()
     assert errors.max() > 0
+
+
+def test_windows_of_a_large_batch_are_computed_in_parts() -> None:
+    """The parts of about the same size, none left out, and all at once where the weight is large or the signals few."""
+    window, weight = same(3), torch.empty(8, 8, 3, 3)
+
+    def at_once(batch: int) -> int:
+        return direct._signals_at_once(torch.empty(batch, 8, 128, 128), weight, window)
+
+    assert at_once(7) == 7
+    assert at_once(9) == 3  # 3.9 signals of 1.07 MB fit
+    assert at_once(8) == 3
+    assert direct._signals_at_once(torch.empty(64, 8, 16, 16), torch.empty(512, 8, 31, 31), same(31)) == 64
+    generator = torch.Generator().manual_seed(0)
+    x = torch.randint(-5, 6, (8, 8, 128, 128), generator=generator).float()
+    weight = torch.randint(-5, 6, weight.shape, generator=generator).float()
+    bias = torch.randint(-5, 6, (8,), generator=generator).float()
+    with use_algorithm("direct"):
+        parts = circular_conv(x, weight, bias, padding=1)
+    assert torch.equal(parts, direct._convolve(x, weight, window, bias))
 
 
 def test_both_gradients_at_once_are_refused() -> None:
