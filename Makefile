@@ -73,6 +73,7 @@ bench: $(STAMPS)/bench  ## time circular convolution beside its peers, into benc
 	  OMP_NUM_THREADS=$(THREADS) $(BIN)/python -m benchmarks.$$benchmark --threads $(THREADS) $(ARGS) || exit 1; \
 	done
 	OMP_NUM_THREADS=$(THREADS) $(BIN)/python -m benchmarks.conv_operator $(ARGS)
+	OMP_NUM_THREADS=$(THREADS) $(BIN)/python -m benchmarks.layers $(if $(filter --quick,$(ARGS)),--turns 3 --kernels 3 31)
 
 # CuPy is large: it is installed where there is a GPU only.
 GPU_ENV = $(if $(filter gpu-check,$(MAKECMDGOALS)),$(if $(shell nvidia-smi -L 2> /dev/null),$(STAMPS)/gpu,$(STAMPS)/test))

@@ -7,6 +7,7 @@ needs in order to be loaded.
 from equiconv.nn.classifier import LectureClassifier as LectureClassifier
 from equiconv.nn.cost import choose_algorithm as choose_algorithm
 from equiconv.nn.cost import use_algorithm as use_algorithm
+from equiconv.nn.evaluation import prepared as prepared
 from equiconv.nn.functional import circular_conv as circular_conv
 from equiconv.nn.layers import CircularConv1d as CircularConv1d
 from equiconv.nn.layers import CircularConv2d as CircularConv2d
@@ -24,6 +25,7 @@ from equiconv.nn.pooling import CircularAvgPool3d as CircularAvgPool3d
 from equiconv.nn.pooling import CircularMaxPool1d as CircularMaxPool1d
 from equiconv.nn.pooling import CircularMaxPool2d as CircularMaxPool2d
 from equiconv.nn.pooling import CircularMaxPool3d as CircularMaxPool3d
+from equiconv.nn.preparation import Preparation as Preparation
 from equiconv.nn.window import Window as Window
 
 __all__ = [
@@ -41,11 +43,13 @@ __all__ = [
     "CircularPad3d",
     "ConvOperator",
     "LectureClassifier",
+    "Preparation",
     "SingularConvolutionError",
     "Window",
     "choose_algorithm",
     "circular_conv",
     "circular_pad",
     "compose_layers",
+    "prepared",
     "use_algorithm",
 ]

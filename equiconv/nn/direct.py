@@ -16,13 +16,48 @@ from equiconv.nn.window import Window
 
 __all__ = ["convolve", "input_adjoint", "weight_adjoint"]
 
+# Bytes of padded signals and of results at a time, for each thread; but no single signals, with which torch is slower.
+_CACHED_BYTES = 2**22
+_LEAST_SIGNALS = 2
 
-def convolve(input: Tensor, weight: Tensor, window: Window) -> Tensor:
-    """y[b, o, i] = Σ_c Σ_t weight[o, c, t]·input[b, c, i·stride + t·dilation − left mod n]."""
+
+def convolve(input: Tensor, weight: Tensor, window: Window, bias: Tensor | None = None) -> Tensor:
+    """y[b, o, i] = bias[o] + Σ_c Σ_t weight[o, c, t]·input[b, c, i·stride + t·dilation − left mod n]."""
+    step = _signals_at_once(input, weight, window)
+    if step >= len(input):
+        return _convolve(input, weight, window, bias)
+    y = input.new_empty((len(input), len(weight), *window.output_sizes(input.shape[2:], weight.shape[2:])))
+    for i in range(0, len(input), step):
+        y[i : i + step] = _convolve(input[i : i + step], weight, window, bias)
+    return y
+
+
+def _convolve(input: Tensor, weight: Tensor, window: Window, bias: Tensor | None) -> Tensor:
     none = [0] * window.axes
     return torch.convolution(
-        _wrap(input, window), weight, None, window.stride, none, window.dilation, False, none, window.groups
+        _wrap(input, window), weight, bias, window.stride, none, window.dilation, False, none, window.groups
     )
+
+
+def _signals_at_once(input: Tensor, weight: Tensor, window: Window) -> int:
+    """How many signals to pad and convolve at a time.
+
+    On a CPU, signals that are in the cache from the padding to the result were measured to take up to a third less time,
+    and half of it where the padded signals would be memory that comes fresh from the system. Each call lays out the
+    weight anew, so that large weights take all signals at once.
+    """
+    batch = len(input)
+    if input.device.type != "cpu":
+        return batch
+    padded, outputs = input.shape[1], len(weight)
+    sizes = window.output_sizes(input.shape[2:], weight.shape[2:])
+    for n, m, left, right in zip(input.shape[2:], sizes, window.left, window.right, strict=True):
+        padded, outputs = padded * (n + left + right), outputs * m
+    cached, of_signal = _CACHED_BYTES * torch.get_num_threads(), (padded + outputs) * input.element_size()
+    step = max(_LEAST_SIGNALS, cached // of_signal)
+    if step >= batch or batch * of_signal < 2 * cached or 2 * weight.numel() > step * padded:
+        return batch
+    return -(-batch // -(-batch // step))  # parts of about the same size
 
 
 def input_adjoint(grad: Tensor, weight: Tensor, sizes: Sequence[int], window: Window) -> Tensor:

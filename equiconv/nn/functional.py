@@ -7,9 +7,10 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor
 
-from equiconv.nn.ops import circular_conv_op
+from equiconv.nn.ops import are_plain, circular_conv_op, convolve_plain
+from equiconv.nn.window import Window
 
-__all__ = ["circular_conv"]
+__all__ = ["circular_conv", "window_arguments"]
 
 
 def circular_conv(
@@ -53,20 +54,30 @@ def circular_conv(
     >>> circular_conv(x, torch.tensor([[[1.0, 10.0, 100.0]]]), padding="same")
     tensor([[[214., 321., 432., 143.]]])
     """
-    axes = weight.ndim - 2
-    strides, dilations = _each(stride, axes), _each(dilation, axes)
-    if isinstance(padding, str):
-        pads = _named_padding(padding, weight.shape[2:], strides, dilations)
-    else:
-        pads = [p for p in _each(padding, axes) for _ in range(2)]
+    strides, pads, dilations = window_arguments(weight, stride, padding, dilation)
     device = input.device.type
     if torch.amp.is_autocast_available(device) and torch.is_autocast_enabled(device):
         dtype = torch.get_autocast_dtype(device)
         input, weight = _autocast(input, dtype), _autocast(weight, dtype)
         bias = None if bias is None else _autocast(bias, dtype)
     alone = input.ndim == weight.ndim - 1
-    y: Tensor = circular_conv_op(input.unsqueeze(0) if alone else input, weight, bias, strides, pads, dilations, groups)
+    x = input.unsqueeze(0) if alone else input
+    if are_plain(input, weight, bias):
+        y = convolve_plain(x, weight, bias, Window(tuple(strides), tuple(pads), tuple(dilations), groups))
+    else:
+        y = circular_conv_op(x, weight, bias, strides, pads, dilations, groups)
     return y.squeeze(0) if alone else y
+
+
+def window_arguments(
+    weight: Tensor, stride: int | Sequence[int], padding: int | Sequence[int] | str, dilation: int | Sequence[int]
+) -> tuple[list[int], list[int], list[int]]:
+    """Stride, padding and dilation as the operation takes them: an entry an axis, and two of padding."""
+    axes = weight.ndim - 2
+    strides, dilations = _each(stride, axes), _each(dilation, axes)
+    if isinstance(padding, str):
+        return strides, _named_padding(padding, weight.shape[2:], strides, dilations), dilations
+    return strides, [p for p in _each(padding, axes) for _ in range(2)], dilations
 
 
 def _each(value: int | Sequence[int], axes: int) -> list[int]:

@@ -9,9 +9,12 @@ from __future__ import annotations
 
 from typing import Any, Literal, TypeVar
 
+import torch
 from torch import Tensor, nn
 
-from equiconv.nn.functional import circular_conv
+from equiconv.nn.functional import circular_conv, window_arguments
+from equiconv.nn.preparation import convolve_prepared, is_prepared
+from equiconv.nn.window import Window
 
 __all__ = ["CircularConv1d", "CircularConv2d", "CircularConv3d"]
 
@@ -24,6 +27,13 @@ class _CircularConv(nn.modules.conv._ConvNd):
     _torch_layer: type[nn.Module]
 
     def _conv_forward(self, input: Tensor, weight: Tensor, bias: Tensor | None) -> Tensor:
+        if not torch.compiler.is_compiling() and is_prepared(self):
+            strides, pads, dilations = window_arguments(weight, self.stride, self.padding, self.dilation)
+            window = Window(tuple(strides), tuple(pads), tuple(dilations), self.groups)
+            alone = input.ndim == weight.ndim - 1
+            y = convolve_prepared(self, input.unsqueeze(0) if alone else input, weight, bias, window)
+            if y is not None:
+                return y.squeeze(0) if alone else y
         return circular_conv(input, weight, bias, self.stride, self.padding, self.dilation, self.groups)
 
     @classmethod

@@ -32,11 +32,12 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from equiconv.convolution.prepared import is_plain
 from equiconv.nn import direct, spectral
 from equiconv.nn.cost import choose_algorithm
 from equiconv.nn.window import Window
 
-__all__ = ["circular_conv_op", "input_adjoint_op", "weight_adjoint_op"]
+__all__ = ["are_plain", "circular_conv_op", "convolve_plain", "input_adjoint_op", "require_once", "weight_adjoint_op"]
 
 _WINDOW = "SymInt[] stride, SymInt[] padding, SymInt[] dilation, SymInt groups"
 _NARROW = (torch.float16, torch.bfloat16)
@@ -53,13 +54,17 @@ def _compute(
     size: Sequence[int] | None,
     window: Window,
     shapes: tuple[Sequence[int], Sequence[int]],
+    bias: Tensor | None = None,
 ) -> Tensor:
     """One of the three bilinear kernels, by the method that suits the shapes of the input and the weight.
+
+    A bias is added to a convolution: by torch's own where it can, which saves a pass over the result.
 
     Complex operands take four real products. Narrow floats are computed in float32, except for direct kernels on
     devices, whose libraries accumulate in float32 by themselves.
     """
-    method = choose_algorithm(*shapes, window, a.dtype, a.device, of_weight=name == "weight_adjoint")
+    of_input, of_weight = name == "input_adjoint", name == "weight_adjoint"
+    method = choose_algorithm(*shapes, window, a.dtype, a.device, of_input=of_input, of_weight=of_weight)
     kernel = getattr({"direct": direct, "spectral": spectral}[method], name)
     extra = () if size is None else (tuple(size),)
     # Inside an autocast region torch's convolution would be cast again, behind the back of the fake kernel.
@@ -68,17 +73,35 @@ def _compute(
         if a.is_complex():
             (ar, ai), (br, bi) = (torch.view_as_real(t.resolve_conj()).unbind(-1) for t in (a, b))
             real = kernel(ar, br, *extra, window) - kernel(ai, bi, *extra, window)
-            return torch.complex(real, kernel(ar, bi, *extra, window) + kernel(ai, br, *extra, window))
+            y = torch.complex(real, kernel(ar, bi, *extra, window) + kernel(ai, br, *extra, window))
+            return _with_bias(y, bias)
         if a.dtype in _NARROW and (method == "spectral" or device == "cpu"):
             wide: Tensor = kernel(a.float(), b.float(), *extra, window)
-            return wide.to(a.dtype).contiguous()
+            return _with_bias(wide.to(a.dtype).contiguous(), bias)
+        if bias is not None and method == "direct":
+            return direct.convolve(a, b, window, bias).contiguous()
         result: Tensor = kernel(a, b, *extra, window)
-        return result.contiguous()
+        return _with_bias(result.contiguous(), bias)
+
+
+def _with_bias(y: Tensor, bias: Tensor | None) -> Tensor:
+    return y if bias is None else y.add_(bias.reshape(-1, *(1,) * (y.ndim - 2)))
 
 
 # ---------------------------------------------------------------------------------------------------------------------
 # The three operations: what they compute, and the shapes of their results
 # ---------------------------------------------------------------------------------------------------------------------
+
+
+def are_plain(*operands: Tensor | None) -> bool:
+    """Whether nothing records, transforms, traces or watches what is computed of these tensors on the CPU.
+
+    Then a function may compute without the operation, whose dispatch takes longer than a small convolution. Compiled and
+    exported programs never do: they are traced with tensors that are not plain.
+    """
+    if torch.compiler.is_compiling() or torch._C._get_tracing_state() is not None:
+        return False
+    return all(is_plain(t) for t in operands if t is not None)
 
 
 @torch.library.custom_op(
@@ -95,10 +118,32 @@ def circular_conv_op(
     dilation: Sequence[int],
     groups: int,
 ) -> Tensor:
-    window = _window(stride, padding, dilation, groups)
+    return convolve_plain(input, weight, bias, _window(stride, padding, dilation, groups))
+
+
+def convolve_plain(input: Tensor, weight: Tensor, bias: Tensor | None, window: Window) -> Tensor:
+    """What the operation computes, without its dispatch: for tensors that nothing records, transforms or watches."""
+    require_once(input, weight, bias, window)
+    return _compute("convolve", input, weight, None, window, (input.shape, weight.shape), bias)
+
+
+def require_once(input: Tensor, weight: Tensor, bias: Tensor | None, window: Window) -> None:
+    """`Window.require`, which looks at shapes and dtypes alone, once for each combination of these.
+
+    After a convolution little of the interpreter is left in the cache: then each line costs some microseconds.
+    """
+    of_bias = None if bias is None else (bias.shape, bias.dtype)
+    key = (window, input.shape, weight.shape, input.dtype, weight.dtype, of_bias)
+    if key in _FITTING:
+        return
     window.require(input, weight, bias)
-    y = _compute("convolve", input, weight, None, window, (input.shape, weight.shape))
-    return y if bias is None else y.add_(bias.reshape(-1, *(1,) * window.axes))
+    if len(_FITTING) >= _MOST_FITTING:
+        _FITTING.clear()
+    _FITTING.add(key)
+
+
+_FITTING: set[tuple[Any, ...]] = set()
+_MOST_FITTING = 256
 
 
 @torch.library.custom_op(

@@ -11,7 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from equiconv.arrays import fourier_bound, gamma
-from equiconv.nn import CircularConv2d, Window, choose_algorithm, circular_conv, use_algorithm
+from equiconv.nn import CircularConv2d, Window, choose_algorithm, circular_conv, direct, spectral, use_algorithm
 
 OPS = torch.ops.equiconv
 
@@ -213,3 +213,97 @@ def test_use_algorithm_ends_with_its_context_even_after_an_error() -> None:
 def test_unknown_algorithm() -> None:
     with pytest.raises(ValueError, match=r"'direct' or 'spectral', got 'fast'"):
         use_algorithm("fast").__enter__()  # type: ignore[arg-type]
+
+
+# ---------------------------------------------------------------------------------------------------------------------
+# Blocks
+# ---------------------------------------------------------------------------------------------------------------------
+
+
+@settings(max_examples=60, deadline=None)
+@given(problem=problems(), block=st.integers(1, 4000), kernel=st.integers(1, 4000), longest=st.sampled_from([0, 150]))
+def test_results_do_not_depend_on_the_blocks(problem: Any, block: int, kernel: int, longest: int) -> None:
+    """However the frequencies, the filters and the signals are cut, and whether kernels are transformed or not."""
+    window, x_shape, w_shape, seed = problem
+    generator = torch.Generator().manual_seed(seed)
+    x, w = (torch.randint(-5, 6, shape, generator=generator).double() for shape in (x_shape, w_shape))
+    g = torch.randint(-5, 6, (x_shape[0], w_shape[0], *window.output_sizes(x_shape[2:], w_shape[2:]))).double()
+
+    def three() -> tuple[torch.Tensor, ...]:
+        return (
+            OPS.circular_conv(x, w, None, *arguments(window)),
+            OPS.circular_conv_input_adjoint(g, w, x_shape[2:], *arguments(window)),
+            OPS.circular_conv_weight_adjoint(g, x, w_shape[2:], *arguments(window)),
+        )
+
+    with use_algorithm("direct"):
+        whole = three()
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(spectral, "_BLOCK_BYTES", block)
+        patch.setattr(spectral, "_KERNEL_BYTES", kernel)
+        patch.setattr(spectral, "_LEAST_FILTERS", 1)
+        patch.setattr(spectral, "_LEAST_COLUMNS", 1)
+        patch.setattr(spectral, "_LONGEST_PRODUCTS", longest)
+        patch.setattr(direct, "_CACHED_BYTES", block)
+        patch.setattr(direct, "_LEAST_SIGNALS", 1)
+        spectral._products.cache_clear()
+        try:
+            with use_algorithm("direct"):
+                assert all(torch.equal(a, b) for a, b in zip(three(), whole, strict=True))
+            with use_algorithm("spectral"):
+                cut = three()
+                held = spectral.convolve(x, w, window, spectral.kernel_spectrum(w, x_shape[2:], window))
+        finally:
+            spectral._products.cache_clear()
+    for a, b in zip((*cut, held), (*whole, whole[0]), strict=True):
+        assert (a - b).abs().max() < 1e-9
+
+
+@pytest.mark.parametrize("batch", [1, 3])
+def test_many_channels_that_do_not_mix(batch: int) -> None:
+    """More planes than a block of the engines holds."""
+    generator = torch.Generator().manual_seed(0)
+    x, w = torch.randn(batch, 96, 32, 31, generator=generator), torch.randn(96, 1, 5, 7, generator=generator)
+    with use_algorithm("direct"):
+        expected = circular_conv(x.double(), w.double(), padding="same", groups=96)
+    with use_algorithm("spectral"):
+        y = circular_conv(x, w, padding="same", groups=96)
+    bound = fourier_bound(1.0, 1.0, (32, 31), torch.float32) + gamma(5 + 7 + 1 + 8, torch.float32)
+    norms = x.double().flatten(2).norm(dim=2) * w.double().flatten(1).norm(p=1, dim=1)
+    errors = (y - expected).abs().flatten(2).amax(2)
+    assert (errors <= bound * norms).all()
+    assert errors.max() > 0
+
+
+def test_windows_of_a_large_batch_are_computed_in_parts() -> None:
+    """The parts of about the same size, none left out, and all at once where the weight is large or the signals few."""
+    window, weight = same(3), torch.empty(8, 8, 3, 3)
+
+    def at_once(batch: int) -> int:
+        return direct._signals_at_once(torch.empty(batch, 8, 128, 128), weight, window)
+
+    assert at_once(7) == 7
+    assert at_once(9) == 3  # 3.9 signals of 1.07 MB fit
+    assert at_once(8) == 3
+    assert direct._signals_at_once(torch.empty(64, 8, 16, 16), torch.empty(512, 8, 31, 31), same(31)) == 64
+    generator = torch.Generator().manual_seed(0)
+    x = torch.randint(-5, 6, (8, 8, 128, 128), generator=generator).float()
+    weight = torch.randint(-5, 6, weight.shape, generator=generator).float()
+    bias = torch.randint(-5, 6, (8,), generator=generator).float()
+    with use_algorithm("direct"):
+        parts = circular_conv(x, weight, bias, padding=1)
+    assert torch.equal(parts, direct._convolve(x, weight, window, bias))
+
+
+def test_both_gradients_at_once_are_refused() -> None:
+    with pytest.raises(ValueError, match="two computations"):
+        choose_algorithm((1, 4, 8, 8), (4, 4, 3, 3), same(3), of_input=True, of_weight=True)
+
+
+def test_a_prepared_spectrum_is_taken_earlier() -> None:
+    case = ((8, 64, 56, 56), (64, 64, 5, 5), same(5))
+    assert choose_algorithm(*case) == "direct"
+    assert choose_algorithm((8, 128, 56, 56), (128, 1, 3, 3), same(3, groups=128), prepared=True) == "direct"
+    for k in range(3, 51, 2):
+        case = ((8, 64, 28, 28), (64, 64, k, k), same(k))
+        assert choose_algorithm(*case, prepared=True) == "spectral" or choose_algorithm(*case) == "direct"

@@ -8,6 +8,8 @@ from typing import Any
 import pytest
 import torch
 from torch import nn
+from torch.fx.experimental.proxy_tensor import make_fx
+from torch.utils._python_dispatch import TorchDispatchMode
 
 from equiconv.nn import CircularConv1d, CircularConv2d, CircularConv3d, circular_conv, use_algorithm
 
@@ -281,3 +283,29 @@ def test_the_bare_operation_keeps_its_dtype_under_autocast(algorithm: Any) -> No
             y = OP(x, w, b, *GEOMETRIES[2][2:], 1)
     assert y.dtype == torch.float32
     assert torch.equal(y, expected)
+
+
+def test_the_operation_is_dispatched_wherever_something_watches() -> None:
+    """Tensors that nothing records or watches are computed without its dispatch; all others go through it."""
+    seen: list[Any] = []
+
+    class Watch(TorchDispatchMode):  # type: ignore[no-untyped-call]
+        def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+            seen.append(func)
+            return func(*args, **(kwargs or {}))
+
+    layer, x = CircularConv2d(2, 3, 3, padding=1), torch.randn(1, 2, 5, 4)
+    with torch.no_grad():
+        plain = layer(x)
+        with Watch():  # type: ignore[no-untyped-call]
+            watched = layer(x)
+        traced = torch.jit.trace(layer, (x,), check_trace=False)  # type: ignore[no-untyped-call]
+        symbolic = make_fx(layer)(x)  # type: ignore[no-untyped-call]
+    assert seen == [OP]
+    assert "equiconv::circular_conv" in str(traced.inlined_graph)
+    assert OP in [node.target for node in symbolic.graph.nodes]
+    assert torch.equal(plain, watched)
+    assert torch.equal(plain, OP(x, layer.weight, layer.bias, [1, 1], [1] * 4, [1, 1], 1))
+    recorded = layer(x)
+    assert type(recorded.grad_fn).__name__ not in ("AddBackward0", "ConvolutionBackward0")
+    assert torch.equal(plain, recorded)

@@ -1,0 +1,246 @@
+"""Circular convolution layers against torch's, side by side: `python -m benchmarks.layers`.
+
+Every case runs `torch.nn.Conv*d(padding_mode="circular")` and the layer of this library with the same parameters, in
+turns, after a warm-up, on inputs that rotate. A row has the median and the lower quartile of both times, and the ratio of
+torch's time to ours, from the lower quartiles (other work on the machine only adds to times) and from the medians.
+Results are compared with float64 in the same run: the error relative to the largest entry, of both.
+
+Three works: `forward` as it comes, `prepared` (evaluation inside `equiconv.nn.prepared`, the spectra made in the warm-up),
+and `step`, forward and backward with gradients of the input and the parameters.
+"""
+
+from __future__ import annotations
+
+import argparse
+import csv
+import itertools
+import time
+from collections.abc import Callable, Iterator
+from contextlib import nullcontext
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+import torch
+from rich.console import Console
+from rich.progress import track
+from rich.table import Table
+from torch import Tensor, nn
+
+from equiconv.nn import CircularConv1d, CircularConv2d, CircularConv3d, prepared
+
+THEIRS = {1: nn.Conv1d, 2: nn.Conv2d, 3: nn.Conv3d}
+OURS = {1: CircularConv1d, 2: CircularConv2d, 3: CircularConv3d}
+WORKS = ("forward", "prepared", "step")
+KERNELS = (3, 5, 7, 9, 11, 15, 21, 31, 51)
+INPUTS = 3
+# A case stops after this many seconds, but not before three turns.
+LONGEST = 12.0
+# float64 by torch takes minutes for large kernels: the truth is then found for these many signals of the batch.
+SIGNALS_CHECKED = 1
+
+
+class Case(NamedTuple):
+    """A layer and the shape of its input."""
+
+    name: str
+    channels: int
+    filters: int
+    kernel: int
+    shape: tuple[int, ...]
+    groups: int = 1
+    stride: int = 1
+    dilation: int = 1
+
+    def layers(self, dtype: torch.dtype) -> tuple[nn.Module, nn.Module]:
+        """torch's layer, and ours with its parameters."""
+        axes = len(self.shape) - 1
+        torch.manual_seed(0)
+        theirs = THEIRS[axes](
+            self.channels,
+            self.filters,
+            self.kernel,
+            stride=self.stride,
+            padding=self.dilation * (self.kernel // 2),
+            dilation=self.dilation,
+            groups=self.groups,
+            padding_mode="circular",
+            dtype=dtype,
+        )
+        return theirs, OURS[axes].from_torch(theirs)
+
+
+@dataclass(frozen=True)
+class Row:
+    """What was measured of a case. Times are in milliseconds, errors relative to the largest entry."""
+
+    case: str
+    kernel: int
+    work: str
+    dtype: str
+    turns: int
+    torch_median: float
+    ours_median: float
+    torch_quartile: float
+    ours_quartile: float
+    ratio_of_quartiles: float
+    ratio_of_medians: float
+    torch_error: float
+    ours_error: float
+    held_bytes: int
+
+
+def cases(kernels: tuple[int, ...]) -> Iterator[Case]:
+    """The grid: dense and depthwise planes over all kernels, and others around where the choice turns."""
+    for k in kernels:
+        yield Case("64→64, 56²", 64, 64, k, (8, 56, 56))
+    for k in kernels:
+        yield Case("depthwise 128, 56²", 128, 128, k, (8, 56, 56), groups=128)
+    for k in (k for k in kernels if k <= 21):
+        yield Case("64→64, 56², stride 2", 64, 64, k, (8, 56, 56), stride=2)
+    for k in (k for k in kernels if k <= 15):
+        yield Case("64→64, 56², dilation 2", 64, 64, k, (8, 56, 56), dilation=2)
+        yield Case("64→64, 56², 4 groups", 64, 64, k, (8, 56, 56), groups=4)
+    for k in (3, 15, 65, 257):
+        yield Case("32→32, 4096", 32, 32, k, (4, 4096))
+    for k in (3, 5, 7):
+        yield Case("8→8, 24³", 8, 8, k, (2, 24, 24, 24))
+
+
+def measure(case: Case, work: str, dtype: torch.dtype, turns: int) -> Row:
+    """One row."""
+    theirs, ours = case.layers(dtype)
+    batch, *sizes = case.shape
+    generator = torch.Generator().manual_seed(1)
+    inputs = [torch.randn(batch, case.channels, *sizes, dtype=dtype, generator=generator) for _ in range(INPUTS)]
+    for x in inputs:
+        x.requires_grad_(work == "step")
+    with prepared(ours) if work == "prepared" else nullcontext() as spectra:
+        run = {"torch": _runner(theirs, work, inputs), "ours": _runner(ours, work, inputs)}
+        errors = _errors(case, work, inputs[0], theirs, ours)
+        times: dict[str, list[float]] = {"torch": [], "ours": []}
+        start = time.perf_counter()
+        for turn in range(-1, turns):  # the first one warms up
+            for name in ("torch", "ours") if turn % 2 else ("ours", "torch"):
+                before = time.perf_counter()
+                run[name]()
+                if turn >= 0:
+                    times[name].append(time.perf_counter() - before)
+            if turn >= 2 and time.perf_counter() - start > LONGEST:
+                break
+        held = 0 if spectra is None else spectra.nbytes
+    median, quartile = ({k: float(np.quantile(v, q)) * 1e3 for k, v in times.items()} for q in (0.5, 0.25))
+    return Row(
+        case.name,
+        case.kernel,
+        work,
+        str(dtype).removeprefix("torch."),
+        len(times["ours"]),
+        round(median["torch"], 3),
+        round(median["ours"], 3),
+        round(quartile["torch"], 3),
+        round(quartile["ours"], 3),
+        round(quartile["torch"] / quartile["ours"], 3),
+        round(median["torch"] / median["ours"], 3),
+        errors[0],
+        errors[1],
+        held,
+    )
+
+
+def _runner(layer: nn.Module, work: str, inputs: list[Tensor]) -> Callable[[], Any]:
+    rotating = itertools.cycle(inputs)
+
+    def step() -> None:
+        x = next(rotating)
+        x.grad = None
+        layer.zero_grad()
+        layer(x).sum().backward()
+
+    def forward() -> None:
+        with torch.no_grad():
+            layer(next(rotating))
+
+    return step if work == "step" else forward
+
+
+def _errors(case: Case, work: str, x: Tensor, theirs: nn.Module, ours: nn.Module) -> tuple[float, float]:
+    """The error of both against our layer in float64 (whose windows and spectra the tests hold to the definition)."""
+    x = x.detach()[:SIGNALS_CHECKED]
+    _, wide = case.layers(torch.float64)
+    wide.load_state_dict(theirs.state_dict())
+
+    def results(layer: nn.Module, x: Tensor) -> list[Tensor]:
+        if work != "step":
+            with torch.no_grad():
+                return [layer(x).double()]
+        x = x.clone().requires_grad_()
+        y = layer(x)
+        # not the sum, whose gradients are constant
+        weights = torch.linspace(-1, 1, y.numel(), dtype=torch.float64).sin().reshape(y.shape).to(y.dtype)
+        return [g.double() for g in torch.autograd.grad((y * weights).sum(), [x, *layer.parameters()])]
+
+    truth = results(wide, x.double())
+
+    def error(layer: nn.Module) -> float:
+        found = results(layer, x)
+        return max(((a - b).abs().max() / b.abs().max()).item() for a, b in zip(found, truth, strict=True))
+
+    first, second = error(theirs), error(ours)
+    if not second < 1e3 * torch.finfo(x.dtype).eps:
+        raise AssertionError(f"{case}, {work}: wrong by {second:.2g} of the largest entry")
+    return float(f"{first:.2g}"), float(f"{second:.2g}")
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
+    parser.add_argument("--out", type=Path, help="write the rows to this CSV file too")
+    parser.add_argument("--turns", type=int, default=15, help="repetitions of a case, fewer where they take long")
+    parser.add_argument("--threads", type=int, default=1)
+    parser.add_argument("--kernels", type=int, nargs="+", default=list(KERNELS))
+    parser.add_argument("--works", nargs="+", choices=WORKS, default=list(WORKS))
+    parser.add_argument("--only", default="", help="only cases whose name contains this")
+    parser.add_argument("--dtype", choices=("float32", "float64"), default="float32")
+    options = parser.parse_args()
+    torch.set_num_threads(options.threads)
+    chosen = [case for case in cases(tuple(options.kernels)) if options.only in case.name]
+    jobs = [(case, work) for case in chosen for work in options.works]
+    rows = [
+        measure(case, work, getattr(torch, options.dtype), options.turns)
+        for case, work in track(jobs, "layers", console=Console(stderr=True))
+    ]
+    if options.out is not None:
+        options.out.parent.mkdir(parents=True, exist_ok=True)
+        with options.out.open("w", encoding="utf-8", newline="") as file:
+            writer = csv.DictWriter(file, list(asdict(rows[0])))
+            writer.writeheader()
+            writer.writerows(asdict(row) for row in rows)
+    Console(width=120).print(table(rows))
+
+
+def table(rows: list[Row]) -> Table:
+    """The rows as they are read: lower quartiles, and both ratios."""
+    made = Table(
+        title=f"milliseconds, torch {torch.__version__.partition('+')[0]}, {torch.get_num_threads()} thread(s)"
+    )
+    for name in ("case", "kernel", "work", "torch", "ours", "ratio", "of medians", "torch's error", "ours", "MB held"):
+        made.add_column(name, justify="left" if name in ("case", "work") else "right")
+    for row in rows:
+        made.add_row(
+            row.case,
+            str(row.kernel),
+            row.work,
+            f"{row.torch_quartile:.2f}",
+            f"{row.ours_quartile:.2f}",
+            f"{row.ratio_of_quartiles:.2f}",
+            f"{row.ratio_of_medians:.2f}",
+            f"{row.torch_error:.1g}",
+            f"{row.ours_error:.1g}",
+            f"{row.held_bytes / 1e6:.1f}",
+        )
+    return made
+
+
+if __name__ == "__main__":
+    main()
