@@ -204,8 +204,10 @@ def factor_pair(n: int) -> tuple[int, int] | None:
 def _twiddles(n1: int, n2: int, half: int, dtype: str) -> Array:
     """ω_n^(−k₁·i₂), (half, n₂). The exponent is reduced modulo n as an integer, so that each angle is accurate."""
     n = n1 * n2
-    exponents = np.outer(np.arange(half, dtype=np.int64), np.arange(n2, dtype=np.int64)) % n
-    table: Array = np.exp(exponents * (-2j * np.pi / n)).astype(dtype)
+    table: Array = np.empty((half, n2), dtype=dtype)
+    columns = np.arange(n2, dtype=np.int64)
+    for k in range(half):  # row by row: the whole in double precision would take several times the memory
+        table[k] = np.exp((k * columns % n) * (-2j * np.pi / n))
     table.flags.writeable = False
     return table
 

@@ -7,6 +7,7 @@ import dataclasses
 import multiprocessing
 import os
 import pickle
+import tracemalloc
 from collections.abc import Callable
 from typing import Any
 
@@ -18,6 +19,7 @@ from torch._subclasses.fake_tensor import FakeTensorMode
 from equiconv import circular_convolve, plan
 from equiconv.convolution import Plan
 from equiconv.convolution.engines import available, pool
+from equiconv.convolution.tiles import _twiddles
 
 Array = Any
 WAYS = ("direct", "dense", *available())
@@ -130,6 +132,28 @@ def test_out_that_repeats_memory_is_refused_and_an_empty_one_is_not() -> None:
     empty = torch.from_numpy(np.zeros((0, 8)))
     assert 0 in empty.stride()
     assert plan((0, 8), (8,), library="torch")(empty, torch.as_tensor(w), out=empty) is empty
+
+
+@pytest.mark.parametrize("engine", available())
+@pytest.mark.parametrize("dtype", ["float32", "float64", "complex128"])
+def test_a_kernel_near_overflow(engine: str, dtype: str) -> None:
+    x, w = (np.abs(a).astype(dtype) + 1 for a in arrays((2, 1024), (1024,)))
+    w *= float(np.finfo(dtype).max) / 64
+    x *= float(np.finfo(dtype).eps) ** 2
+    want = circular_convolve(x * 2.0**20, w * 2.0**-20, method="definition")
+    y = plan(x.shape, w.shape, dtype=dtype, method="fourier", engine=engine).prepare(w)(x)
+    np.testing.assert_allclose(y, want, rtol=1e3 * float(np.finfo(dtype).eps))
+
+
+def test_twiddles_take_no_more_memory_than_they_keep() -> None:
+    _twiddles.cache_clear()
+    tracemalloc.start()
+    table = _twiddles(512, 1024, 257, "complex64")
+    _, peak = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    assert peak < 1.2 * table.nbytes
+    angles = np.outer(np.arange(257), np.arange(1024)) / (512 * 1024)
+    np.testing.assert_allclose(table, np.exp(-2j * np.pi * angles), atol=1e-6)
 
 
 # ---------------------------------------------------------------------------------------------------------------------
