@@ -97,10 +97,10 @@ def _convolve(
     if x.dtype != w.dtype:
         dtype = xp.result_type(x.dtype, w.dtype)
         x, w = xp.astype(x, dtype, copy=False), xp.astype(w, dtype, copy=False)
-    known = _plain(axes) and _plain(origin)
+    known = _plain(axes) and _plain(origin) and type(method) is str
     chosen = (cast(Callable[..., Plan], _planned) if known else _plan)(
-        tuple(x.shape),
-        tuple(w.shape),
+        tuple(int(n) for n in x.shape),  # symbolic sizes are decided here, with a guard
+        tuple(int(n) for n in w.shape),
         axes,
         origin,
         dtype_name(x.dtype),

@@ -30,15 +30,22 @@ class DenseProduct:
         """Write the product with `x`, of shape (*batch, *sizes), to `out` of the same shape."""
         n = math.prod(self.sizes)
         batch = x.shape[: x.ndim - len(self.sizes)]
-        rows = x.reshape(-1, n) if self._shared else x.reshape(*batch, 1, n)
-        if self._shared and out.flags.c_contiguous:
-            np.matmul(rows, self.matrix, out=out.reshape(-1, n))
+        if not self._shared:
+            out[...] = (x.reshape(*batch, 1, n) @ self.matrix).reshape(out.shape)
+            return
+        # by `dot` here and in `single`, so that bits do not depend on the way; it copies rows that BLAS cannot read
+        rows = x.reshape(-1, n)
+        if out.flags.c_contiguous:
+            rows.dot(self.matrix, out.reshape(-1, n))
         else:
-            out[...] = (rows @ self.matrix).reshape(out.shape)
+            out[...] = rows.dot(self.matrix).reshape(out.shape)
 
-    def single(self, shape: tuple[int, ...]) -> Callable[[Array], Array] | None:  # noqa: ARG002 (a block's is one)
-        """For signals of this shape, a function that returns the product; None where they are not rows already."""
-        if not self._shared or len(self.sizes) > 1:
+    def single(self, shape: tuple[int, ...]) -> Callable[[Array], Array] | None:
+        """For signals of this shape, a function that returns the product; None where they are not rows already.
+
+        `dot` of more axes than two is not a matrix product of BLAS, but a loop of scalar products.
+        """
+        if not self._shared or len(self.sizes) > 1 or len(shape) > 2:
             return None
         matrix = self.matrix
         return lambda x: x.dot(matrix)

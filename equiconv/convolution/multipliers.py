@@ -25,8 +25,9 @@ def kernel_multiplier(
 ) -> tuple[Array, Array | None]:
     """F u / N for kernels u of shape (*batch, *sizes) on the signals' own grid, and the scale of the result, if any.
 
-    Where a kernel is so small that F u / N would underflow, it is first raised by a power of two, which is exact; the
-    result is then to be multiplied by `scale`, of shape (*batch, 1, …, 1).
+    Where a kernel is so small that F u / N would underflow, it is first raised by a power of two, which is exact, and
+    one so large that F u would overflow is lowered; the result is then to be multiplied by `scale`, of shape
+    (*batch, 1, …, 1).
     """
     axes = tuple(range(u.ndim - levels, u.ndim))
     peak = np.max(np.abs(u), axis=axes, keepdims=True)
@@ -34,9 +35,12 @@ def kernel_multiplier(
     # An error of `tiny` in each multiplier reaches an entry of y as at most N·tiny·‖x‖₂, which must stay below
     # eps·‖x‖₂·‖u‖₂, and ‖u‖₂ ≥ max|u|.
     is_small = (peak > 0) & (peak < math.prod(grid) * float(information.tiny) / float(information.eps))
+    # Within a transform sums of up to N entries are formed, of complex ones up to twice as large.
+    room = (4 * math.prod(grid)).bit_length()
+    is_large = np.isfinite(peak) & (peak > np.ldexp(information.max, -room))
     scale = None
-    if is_small.any():
-        exponent = np.where(is_small, np.frexp(peak)[1], 0)
+    if is_small.any() or is_large.any():
+        exponent = np.where(is_small, np.frexp(peak)[1], np.where(is_large, room, 0))
         u = np.ldexp(u.real, -exponent) + (1j * np.ldexp(u.imag, -exponent) if np.iscomplexobj(u) else 0)
         scale = np.ldexp(np.ones_like(peak), exponent)
     u = u.astype(peak.dtype if not np.iscomplexobj(u) else u.dtype, copy=False)

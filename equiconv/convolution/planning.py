@@ -7,12 +7,14 @@ they are few).
 
 from __future__ import annotations
 
+import numbers
 import operator
-from collections.abc import Iterable, Sequence
+from collections.abc import Hashable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any, Literal, TypeAlias, get_args
 
+import numpy as np
 import torch
 
 from equiconv.arrays import Array, DType, compute_dtype, dtype_name, normalize_axes
@@ -166,17 +168,22 @@ def plan(
 
     Raises
     ------
-    TypeError : axes or origins that are no integers, a dtype that is not floating.
-    ValueError : axes that are missing from x or w, named twice or none at all, empty axes, batch shapes that do not
-        broadcast, an unknown method, library, effort or engine, one that is not installed, no way within `workspace`.
+    TypeError : shapes, axes, origins or threads that are no integers, a dtype that is not floating, a workspace that is
+        no number.
+    ValueError : negative sizes, axes that are missing from x or w, named twice or none at all, empty axes, batch shapes that do not
+        broadcast, an unknown method, library, device, effort or engine, one that is not installed, no way within `workspace`.
 
     Examples
     --------
     >>> plan((64, 1024), (3,)).method, plan((8, 1024), (300,)).method, plan((800, 16), (16,)).method
     ('direct', 'fourier', 'dense')
     """
-    shapes = geometry(x_shape, w_shape, axes)
-    origins = normalize_origins(origin, normalize_axes(axes, len(shapes.x_shape)))
+    signal, kernel = _sizes(x_shape, "x_shape"), _sizes(w_shape, "w_shape")
+    along = tuple(axes) if isinstance(axes, Iterator) else axes  # which can be read only once
+    shapes = geometry(signal, kernel, along)
+    origins = normalize_origins(origin, normalize_axes(along, len(signal)))
+    # libraries roll by 64-bit integers
+    origins = tuple(o % n for o, n in zip(origins, shapes.sizes, strict=True))
     _require(method, get_args(Method), "method")
     _require(effort, get_args(Effort), "effort")
     _require(library, _LIBRARIES, "library")
@@ -185,20 +192,18 @@ def plan(
         raise ValueError(
             f"engine {engine!r} is not installed (there are {', '.join(available())}); pip install {ENGINES[engine][0]}"
         )
-    if threads is not None and threads < 1:
-        raise ValueError(f"threads must be at least 1, got {threads}")
     return plan_of(
         shapes,
-        dtype_name(dtype),
+        _name_of(dtype),
         origins,
         bool(correlate),
         library,
-        str(device),
+        _place(library, device),
         method,
         engine,
         effort,
-        torch.get_num_threads() if threads is None else threads,
-        workspace,
+        torch.get_num_threads() if threads is None else _count(threads),
+        _bytes(workspace),
     )
 
 
@@ -303,8 +308,63 @@ def _dtype_of(name: str) -> Any:
     return torch.bfloat16 if name == "bfloat16" else torch.float16 if name == "float16" else name
 
 
+def _sizes(shape: Any, name: str) -> tuple[int, ...]:
+    sizes = tuple(shape) if isinstance(shape, Iterable) else (shape,)
+    if isinstance(shape, str) or any(isinstance(n, bool) or not hasattr(n, "__index__") for n in sizes):
+        raise TypeError(f"{name} must be a shape, a tuple of integers such as x.shape, got {shape!r}")
+    if any(n < 0 for n in sizes):
+        raise ValueError(f"{name} must hold sizes of at least 0, got {shape!r}")
+    return tuple(operator.index(n) for n in sizes)
+
+
+def _name_of(dtype: DType) -> str:
+    """The name of a dtype, which may be any library's own, its name, or whatever NumPy takes for one."""
+    if isinstance(dtype, (str, type)):
+        try:
+            return np.dtype(dtype).name
+        except TypeError:
+            named = getattr(torch, str(dtype).removeprefix("torch."), None)
+            if isinstance(named, torch.dtype):
+                return dtype_name(named)
+    elif isinstance(dtype, Hashable):
+        return dtype_name(dtype)
+    raise TypeError(f"dtype must be real or complex floating, got {dtype!r}; for instance 'float32'")
+
+
+def _place(library: str, device: Any) -> str:
+    """The device as arrays name theirs. A torch device without an index is whichever there is of its kind."""
+    if library == "numpy" and str(device) != "cpu":
+        raise ValueError(f"device must be 'cpu' for numpy arrays, got {device!r}; set library= for arrays of another")
+    if library != "torch":
+        return str(device)
+    try:
+        place = torch.device(device)
+    except (RuntimeError, TypeError) as error:
+        raise ValueError(f"device must be one of torch's, such as 'cpu' or 'cuda:0', got {device!r}") from error
+    return "cpu" if place.type == "cpu" else str(place)
+
+
+def _count(threads: Any) -> int:
+    if isinstance(threads, bool) or not hasattr(threads, "__index__"):
+        raise TypeError(f"threads must be an integer, at least 1, or None, got {threads!r}")
+    if threads < 1:
+        raise ValueError(f"threads must be at least 1, got {threads}")
+    return operator.index(threads)
+
+
+def _bytes(workspace: Any) -> float | None:
+    if workspace is None:
+        return None
+    if isinstance(workspace, bool) or not isinstance(workspace, numbers.Real):
+        raise TypeError(f"workspace must be a number of bytes, or None for no limit, got {workspace!r}")
+    limit: float = int(workspace) if isinstance(workspace, numbers.Integral) else float(workspace)
+    if not limit >= 0:
+        raise ValueError(f"workspace must be a number of bytes, at least 0, got {workspace!r}")
+    return limit
+
+
 def _require(value: Any, accepted: Sequence[str], name: str) -> None:
-    if value not in accepted:
+    if not isinstance(value, str) or value not in accepted:
         raise ValueError(f"{name} must be one of {', '.join(map(repr, accepted))}, got {value!r}")
 
 

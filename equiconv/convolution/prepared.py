@@ -6,18 +6,21 @@ for one signal; `PreparedConvolution` keeps the kernel.
 
 from __future__ import annotations
 
-import math
+import itertools
+import operator
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, TypeAlias
 
 import numpy as np
 import numpy.typing as npt
 import torch
+from torch.autograd.graph import increment_version
 
 from equiconv.arrays import Array, device, dtype_name, library, namespace, promote, require_floating
 from equiconv.convolution.blocks import BlockedProduct
 from equiconv.convolution.definition import convolve_by_definition
 from equiconv.convolution.dense import DenseProduct
+from equiconv.convolution.engines.base import is_regular
 from equiconv.convolution.fourier import convolve_by_fourier, embed_kernel
 from equiconv.convolution.fused import convolve_fused, prepare_fused
 from equiconv.convolution.geometry import geometry
@@ -33,6 +36,8 @@ __all__ = ["PreparedConvolution", "execute", "host", "is_plain", "run"]
 Host: TypeAlias = npt.NDArray[Any]
 # Up to this many samples calls count as much as what they do.
 _SHORT = 2**16
+# What NumPy does not have, or computes slowly, and what it is computed in.
+_WIDER = {torch.float16: torch.float32, torch.bfloat16: torch.float32, torch.complex32: torch.complex64}
 
 Kernel: TypeAlias = Callable[[Host, Host], None]
 
@@ -66,8 +71,12 @@ class PreparedConvolution:
         self._fused = prepare_fused(plan, w) if plan.engine == "fused" else None
         if isinstance(self._kernel, BlockedProduct):
             self._kernel.keep = True
-        self._seen: tuple[tuple[int, ...] | None, list[Callable[[Host], Host]]] = None, []
+        self._seen: tuple[tuple[int, ...] | None, tuple[int, ...], list[Callable[[Host], Host]]] = None, (), []
         self._dtype = np.dtype(plan.dtype) if self._kernel is not None and plan.dtype == plan.result_dtype else None
+
+    def __reduce__(self) -> tuple[type[PreparedConvolution], tuple[Plan, Array]]:
+        # Copies and pickles are made anew: transforms own plans and buffers that refer to each other by address.
+        return PreparedConvolution, (self.plan, self._w)
 
     def __repr__(self) -> str:
         p = self.plan
@@ -85,7 +94,7 @@ class PreparedConvolution:
         Raises `TypeError` for another library or dtype, `ValueError` for another device, other sizes, batches that do
         not broadcast, or an `out` that does not fit.
         """
-        seen, singles = self._seen  # read at once: another thread may meet another shape meanwhile
+        seen, strides, singles = self._seen  # read at once: another thread may meet another shape meanwhile
         if type(x) is np.ndarray and x.shape == seen and x.dtype == self._dtype and self._kernel is not None:
             # seen before: only what `out` is remains to be looked at
             if out is None:
@@ -97,7 +106,7 @@ class PreparedConvolution:
                     y = single(x)
                     singles.append(single)
                     return y
-            elif not _is_simple(out, x):
+            elif not (_is_simple(out, x) and out.strides == strides):
                 return self._checked(x, out)
             self._kernel(x, out)
             return out
@@ -120,7 +129,9 @@ class PreparedConvolution:
             kernel, single = self._kernel, None
             if x.size <= _SHORT and isinstance(kernel, (BlockedProduct, DenseProduct)):
                 single = kernel.single(x.shape)
-            self._seen = x.shape, [] if single is None else [single]
+            # an axis of one sample may have any stride, which torch minds: `out` is to have those of new memory
+            strides = tuple(itertools.accumulate(x.shape[:0:-1], operator.mul, initial=x.itemsize))[::-1]
+            self._seen = x.shape, strides, [] if single is None else [single]
         return y
 
 
@@ -158,7 +169,8 @@ def is_plain(x: Array) -> bool:
         and not (x.requires_grad and torch.is_grad_enabled())
         and not (x.is_conj() or x.is_neg())
         and not torch.compiler.is_compiling()
-        and not torch._C._functorch.is_functorch_wrapped_tensor(x)
+        and torch._C._functorch.peek_interpreter_stack() is None
+        and torch._C._get_tracing_state() is None
         and torch.autograd.forward_ad.unpack_dual(x).tangent is None  # type: ignore[no-untyped-call]
         and torch._C._len_torch_dispatch_stack() == 0
         and torch._C._len_torch_function_stack() == 0
@@ -169,7 +181,7 @@ def host(x: Array) -> Host:
     """NumPy's view of a plain array, in native byte order."""
     if isinstance(x, torch.Tensor):
         x = x.detach()
-        wide: Host = (x.float() if x.dtype in (torch.float16, torch.bfloat16) else x).numpy()
+        wide: Host = x.to(_WIDER.get(x.dtype, x.dtype)).numpy()
         return wide
     array: Host = x
     return array if array.dtype.isnative else array.astype(array.dtype.newbyteorder("="))
@@ -222,8 +234,7 @@ def _run(plan: Plan, kernel: Kernel, x: Array, shape: tuple[int, ...], out: Arra
     narrow = plan.dtype != plan.result_dtype
     if narrow:
         source = source.astype(plan.dtype, copy=False)
-    # torch takes no negative strides
-    direct = out is not None and not narrow and (isinstance(out, torch.Tensor) or _is_native(out))
+    direct = out is not None and not narrow and (_is_host(out) if isinstance(out, torch.Tensor) else _is_native(out))
     result = host(out) if direct and out is not None else np.empty(shape, dtype=plan.dtype)
     if result.size:
         g = plan.geometry
@@ -234,6 +245,8 @@ def _run(plan: Plan, kernel: Kernel, x: Array, shape: tuple[int, ...], out: Arra
             last = range(-len(g.axes), 0)
             kernel(np.moveaxis(source, g.axes, last), np.moveaxis(result, g.axes, last))
     if direct:
+        if isinstance(out, torch.Tensor) and not out.is_inference():
+            increment_version(out)  # what autograd has saved of it is no longer what it was
         return out
     y: Array = torch.from_numpy(result).to(x.dtype) if isinstance(x, torch.Tensor) else result
     if narrow and isinstance(x, np.ndarray):
@@ -272,7 +285,8 @@ def _require_operand(plan: Plan, x: Array, name: str) -> None:
             f"{name} must be {plan.result_dtype}, as the plan was made for, got {dtype_name(x.dtype)}; convert it, or "
             f"make a plan for that dtype"
         )
-    if str(device(x)) != plan.device:
+    place = str(device(x))
+    if plan.device not in (place, place.partition(":")[0]):
         raise ValueError(f"{name} must be on {plan.device}, as the plan was made for, got one on {device(x)}")
 
 
@@ -296,42 +310,57 @@ def _require_out(plan: Plan, x: Array, out: Array, shape: tuple[int, ...]) -> No
     if isinstance(out, torch.Tensor):
         if _requires_grad(out) or _requires_grad(x):
             raise ValueError("out= records no gradient; leave it out, or call with detached tensors")
-        if out.device.type != "cpu":
-            return
-        out, x = out.detach().resolve_conj(), x.detach()
-        if any(s == 0 and n > 1 for s, n in zip(out.stride(), out.shape, strict=True)):
-            raise ValueError("out repeats memory (an expanded tensor); pass one with memory of its own")
-        first, second = host_memory(x), host_memory(out)
+        repeats = any(s == 0 and n > 1 for s, n in zip(out.stride(), out.shape, strict=True))
+        # anything else than memory is computed in memory of its own first
+        first, second = (host_memory(x), host_memory(out)) if _is_host(x) and _is_host(out) else (None, None)
     elif isinstance(out, np.ndarray):
         if not out.flags.writeable:
             raise ValueError("out is read-only; pass an array that may be written")
+        repeats = any(s == 0 and n > 1 for s, n in zip(out.strides, out.shape, strict=True))
         first, second = x, out
     else:
         return
-    if _is_same(first, second) or not np.may_share_memory(first, second):
+    if repeats and 0 not in shape:
+        raise ValueError("out repeats memory (an expanded or broadcast array); pass one with memory of its own")
+    if first is None or second is None or _is_same(first, second) or not np.may_share_memory(first, second):
         return
-    if math.prod(first.shape) and np.shares_memory(first, second):
+    if np.shares_memory(first, second):
         raise ValueError("out overlaps x without being x; pass memory of its own, or x itself")
 
 
 def _is_simple(out: Array, x: Host) -> bool:
-    """Whether `out` plainly fits `x`: for anything else there are the full checks."""
+    """Whether `out` fits `x`, but for its strides: for anything else there are the full checks."""
     return (
         type(out) is np.ndarray
         and out.shape == x.shape
         and out.dtype == x.dtype
-        and out.flags.carray
+        and out.flags.behaved
         and not np.may_share_memory(x, out)
     )
 
 
 def _is_native(x: Host) -> bool:
-    return x.dtype.isnative and all(stride >= 0 for stride in x.strides)
+    # torch takes no negative strides
+    return x.dtype.isnative and is_regular(x) and all(stride >= 0 for stride in x.strides)
+
+
+def _is_host(x: torch.Tensor) -> bool:
+    """Whether NumPy can see the memory of a tensor, and sees what the tensor means."""
+    return (
+        type(x) in (torch.Tensor, torch.nn.Parameter)
+        and x.device.type == "cpu"
+        and x.layout == torch.strided
+        and not (x.is_conj() or x.is_neg())
+        and not torch._C._functorch.is_functorch_wrapped_tensor(x)
+    )
 
 
 def host_memory(x: torch.Tensor) -> Host:
     """NumPy's view of a tensor's memory, whatever its dtype."""
-    return (x.view(torch.int16) if x.dtype in (torch.float16, torch.bfloat16) else x.resolve_neg()).numpy()
+    as_integers = {torch.float16: torch.int16, torch.bfloat16: torch.int16, torch.complex32: torch.int32}.get(x.dtype)
+    x = x.detach()
+    array: Host = (x if as_integers is None else x.view(as_integers)).numpy()
+    return array
 
 
 def _is_same(x: Host, out: Host) -> bool:

@@ -16,6 +16,7 @@ import numpy.typing as npt
 import torch
 
 from equiconv.convolution.blocks import split
+from equiconv.convolution.engines.mkl import undisturbed
 
 __all__ = ["Stencil"]
 
@@ -65,7 +66,7 @@ class Stencil:
         most = max(1, _BLOCK // (math.prod(self._padded) * self.dtype.itemsize))
         shape, parts = split(batch, most)
         padded = np.empty((*shape, *self._padded), dtype=self.dtype)
-        with torch.inference_mode():
+        with undisturbed():
             for part in parts:
                 block = x[part]
                 piece = padded[tuple(slice(0, n) for n in block.shape[: len(batch)])]

@@ -145,7 +145,7 @@ class TiledProduct:
     def _row(self, x: Array, spectrum: Array, multiplier: Array, out: Array) -> None:
         n1, n2 = self._view
         half = spectrum.shape[0]
-        twiddles, untwiddles = _twiddles(n1, n2, half, self._spectrum_dtype.name)
+        twiddles = _twiddles(n1, n2, half, self._spectrum_dtype.name)
         width = self._width(n1)
         columns = self._key((width, n1), (1,), self.dtype)
         heads = spectrum.T
@@ -169,7 +169,7 @@ class TiledProduct:
                     line = transform.forward(part)
                     np.multiply(line, multiplier[i : i + rows], out=line)
                     transform.inverse(line, part)
-                    np.multiply(part, untwiddles[i : i + rows], out=part)
+                    np.multiply(part, np.conj(twiddles[i : i + rows]), out=part)
 
         def back(starts: list[int]) -> None:
             strip = _apart((n1, width), self.dtype)
@@ -221,12 +221,15 @@ def factor_pair(n: int) -> tuple[int, int] | None:
 
 
 @lru_cache(maxsize=4)
-def _twiddles(n1: int, n2: int, half: int, dtype: str) -> tuple[Array, Array]:
-    """ω_n^(−k₁·i₂), (half, n₂), and their conjugates. The exponent is reduced modulo n as an integer, so that each angle is accurate."""
+def _twiddles(n1: int, n2: int, half: int, dtype: str) -> Array:
+    """ω_n^(−k₁·i₂), (half, n₂). The exponent is reduced modulo n as an integer, so that each angle is accurate."""
     n = n1 * n2
-    exponents = np.outer(np.arange(half, dtype=np.int64), np.arange(n2, dtype=np.int64)) % n
-    table: Array = np.exp(exponents * (-2j * np.pi / n)).astype(dtype)
-    return table, np.conj(table)
+    table: Array = np.empty((half, n2), dtype=dtype)
+    columns = np.arange(n2, dtype=np.int64)
+    for k in range(half):  # row by row: the whole in double precision would take several times the memory
+        table[k] = np.exp((k * columns % n) * (-2j * np.pi / n))
+    table.flags.writeable = False
+    return table
 
 
 def _by_rows(multiplier: Array, n: int, pair: tuple[int, int], is_real: bool) -> Array:

@@ -10,7 +10,7 @@ from typing import Any, TypeAlias
 import numpy as np
 import numpy.typing as npt
 
-__all__ = ["Block", "Transform", "spectrum_shape"]
+__all__ = ["Block", "Transform", "is_regular", "part", "spectrum_shape"]
 
 Block: TypeAlias = npt.NDArray[Any]
 
@@ -88,9 +88,9 @@ class Transform(ABC):
         return tuple(slice(None) if a in self.axes else slice(0, n) for a, n in enumerate(x.shape))
 
     def _filled(self, x: Block) -> Block:
-        """x, continued by zeros to the length of the transform."""
+        """x, continued by zeros to the length of the transform, in memory that libraries can read."""
         if not self._is_padded(x):
-            return x
+            return x if is_regular(x) else np.array(x)
         whole = self._empty_like(x)
         whole[...] = 0
         whole[part(x.shape)] = x
@@ -100,6 +100,16 @@ class Transform(ABC):
         """As many whole signals as `x` holds."""
         shape = [self.shape[a] if a in self.axes else n for a, n in enumerate(x.shape)]
         return np.empty(shape, dtype=self.dtype)
+
+
+def is_regular(x: Block) -> bool:
+    """Whether x is aligned and its strides are whole numbers of entries: a field of a packed record need not be.
+
+    >>> is_regular(np.zeros(3)), is_regular(np.zeros(3, dtype="u1, f8")["f1"])
+    (True, False)
+    """
+    size = x.itemsize
+    return x.flags.aligned and all(stride % size == 0 for stride in x.strides)
 
 
 def part(shape: Sequence[int]) -> tuple[slice, ...]:

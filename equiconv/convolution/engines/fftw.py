@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import threading
 from collections.abc import Callable, Sequence
 from typing import TypeAlias
@@ -18,6 +19,20 @@ Execute: TypeAlias = Callable[[], object]
 
 # FFTW's planner is not thread-safe.
 _PLANNING = threading.Lock()
+
+# FFTW keeps the threads that it has started, and waits for them for ever in a forked process, where they are not: there
+# it is given one.
+_forks = 0
+
+
+def _after_fork() -> None:
+    global _PLANNING, _forks
+    _forks += 1
+    _PLANNING = threading.Lock()  # another thread of the parent may have held it
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_after_fork)
 
 # Trying algorithms takes time that grows with the transform: some seconds for 2¹⁶ samples, a quarter of a minute for
 # 2²⁰. Beyond this many, FFTW estimates.
@@ -48,11 +63,17 @@ class FFTWTransform(Transform):
         self._source: Block = pyfftw.empty_aligned(self.shape, dtype=self.dtype)
         self._spectrum: Block = pyfftw.empty_aligned(self.spectrum_shape, dtype=self.spectrum_dtype)
         self._result: Block = pyfftw.empty_aligned(self.shape, dtype=self.dtype)
+        self._forth: Execute
+        self._back: Execute
+        self._plan(1 if _forks else threads, flag)
+        self._lengths: tuple[int, ...] = ()
+
+    def _plan(self, threads: int, flag: str) -> None:
         with _PLANNING:
-            self._forth: Execute = pyfftw.FFTW(
+            forth: Execute = pyfftw.FFTW(
                 self._source, self._spectrum, axes=self.axes, threads=threads, flags=(flag,)
             ).execute
-            self._back: Execute = pyfftw.FFTW(
+            back: Execute = pyfftw.FFTW(
                 self._spectrum,
                 self._result,
                 axes=self.axes,
@@ -60,7 +81,18 @@ class FFTWTransform(Transform):
                 threads=threads,
                 flags=(flag, "FFTW_DESTROY_INPUT"),
             ).execute
-        self._lengths: tuple[int, ...] = ()
+        self._made = made = _forks
+        if threads > 1:
+            self._forth = lambda: forth() if _forks == made else self._alone()[0]()
+            self._back = lambda: back() if _forks == made else self._alone()[1]()
+        else:
+            self._forth, self._back = forth, back
+
+    def _alone(self) -> tuple[Execute, Execute]:
+        """The transforms planned for one thread, in a process that was forked since; estimating leaves the data alone."""
+        if self._made != _forks:
+            self._plan(1, "FFTW_ESTIMATE")
+        return self._forth, self._back
 
     def forward(self, x: Block) -> Block:
         if x.shape == self.shape:

@@ -2,15 +2,44 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import AbstractContextManager, contextmanager
 
 import numpy as np
 import numpy.typing as npt
 import torch
+from torch._functorch.pyfunctorch import temporarily_clear_interpreter_stack
+from torch.utils._python_dispatch import _disable_current_modes
 
 from equiconv.convolution.engines.base import Block, Transform, part
 
-__all__ = ["TorchTransform"]
+__all__ = ["TorchTransform", "undisturbed"]
+
+
+def undisturbed() -> AbstractContextManager[object]:
+    """torch as a computer of NumPy's memory: nothing is recorded, and no mode of the caller's sees the operations.
+
+    A mode that makes tensors fake, for instance, would leave the memory as it is, and `torch.func` would wrap tensors.
+
+    >>> with undisturbed():
+    ...     torch.is_grad_enabled()
+    False
+    """
+    transformed = torch._C._functorch.peek_interpreter_stack() is not None
+    if not (transformed or torch._C._len_torch_dispatch_stack() or torch._C._len_torch_function_stack()):
+        return torch.inference_mode()
+    return _without_modes()
+
+
+@contextmanager
+def _without_modes() -> Iterator[None]:
+    with (
+        temporarily_clear_interpreter_stack(),
+        torch._C.DisableTorchFunction(),
+        _disable_current_modes(),
+        torch.inference_mode(),
+    ):
+        yield
 
 
 class TorchTransform(Transform):
@@ -18,17 +47,18 @@ class TorchTransform(Transform):
 
     def __init__(self, shape: Sequence[int], axes: Sequence[int], dtype: npt.DTypeLike, threads: int = 1) -> None:
         super().__init__(shape, axes, dtype, threads)
-        self._spectrum = torch.from_numpy(np.empty(self.spectrum_shape, dtype=self.spectrum_dtype))
-        self._spectrum_array = self._spectrum.numpy()
+        self._spectrum_array = np.empty(self.spectrum_shape, dtype=self.spectrum_dtype)
+        with undisturbed():
+            self._spectrum = torch.from_numpy(self._spectrum_array)
 
     def forward(self, x: Block) -> Block:
         x = self._filled(x)
-        source = _tensor(x)
-        spectrum, array = self._spectrum, self._spectrum_array
-        if x.shape != self.shape:
-            index = self._batch(x)
-            spectrum, array = spectrum[index], array[index]
-        with torch.inference_mode():
+        with undisturbed():
+            source = _tensor(x)
+            spectrum, array = self._spectrum, self._spectrum_array
+            if x.shape != self.shape:
+                index = self._batch(x)
+                spectrum, array = spectrum[index], array[index]
             if not spectrum.is_contiguous():
                 spectrum.copy_(self._transform(source))
             elif self.is_real:
@@ -43,8 +73,8 @@ class TorchTransform(Transform):
         return result
 
     def inverse(self, spectrum: Block, out: Block) -> None:
-        source = torch.from_numpy(spectrum)
-        with torch.inference_mode():
+        with undisturbed():
+            source = torch.from_numpy(spectrum)
             if self._is_padded(out) or not out.flags.c_contiguous:
                 out[...] = self._inverse(source).numpy()[part(out.shape)]
             elif self.is_real:

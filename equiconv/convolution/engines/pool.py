@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import threading
 from collections import OrderedDict
 from collections.abc import Iterator
@@ -31,6 +32,15 @@ _idle_bytes = 0
 _idle_limit = 64 * 2**20
 
 
+def _after_fork() -> None:
+    global _LOCK
+    _LOCK = threading.Lock()  # another thread of the parent may have held it
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_after_fork)
+
+
 @contextmanager
 def borrow(key: TransformKey) -> Iterator[Transform]:
     """A transform for the time of the context: one at rest, or a new one.
@@ -54,6 +64,8 @@ def take(key: TransformKey) -> Transform:
         if idle:
             transform = idle.pop()
             _idle_bytes -= transform.workspace
+            if not idle:
+                del _IDLE[key]
             return transform
     return make_transform(key.engine, key.shape, key.axes, key.dtype, key.threads, measured=key.measured)
 
