@@ -57,7 +57,7 @@ def test_there_is_one_version() -> None:
 
 def test_extras() -> None:
     extras = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]["optional-dependencies"]
-    assert {"cuda12", "cuda13", "models", "demo", "test", "docs", "lint", "proofs"} == set(extras)
+    assert {"bench", "cuda12", "cuda13", "demo", "docs", "fft", "lint", "models", "proofs", "test"} == set(extras)
 
 
 def test_every_room_has_a_floor() -> None:

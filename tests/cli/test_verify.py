@@ -168,7 +168,7 @@ def test_the_lines_of_a_class_a_builder_and_a_layer_in_training_mode_run_as_they
                     for line in out.split("to reproduce it:\n")[1].split("\n\n")[0].splitlines()
                 )
                 printed = io.StringIO()
-                with torch.random.fork_rng(devices=[]), contextlib.redirect_stdout(printed):
+                with torch.random.fork_rng(devices=[]), torch.enable_grad(), contextlib.redirect_stdout(printed):
                     exec(compile(script, "<pasted>", "exec"), {})
             found = float(out.split("    error ")[1].split(",")[0])
             assert abs(float(printed.getvalue().splitlines()[-1]) - found) < 1e-2 * found

@@ -25,7 +25,27 @@ def singular_values(matrices: Tensor) -> Tensor:
     if matrices.numel() == 0:
         return matrices.real.new_zeros((*matrices.shape[:-2], min(matrices.shape[-2:])))
     values: Tensor = torch.linalg.svdvals(matrices)
-    return values
+    if not bool(values.isnan().any()):
+        return values
+    broken = values.isnan().any(-1) & matrices.isfinite().all(-1).all(-1)
+    return _mended(matrices, broken) if bool(broken.any()) else values
+
+
+def _mended(matrices: Tensor, broken: Tensor) -> Tensor:
+    """The singular values where LAPACK's divide and conquer returned NaN for finite matrices, in single precision.
+
+    It does so for some matrices of low rank with entries of 1e-20 beside 1. Their singular values are those of the
+    matrix with its columns reversed; double precision is the last resort.
+    """
+    sound = torch.where(broken[..., None, None], torch.zeros_like(matrices), matrices)  # no NaN in its gradient
+    values: Tensor = torch.linalg.svdvals(sound)
+    again: Tensor = torch.linalg.svdvals(matrices[broken].flip(-1))
+    if bool(again.isnan().any()):
+        wide = torch.complex128 if matrices.is_complex() else torch.float64
+        again = torch.linalg.svdvals(matrices[broken].to(wide)).to(values.dtype)
+    if bool(again.isnan().any()):
+        raise ArithmeticError("the singular values of a finite matrix came out as NaN, in double precision too")
+    return values.index_put((broken,), again)
 
 
 def frobenius(matrices: Tensor) -> Tensor:

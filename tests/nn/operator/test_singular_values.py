@@ -314,3 +314,20 @@ def test_weights_that_are_not_finite(value: float) -> None:
 def test_norm_of_another_order() -> None:
     with pytest.raises(ValueError, match="ord must be"):
         ConvOperator(integers((1, 1, 3), 0), 4).norm("max")  # type: ignore[arg-type]
+
+
+def test_matrices_on_which_lapack_fails() -> None:
+    """torch.linalg.svdvals returns NaN for a finite block of this layer (torch 2.14, single precision)."""
+    operator = ConvOperator(
+        torch.tensor([0.3923, -0.2236]).reshape(2, 1, 1, 1, 1), (1, 1, 6), stride=(1, 1, 3), padding=(0, 0, 1)
+    )
+    assert deviation(operator) <= 1
+    weak = torch.tensor([[0, 0, -0.3923 + 4.8e-20j], [0, 0, 0.2236 - 2.7e-20j]], dtype=torch.complex64)
+    matrices = torch.stack([weak, torch.eye(2, 3, dtype=torch.complex64)])
+    if not torch.linalg.svdvals(matrices).isnan().any():
+        pytest.skip("this torch decomposes them")
+    matrices.requires_grad_()
+    found = values.singular_values(matrices)
+    torch.testing.assert_close(found.detach(), torch.tensor([[0.4515, 0.0], [1.0, 1.0]]), atol=1e-4, rtol=0)
+    (gradient,) = torch.autograd.grad(found[..., 0].sum(), matrices)
+    assert gradient.isfinite().all()
