@@ -1,7 +1,7 @@
 """Products of spectra on the CPU, block by block: y = F⁻¹(F x ⊙ M) with each block in the cache from forth to back.
 
 Whole-array passes (a transform of everything, a product of everything, a transform back) read and write main memory at
-every step. A block of a quarter of a megabyte goes through all steps before the next is touched, so that memory is read
+every step. A block of a megabyte or less goes through all steps before the next is touched, so that memory is read
 once and written once. Signals that are larger than the cache themselves are the business of `tiles`.
 """
 
@@ -21,7 +21,7 @@ from equiconv.convolution.engines.base import Transform
 from equiconv.convolution.engines.pool import TransformKey, give, take
 from equiconv.convolution.engines.registry import make_transform
 
-__all__ = ["BlockedProduct", "run_parallel", "split"]
+__all__ = ["BlockedProduct", "run_parallel", "signals_in_block", "split"]
 
 Array = npt.NDArray[Any]
 Index = tuple[slice, ...]
@@ -130,11 +130,7 @@ class BlockedProduct:
 
     def _lay_out(self, shape: tuple[int, ...]) -> tuple[TransformKey, list[Index]]:
         batch = shape[: len(shape) - self._levels]
-        signal = math.prod(self.grid) * self.dtype.itemsize
-        most = max(_LEAST[self.engine] if signal <= _LARGE else 1, _BLOCK[self.engine] // signal)
-        if self.engine == "ducc0" and self.dtype.name == "float32" and self._levels == 1 and signal % _PAGE == 0:
-            most = min(most, _SHARING)
-        block, parts = split(batch, most)
+        block, parts = split(batch, signals_in_block(self.engine, self._dtype_name, self.grid, self.dtype.itemsize))
         axes = tuple(range(len(batch), len(shape)))
         # One block is the engine's to divide among threads; of several, each thread takes some.
         threads = self.threads if len(parts) == 1 and math.prod(shape) * self.dtype.itemsize >= _PARALLEL else 1
@@ -143,6 +139,19 @@ class BlockedProduct:
             self._layouts.clear()
         self._layouts[shape] = key, parts
         return key, parts
+
+
+def signals_in_block(engine: str, dtype: str, grid: Sequence[int], itemsize: int) -> int:
+    """How many signals go through the transforms together, at most.
+
+    >>> signals_in_block("fftw", "float64", (1024,), 8)
+    16
+    """
+    signal = math.prod(grid) * itemsize
+    most = max(_LEAST[engine] if signal <= _LARGE else 1, _BLOCK[engine] // signal)
+    if engine == "ducc0" and dtype == "float32" and len(grid) == 1 and signal % _PAGE == 0:
+        most = min(most, _SHARING)
+    return most
 
 
 def split(batch: Sequence[int], most: int) -> tuple[tuple[int, ...], list[Index]]:

@@ -8,9 +8,10 @@ from dataclasses import dataclass
 from typing import Literal, TypeAlias
 
 from equiconv.convolution import costs
+from equiconv.convolution.blocks import signals_in_block
 from equiconv.convolution.engines import available
 from equiconv.convolution.geometry import Geometry
-from equiconv.convolution.tiles import factor_pair
+from equiconv.convolution.tiles import factor_pair, tiles_workspace
 
 __all__ = ["SMALL", "Candidate", "Layout", "Method", "candidates"]
 
@@ -62,8 +63,7 @@ def candidates(
     """Every way to compute these shapes, in the order in which ties are decided.
 
     `on_cpu` is False where the array library's own operations are the only ones there are, but for the fused kernel
-    where `on_gpu`. The score by which a choice
-    is made depends on the sizes and on whether there are many samples, never on how many.
+    where `on_gpu`. The score by which a choice is made depends on the sizes and on whether there are many samples, never on how many.
     """
     item = ITEM_SIZE[dtype]
     rows = math.prod(geometry.shape) // geometry.samples
@@ -122,10 +122,12 @@ def candidates(
             for layout in _layouts(grid, signal):
                 seconds = costs.transform_seconds(name, layout, dtype, grid, rows)
                 score = costs.transform_seconds(name, layout, dtype, grid, scored)
-                block = max(signal, min(rows * signal, _LARGEST_BLOCK))
-                workspace = 3 * block * (1 if rows * signal < 2**20 else threads)
                 if layout == "tiles":
-                    workspace += signal
+                    workspace = tiles_workspace(grid, item, threads, is_padded=grid != geometry.sizes)
+                else:
+                    together = min(rows, signals_in_block(engine, dtype, grid, item))
+                    # a signal, its spectrum (of half the frequencies and one) and the result, padded where they are
+                    workspace = 4 * together * signal * (1 if rows * signal < 2**20 else threads)
                 yield Candidate(
                     "fourier",
                     engine,

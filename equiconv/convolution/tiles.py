@@ -27,7 +27,7 @@ from equiconv.convolution.blocks import run_parallel
 from equiconv.convolution.engines.base import spectrum_shape
 from equiconv.convolution.engines.pool import TransformKey, borrow
 
-__all__ = ["TiledProduct", "factor_pair"]
+__all__ = ["TiledProduct", "factor_pair", "tiles_workspace"]
 
 Array = npt.NDArray[Any]
 
@@ -206,6 +206,21 @@ def _apart(shape: tuple[int, ...], dtype: np.dtype[Any]) -> Array:
 
 def _viewed(x: Array, shape: tuple[int, ...]) -> Array:
     return x.reshape(shape)
+
+
+def tiles_workspace(grid: Sequence[int], itemsize: int, threads: int, *, is_padded: bool) -> int:
+    """The bytes that a product in tiles holds beside its operands, at most.
+
+    The spectrum of one signal, for a long row the twiddles, for a continued one the signal and its result; and for each
+    thread the buffers of a tile.
+    """
+    signal = math.prod(grid) * itemsize
+    longest = max(grid) if len(grid) > 1 else max(factor_pair(grid[0]) or grid)
+    tile = max(_BLOCK, 2 * longest * itemsize, _LEAST_LINE * longest)
+    if len(grid) > 1:
+        tile = max(tile, math.prod(grid[1:]) * itemsize)
+    spectra = 2 + (len(grid) == 1) + 2 * is_padded  # each a little more than the signal, for the frequency at n/2
+    return spectra * signal + threads * 8 * tile
 
 
 def factor_pair(n: int) -> tuple[int, int] | None:

@@ -1,0 +1,41 @@
+"""The workspace that a plan states is what it holds: a cap that is not kept is worse than none."""
+
+from __future__ import annotations
+
+import tracemalloc
+from typing import Any
+
+import numpy as np
+import pytest
+
+from equiconv.convolution import plan
+from equiconv.convolution.engines import available
+from equiconv.convolution.engines.pool import set_idle_limit
+
+SHAPES = [
+    ((3000, 1024), (1024,)),
+    ((300, 1009), (1009,)),
+    ((40, 2**14), (2**14,)),
+    ((4, 2**17), (2**17,)),
+    ((300, 40, 40), (40, 40)),
+    ((3, 512, 600), (512, 600)),
+]
+
+
+@pytest.mark.parametrize("engine", available())
+@pytest.mark.parametrize("threads", [1, 3])
+@pytest.mark.parametrize(("x_shape", "w_shape"), SHAPES)
+def test_no_more_is_held_than_is_stated(engine: str, threads: int, x_shape: Any, w_shape: Any) -> None:
+    rng = np.random.default_rng(0)
+    x, w = rng.standard_normal(x_shape).astype(np.float32), rng.standard_normal(w_shape).astype(np.float32)
+    p = plan(x_shape, w_shape, range(1, len(x_shape)), "float32", "fourier", engine=engine, threads=threads)
+    prepared, out = p.prepare(w), np.empty_like(x)
+    before = set_idle_limit(0)  # what earlier calls left at rest would not be counted
+    tracemalloc.start()
+    try:
+        prepared(x, out=out)
+        _, peak = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+        set_idle_limit(before)
+    assert peak <= p.chosen.workspace + 2**16  # objects of Python's own
