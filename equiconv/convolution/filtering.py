@@ -65,8 +65,15 @@ def _filter(x: Array, spectrum: Array, sizes: tuple[int, ...]) -> Array:
         multiplier = multiplier.reshape((1,) * (out.ndim - multiplier.ndim) + multiplier.shape)
         engine, layout = _engine(sizes, dtype_name(source.dtype), out.size <= SMALL)
         made = TiledProduct if layout == "tiles" else BlockedProduct
-        product = made(multiplier * (1 / math.prod(sizes)), sizes, sizes, source.dtype, engine, torch.get_num_threads())
+        scale = source.dtype.type(1 / math.prod(sizes)).real
+        # Divided by N, so small a spectrum would lose digits to underflow, as in `kernel_multiplier`: the result is.
+        peak = np.abs(multiplier).max(axis=tuple(range(-levels, 0)), keepdims=True)
+        late = peak * scale < np.finfo(source.dtype).tiny / np.finfo(source.dtype).eps
+        factors = multiplier * np.where(late, np.ones_like(scale), scale)
+        product = made(factors, sizes, sizes, source.dtype, engine, torch.get_num_threads())
         product(np.broadcast_to(source, out.shape), out)
+        if late.any():
+            np.multiply(out, np.where(late, scale, np.ones_like(scale)), out=out)
     return torch.from_numpy(out) if isinstance(x, torch.Tensor) else out
 
 
