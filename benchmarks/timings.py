@@ -12,7 +12,7 @@ import json
 import math
 import platform
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -57,22 +57,30 @@ def main() -> None:
     parser.add_argument("--out", type=Path, default=TABLE)
     parser.add_argument("--samples", type=int, default=2**19, help="samples of each problem, at least one signal")
     parser.add_argument("--repetitions", type=int, default=9)
+    parser.add_argument(
+        "--engines", nargs="+", choices=available(), help="only these anew; the others stay as they are"
+    )
     options = parser.parse_args()
     torch.set_num_threads(1)
-    table = measure(options.samples, options.repetitions)
+    table = measure(options.samples, options.repetitions, options.engines)
+    if options.engines:
+        before = json.loads(TABLE.read_text(encoding="utf-8"))
+        for part in ("calls", "transforms"):
+            table[part] = {**before[part], **table[part]}
     options.out.write_text(_compact(table) + "\n", encoding="utf-8")
     print(f"wrote {options.out}")
 
 
-def measure(samples: int, repetitions: int) -> dict[str, Any]:
-    """The whole table."""
-    jobs = list(_transform_jobs(samples))
+def measure(samples: int, repetitions: int, chosen: Sequence[str] | None = None) -> dict[str, Any]:
+    """The whole table, or the part of these engines."""
+    chosen = chosen or available()
+    jobs = list(_transform_jobs(samples, chosen))
     transforms: dict[str, Any] = {}
     for key, dtype, axes, kind, n, run, count in track(jobs, "transforms"):
         points = transforms.setdefault(key, {}).setdefault(dtype, {}).setdefault(str(axes), {}).setdefault(kind, [])
         timed, inner = run()
         points.append([n, _significant(_time(timed, repetitions) / (count * inner) * 1e9)])
-    engines = [*available(), *(["fftw measured"] if "fftw" in available() else [])]
+    engines = [*chosen, *(["fftw measured"] if "fftw" in chosen else [])]
     return {
         "about": "nanoseconds a sample on one core; calls in microseconds",
         "processor": platform.processor() or platform.machine(),
@@ -86,9 +94,9 @@ def measure(samples: int, repetitions: int) -> dict[str, Any]:
 
 
 def _transform_jobs(
-    samples: int,
+    samples: int, engines: Sequence[str]
 ) -> Iterator[tuple[str, str, int, str, int, Callable[[], tuple[Callable[[], None], int]], int]]:
-    for engine in available():
+    for engine in engines:
         for measured in (False, True) if engine == "fftw" else (False,):
             name = "fftw measured" if measured else engine
             for dtype in DTYPES:

@@ -28,10 +28,10 @@ Index = tuple[slice, ...]
 
 # Bytes of signal in a block, as measured. FFTW copies into buffers of its own and holds three times as much; a call of
 # torch costs more.
-_BLOCK = {"fftw": 2**17, "ducc0": 2**20, "torch": 2**20, "scipy": 2**19}
+_BLOCK = {"fftw": 2**17, "ducc0": 2**20, "mkl": 2**20, "torch": 2**20, "scipy": 2**19}
 # Engines that transform several signals at once, one in each lane of a vector register, are given as many; but not where
 # they would then take tens of megabytes.
-_LEAST = {"fftw": 1, "ducc0": 4, "torch": 1, "scipy": 4}
+_LEAST = {"fftw": 1, "ducc0": 4, "mkl": 1, "torch": 1, "scipy": 4}
 _LARGE = 2**21
 # ducc0 gathers 16 rows of float32 for AVX-512; where rows lie a multiple of a page apart, they share their places in the
 # cache and throw each other out, and fewer rows are twice as fast.
@@ -162,6 +162,8 @@ def split(batch: Sequence[int], most: int) -> tuple[tuple[int, ...], list[Index]
     """
     if not batch:
         return (), [()]
+    if math.prod(batch) <= most:
+        return tuple(batch), [tuple(slice(0, n) for n in batch)]
     axis, inner = len(batch) - 1, 1
     while axis > 0 and inner * batch[axis] <= most:
         inner *= batch[axis]

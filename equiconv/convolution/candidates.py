@@ -10,10 +10,11 @@ from typing import Literal, TypeAlias
 from equiconv.convolution import costs
 from equiconv.convolution.blocks import signals_in_block
 from equiconv.convolution.engines import available
+from equiconv.convolution.engines.dfti import LARGEST_RANK
 from equiconv.convolution.geometry import Geometry
 from equiconv.convolution.tiles import factor_pair, tiles_workspace
 
-__all__ = ["SMALL", "Candidate", "Layout", "Method", "candidates"]
+__all__ = ["SMALL", "Candidate", "Layout", "Method", "candidates", "scored_rows"]
 
 Method: TypeAlias = Literal["definition", "direct", "dense", "fourier"]
 Layout: TypeAlias = Literal["", "blocks", "tiles"]
@@ -37,7 +38,7 @@ class Candidate:
 
     `seconds` is the prediction of the table for this many signals on one core (None where it has none), `flops` counts
     floating-point operations, `bytes` what is read from and written to memory outside the cache, `workspace` the bytes
-    held while it runs, beside the operands.
+    held while it runs, beside the operands. `measured` is what it took on this machine, where it was tried.
     """
 
     method: Method
@@ -49,6 +50,7 @@ class Candidate:
     flops: float
     bytes: float
     workspace: float
+    measured: float | None = None
 
     @property
     def name(self) -> str:
@@ -70,7 +72,7 @@ def candidates(
     moved = item * (math.prod(geometry.x_shape) + math.prod(geometry.shape))
     kernels = math.prod(geometry.w_shape) // geometry.taps
     is_complex = dtype.startswith("complex")
-    scored = _scored_rows(geometry.samples, rows)
+    scored = scored_rows(geometry.samples, rows)
 
     tap_flops = (8 if is_complex else 2) * geometry.taps * math.prod(geometry.shape)
     if not (on_cpu and dtype in ("float32", "float64", "complex64", "complex128")):
@@ -118,6 +120,8 @@ def candidates(
         flops, bytes_, _ = _transforms(geometry, grid, kernels, item, is_complex)
         signal = math.prod(grid) * item
         for engine in available():
+            if engine == "mkl" and len(grid) > LARGEST_RANK:
+                continue
             name = "fftw measured" if engine == "fftw" and measured else engine
             for layout in _layouts(grid, signal):
                 seconds = costs.transform_seconds(name, layout, dtype, grid, rows)
@@ -141,7 +145,7 @@ def candidates(
                 )
 
 
-def _scored_rows(samples: int, rows: int) -> int:
+def scored_rows(samples: int, rows: int) -> int:
     """The number of signals that a choice is made for: as many as there are where these are few, else a megasample."""
     if rows * samples <= SMALL or rows < costs.FEW:
         return max(1, rows)

@@ -8,7 +8,13 @@ work and of the memory.
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Sequence
+from functools import lru_cache
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
 
 from equiconv.arrays import Array, device, is_complex, namespace
 from equiconv.convolution.definition import convolve_by_definition
@@ -49,6 +55,8 @@ def embed_kernel(w: Array, sizes: Sequence[int], origin: Sequence[int], *, corre
     array([2., 3., 5.])
     """
     xp = namespace(w)
+    if type(w) is np.ndarray and all(m <= n for m, n in zip(w.shape[-len(sizes) :], sizes, strict=True)):
+        return _laid_out(w, tuple(sizes), tuple(origin), correlate=correlate)
     axes = tuple(range(-len(sizes), 0))
     for axis, n in zip(axes, sizes, strict=True):
         w = _fold(w, axis, n)
@@ -56,6 +64,40 @@ def embed_kernel(w: Array, sizes: Sequence[int], origin: Sequence[int], *, corre
         # flip(v)[n − 1 − t] = v[t], so that a roll by o + 1 puts tap t at o − t.
         return xp.roll(xp.flip(w, axis=axes), tuple(o + 1 for o in origin), axis=axes)
     return xp.roll(w, tuple(-o for o in origin), axis=axes)
+
+
+def _laid_out(
+    w: npt.NDArray[Any], sizes: tuple[int, ...], origin: tuple[int, ...], *, correlate: bool
+) -> npt.NDArray[Any]:
+    """`embed_kernel` in NumPy, for a kernel that is nowhere longer than the signal: a few slices are copied."""
+    levels = len(sizes)
+    u = np.zeros((*w.shape[: w.ndim - levels], *sizes), dtype=w.dtype)
+    for to, of in _places(w.shape[w.ndim - levels :], sizes, origin, correlate):
+        u[to] = w[of]
+    return u
+
+
+@lru_cache(maxsize=256)
+def _places(
+    taps: tuple[int, ...], sizes: tuple[int, ...], origin: tuple[int, ...], correlate: bool
+) -> list[tuple[tuple[Any, ...], tuple[Any, ...]]]:
+    """The slices of u that are slices of w."""
+    along = []
+    for m, n, o in zip(taps, sizes, origin, strict=True):
+        # tap t lies at t − o, and of a correlation tap m − 1 − s at s + (o − m + 1): there w is read backwards
+        start = (o - m + 1 if correlate else -o) % n
+        first = min(m, n - start)
+        pieces = [(slice(start, start + first), slice(0, first)), (slice(0, m - first), slice(first, m))]
+        along.append([(to, _backwards(of, m) if correlate else of) for to, of in pieces[: 1 + (m > first)]])
+    return [
+        ((..., *(to for to, _ in pieces)), (..., *(of for _, of in pieces))) for pieces in itertools.product(*along)
+    ]
+
+
+def _backwards(part: slice, m: int) -> slice:
+    """The entries of `part` in w[::-1], as a slice of w."""
+    last = m - part.stop
+    return slice(m - 1 - part.start, last - 1 if last else None, -1)
 
 
 def _fold(w: Array, axis: int, n: int) -> Array:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from functools import lru_cache
 from typing import Any
 
 import numpy as np
@@ -30,24 +31,35 @@ def kernel_multiplier(
     (*batch, 1, …, 1).
     """
     axes = tuple(range(u.ndim - levels, u.ndim))
-    peak = np.max(np.abs(u), axis=axes, keepdims=True)
-    information = np.finfo(u.dtype)
-    # An error of `tiny` in each multiplier reaches an entry of y as at most N·tiny·‖x‖₂, which must stay below
-    # eps·‖x‖₂·‖u‖₂, and ‖u‖₂ ≥ max|u|.
-    is_small = (peak > 0) & (peak < math.prod(grid) * float(information.tiny) / float(information.eps))
-    # Within a transform sums of up to N entries are formed, of complex ones up to twice as large.
-    room = (4 * math.prod(grid)).bit_length()
-    is_large = np.isfinite(peak) & (peak > np.ldexp(information.max, -room))
+    peak = np.abs(u).max(axis=axes, keepdims=True)
+    least, most, room = _limits(dtype_name(u.dtype), math.prod(grid))
     scale = None
-    if is_small.any() or is_large.any():
-        exponent = np.where(is_small, np.frexp(peak)[1], np.where(is_large, room, 0))
-        u = np.ldexp(u.real, -exponent) + (1j * np.ldexp(u.imag, -exponent) if np.iscomplexobj(u) else 0)
-        scale = np.ldexp(np.ones_like(peak), exponent)
-    u = u.astype(peak.dtype if not np.iscomplexobj(u) else u.dtype, copy=False)
-    u = continued(u, levels, grid)
-    spectrum = spectrum_of(u, levels, engine, threads, measured=measured)
+    usual = least <= peak.item() <= most if peak.size == 1 else bool(((peak >= least) & (peak <= most)).all())
+    if not usual:
+        is_small = (peak > 0) & (peak < least)
+        is_large = np.isfinite(peak) & (peak > most)
+        if is_small.any() or is_large.any():
+            exponent = np.where(is_small, np.frexp(peak)[1], np.where(is_large, room, 0))
+            raised = np.ldexp(u.real, -exponent)
+            u = (raised + 1j * np.ldexp(u.imag, -exponent) if np.iscomplexobj(u) else raised).astype(
+                u.dtype, copy=False
+            )
+            scale = np.ldexp(np.ones_like(peak), exponent)
+    spectrum = spectrum_of(continued(u, levels, grid), levels, engine, threads, measured=measured)
     spectrum *= 1 / math.prod(grid)
     return spectrum, scale
+
+
+@lru_cache(maxsize=256)
+def _limits(dtype: str, samples: int) -> tuple[float, float, int]:
+    """Between which largest entries a kernel is taken as it is, and by which power of two a larger one is lowered."""
+    information = np.finfo(dtype)
+    # An error of `tiny` in each multiplier reaches an entry of y as at most N·tiny·‖x‖₂, which must stay below
+    # eps·‖x‖₂·‖u‖₂, and ‖u‖₂ ≥ max|u|.
+    least = samples * float(information.tiny) / float(information.eps)
+    # Within a transform sums of up to N entries are formed, of complex ones up to twice as large.
+    room = (4 * samples).bit_length()
+    return least, float(np.ldexp(information.max, -room)), room
 
 
 def continued(u: Array, levels: int, grid: Sequence[int]) -> Array:

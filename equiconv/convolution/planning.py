@@ -7,21 +7,23 @@ they are few).
 
 from __future__ import annotations
 
+import math
 import numbers
 import operator
 from collections.abc import Hashable, Iterable, Iterator, Sequence
-from dataclasses import dataclass
-from functools import lru_cache
+from dataclasses import dataclass, replace
+from functools import lru_cache, partial
 from typing import Any, Literal, TypeAlias, get_args
 
 import numpy as np
 import torch
 
 from equiconv.arrays import Array, DType, compute_dtype, dtype_name, normalize_axes
-from equiconv.convolution.candidates import ITEM_SIZE, Candidate, candidates
+from equiconv.convolution.candidates import ITEM_SIZE, Candidate, candidates, scored_rows
 from equiconv.convolution.candidates import Method as Chosen
 from equiconv.convolution.engines import ENGINES, available
 from equiconv.convolution.geometry import Geometry, geometry
+from equiconv.convolution.measuring import noise, seconds_of
 from equiconv.convolution.prepared import PreparedConvolution, execute
 
 __all__ = ["Effort", "Method", "Plan", "normalize_origins", "plan", "plan_of"]
@@ -29,6 +31,8 @@ __all__ = ["Effort", "Method", "Plan", "normalize_origins", "plan", "plan_of"]
 Method: TypeAlias = Literal["auto", "definition", "direct", "dense", "fourier"]
 Effort: TypeAlias = Literal["estimate", "measure"]
 _LIBRARIES = ("numpy", "torch", "cupy", "array_api_strict")
+# With `effort="measure"`: the ways that are tried are expected to take at most so many times the least, and are so many.
+_NEAR, _MOST_TRIED = 3.0, 6
 
 
 @dataclass(frozen=True)
@@ -119,6 +123,8 @@ class Plan:
         width = max(len(c.name) for c in self.candidates) + 2
         for c in sorted(self.candidates, key=lambda c: c.score):
             time = "not measured" if c.seconds is None else _with_prefix(c.seconds, "s")
+            if self.effort == "measure":
+                time += f"{'' if c.measured is None else _with_prefix(c.measured, 's'):>11}"
             grid = f", grid {c.grid}" if c.grid != g.sizes else ""
             lines.append(
                 f"  {c.name:<{width}}{time:>9}  {_with_prefix(c.flops, 'flop')}, {_with_prefix(c.bytes, 'B')} moved, "
@@ -126,6 +132,8 @@ class Plan:
             )
         if any(c.seconds is not None for c in self.candidates):
             lines.append("times are predicted, on one core, from measurements on another machine")
+            if any(c.measured is not None for c in self.candidates):
+                lines[-1] += "; the second ones were measured on this one"
         else:
             lines.append("nothing was measured for these arrays: the choice counts taps")
         return "\n".join(lines)
@@ -157,11 +165,12 @@ def plan(
         matrix), "fourier", or "auto": the one that is expected to be the fastest.
     correlate : plan `circular_correlate` instead.
     library, device : what kind of arrays, "numpy", "torch" or "cupy", and where they live.
-    engine : the library of the Fourier transforms: "fftw" (pyFFTW), "ducc0", "torch", "scipy", as far as installed, on
-        the CPU; "fused", the fused CUDA kernel, for CuPy arrays and torch CUDA tensors; "library", the array library's
-        own transforms; or "auto".
-    effort : "measure" lets FFTW time its algorithms once a shape and process, about a second, which makes it faster; the
-        last bits of results may then differ from process to process.
+    engine : the library of the Fourier transforms: on the CPU "fftw" (pyFFTW), "ducc0", "scipy", as far as installed,
+        "torch", and "mkl", the same MKL that torch brings along on x86, called directly; "fused", the fused CUDA kernel,
+        for CuPy arrays and torch CUDA tensors; "library", the array library's own transforms; or "auto".
+    effort : "measure" tries the ways that are expected to be fast, on noise of these sizes on this machine, and lets FFTW
+        time its algorithms: about a second, once a shape class and process. The last bits of results may then differ
+        from process to process.
     threads : at most so many threads; default `torch.get_num_threads()`. The engine "torch" and matrix products use the
         threads of their libraries.
     workspace : at most so many bytes beside the operands. Ways that need more are not taken.
@@ -189,9 +198,8 @@ def plan(
     _require(library, _LIBRARIES, "library")
     _require(engine, ("auto", "library", "fused", *ENGINES), "engine")
     if engine in ENGINES and engine not in available():
-        raise ValueError(
-            f"engine {engine!r} is not installed (there are {', '.join(available())}); pip install {ENGINES[engine][0]}"
-        )
+        remedy = "it needs a torch that brings MKL along" if engine == "mkl" else f"pip install {ENGINES[engine][0]}"
+        raise ValueError(f"engine {engine!r} is not installed (there are {', '.join(available())}); {remedy}")
     return plan_of(
         shapes,
         _name_of(dtype),
@@ -231,18 +239,70 @@ def plan_of(
     chosen, reason = _choose(ways, shapes, method, engine, workspace, on_cpu)
     if chosen not in ways:
         ways = (*ways, chosen)
-    return Plan(shapes, wide, dtype, origin, correlate, library, device, threads, effort, chosen, ways, reason)
+    made = Plan(shapes, wide, dtype, origin, correlate, library, device, threads, effort, chosen, ways, reason)
+    if effort == "measure" and on_cpu and chosen.seconds is not None:
+        return _measured(made, _fitting(ways, method, engine, workspace))
+    return made
+
+
+def _measured(plan: Plan, allowed: Sequence[Candidate]) -> Plan:
+    """The plan with the way that is the fastest on this machine, of those that are allowed and expected to be fast."""
+    g = plan.geometry
+    rows = math.prod(g.shape) // g.samples
+    tried = scored_rows(g.samples, rows)
+    best = min(c.score for c in allowed)
+    near = sorted((c for c in allowed if c.score <= _NEAR * best), key=lambda c: c.score)[:_MOST_TRIED]
+    if len(near) < 2:
+        return plan
+    found = _times((tried, *g.sizes), g.kernel_sizes, plan.dtype, plan.threads, tuple(map(_bare, near)))
+    ways = tuple(
+        # a call more or less does not matter here
+        replace(c, measured=found[_bare(c)] * rows / tried) if c in near else c
+        for c in plan.candidates
+    )
+    chosen = min((c for c in ways if c.measured is not None), key=lambda c: c.measured or 0.0)
+    return replace(plan, chosen=chosen, candidates=ways, reason="it was the fastest of those that were tried")
+
+
+def _bare(way: Candidate) -> Candidate:
+    """What a way is, without what it costs."""
+    return replace(way, seconds=None, score=0.0, flops=0.0, bytes=0.0, workspace=0.0)
+
+
+@lru_cache(maxsize=512)
+def _times(
+    x_shape: tuple[int, ...], w_shape: tuple[int, ...], dtype: str, threads: int, ways: tuple[Candidate, ...]
+) -> dict[Candidate, float]:
+    """Seconds of each way, on signals along the last axes."""
+    shapes = geometry(x_shape, w_shape, tuple(range(1, len(x_shape))))
+    inputs, w = [noise(x_shape, dtype, seed) for seed in (0, 1)], noise(w_shape, dtype, 2)
+    none = (0,) * len(w_shape)
+    trial = Plan(shapes, dtype, dtype, none, False, "numpy", "cpu", threads, "measure", ways[0], ways, "")
+    out = np.empty(shapes.shape, dtype=dtype)
+    runs = [partial(replace(trial, chosen=way).prepare(w), out=out) for way in ways]
+    return dict(zip(ways, seconds_of(runs, inputs), strict=True))
+
+
+def _fitting(ways: tuple[Candidate, ...], method: Method, engine: str, workspace: float | None) -> list[Candidate]:
+    """The ways that the caller allows."""
+    return [
+        c
+        for c in ways
+        if engine in ("auto", "library", c.engine)
+        and method in ("auto", c.method)
+        and (workspace is None or c.workspace <= workspace)
+    ]
 
 
 def _choose(
     ways: tuple[Candidate, ...], shapes: Geometry, method: Method, engine: str, workspace: float | None, on_cpu: bool
 ) -> tuple[Candidate, str]:
-    asked = [c for c in ways if (engine in ("auto", "library") or c.engine == engine)]
+    asked = _fitting(ways, "auto", engine, None)
     if method == "definition":
         flops = 2.0 * shapes.taps
         return Candidate("definition", "", "", shapes.sizes, None, flops, flops, flops, 0.0), "the caller asked for it"
     if method != "auto":
-        asked = [c for c in asked if c.method == method]
+        asked = _fitting(ways, method, engine, None)
         if not asked:
             why = (
                 "is only for NumPy arrays and torch tensors on the CPU"
@@ -261,7 +321,7 @@ def _choose(
             else "NumPy arrays and torch tensors on the CPU"
         )
         raise ValueError(f"engine {engine!r} is only for {where}; use engine='auto'")
-    fitting = [c for c in asked if workspace is None or c.workspace <= workspace]
+    fitting = _fitting(ways, method, engine, workspace)
     if not fitting:
         least = min(asked, key=lambda c: c.workspace)
         raise ValueError(

@@ -16,7 +16,7 @@ import numpy.typing as npt
 import torch
 
 from equiconv.convolution.blocks import split
-from equiconv.convolution.engines.mkl import undisturbed
+from equiconv.convolution.engines.torch_fft import undisturbed
 
 __all__ = ["Stencil"]
 

@@ -24,7 +24,7 @@ DTYPES = ("float32", "float64", "complex64", "complex128")
 def engines() -> list[Any]:
     missing = {name: package for name, (package, _, _) in ENGINES.items() if name not in available()}
     return [
-        pytest.param(name, marks=[pytest.mark.skip(reason=f"{missing[name]} is not installed")])
+        pytest.param(name, marks=[pytest.mark.skip(reason=f"{missing[name]} is not installed, or has no {name}")])
         if name in missing
         else name
         for name in ENGINES

@@ -12,6 +12,7 @@ import pyfftw
 from numpy import multiply
 
 from equiconv.convolution.engines.base import Block, Transform, part
+from equiconv.convolution.engines.forking import forks
 
 __all__ = ["FFTWTransform"]
 
@@ -20,14 +21,9 @@ Execute: TypeAlias = Callable[[], object]
 # FFTW's planner is not thread-safe.
 _PLANNING = threading.Lock()
 
-# FFTW keeps the threads that it has started, and waits for them for ever in a forked process, where they are not: there
-# it is given one.
-_forks = 0
-
 
 def _after_fork() -> None:
-    global _PLANNING, _forks
-    _forks += 1
+    global _PLANNING
     _PLANNING = threading.Lock()  # another thread of the parent may have held it
 
 
@@ -65,7 +61,7 @@ class FFTWTransform(Transform):
         self._result: Block = pyfftw.empty_aligned(self.shape, dtype=self.dtype)
         self._forth: Execute
         self._back: Execute
-        self._plan(1 if _forks else threads, flag)
+        self._plan(1 if forks() else threads, flag)
         self._lengths: tuple[int, ...] = ()
 
     def _plan(self, threads: int, flag: str) -> None:
@@ -81,16 +77,16 @@ class FFTWTransform(Transform):
                 threads=threads,
                 flags=(flag, "FFTW_DESTROY_INPUT"),
             ).execute
-        self._made = made = _forks
+        self._made = made = forks()
         if threads > 1:
-            self._forth = lambda: forth() if _forks == made else self._alone()[0]()
-            self._back = lambda: back() if _forks == made else self._alone()[1]()
+            self._forth = lambda: forth() if forks() == made else self._alone()[0]()
+            self._back = lambda: back() if forks() == made else self._alone()[1]()
         else:
             self._forth, self._back = forth, back
 
     def _alone(self) -> tuple[Execute, Execute]:
         """The transforms planned for one thread, in a process that was forked since; estimating leaves the data alone."""
-        if self._made != _forks:
+        if self._made != forks():
             self._plan(1, "FFTW_ESTIMATE")
         return self._forth, self._back
 

@@ -9,6 +9,7 @@ from importlib.util import find_spec
 
 import numpy.typing as npt
 
+from equiconv.convolution.engines import dfti
 from equiconv.convolution.engines.base import Transform
 
 __all__ = ["ENGINES", "available", "make_transform"]
@@ -17,19 +18,24 @@ __all__ = ["ENGINES", "available", "make_transform"]
 ENGINES = {
     "fftw": ("pyfftw", "fftw", "FFTWTransform"),
     "ducc0": ("ducc0", "ducc", "DuccTransform"),
-    "torch": ("torch", "mkl", "TorchTransform"),
+    "mkl": ("torch", "mkl", "MKLTransform"),
+    "torch": ("torch", "torch_fft", "TorchTransform"),
     "scipy": ("scipy", "pocketfft", "SciPyTransform"),
 }
 
 
 @lru_cache(maxsize=1)
 def available() -> tuple[str, ...]:
-    """The engines whose packages are installed; torch is always one of them.
+    """The engines that this machine has; torch is always one of them.
 
     >>> "torch" in available()
     True
     """
-    return tuple(name for name, (package, _, _) in ENGINES.items() if find_spec(package) is not None)
+    return tuple(
+        name
+        for name, (package, _, _) in ENGINES.items()
+        if find_spec(package) is not None and (name != "mkl" or dfti.is_available())
+    )
 
 
 def make_transform(
