@@ -25,6 +25,10 @@ ITEM_SIZE = {"float32": 4, "float64": 8, "complex64": 8, "complex128": 16, "floa
 _LARGEST_DENSE = 128
 # A signal larger than this (bytes) does not stay in the cache from the transform to the way back.
 _LARGEST_BLOCK = 2**18
+# Seconds that it takes to prepare a kernel, without what grows with its size.
+_PREPARED = {"direct": 3e-6, "dense": 7e-6, "fourier": 6e-6}
+# Bytes a second of a small matrix product that waits for its matrix.
+_BANDWIDTH = 5e9
 # Tiles depend more on what else the caches hold than the table, which was measured with warm ones, can say.
 _TILES_MARGIN = 1.15
 # Up to this many samples in all, the calls count as much as the samples do.
@@ -60,12 +64,20 @@ class Candidate:
 
 
 def candidates(
-    geometry: Geometry, dtype: str, *, measured: bool, threads: int, on_cpu: bool, on_gpu: bool = False
+    geometry: Geometry,
+    dtype: str,
+    *,
+    measured: bool,
+    threads: int,
+    on_cpu: bool,
+    on_gpu: bool = False,
+    once: bool = False,
 ) -> Iterator[Candidate]:
     """Every way to compute these shapes, in the order in which ties are decided.
 
     `on_cpu` is False where the array library's own operations are the only ones there are, but for the fused kernel
     where `on_gpu`. The score by which a choice is made depends on the sizes and on whether there are many samples, never on how many.
+    With `once` it counts what it takes to prepare the kernel too, which meets these signals and no others.
     """
     item = ITEM_SIZE[dtype]
     rows = math.prod(geometry.shape) // geometry.samples
@@ -73,6 +85,8 @@ def candidates(
     kernels = math.prod(geometry.w_shape) // geometry.taps
     is_complex = dtype.startswith("complex")
     scored = scored_rows(geometry.samples, rows)
+    # kernels among as many signals as are scored
+    among = kernels if kernels == 1 else kernels * scored / max(1, rows)
 
     tap_flops = (8 if is_complex else 2) * geometry.taps * math.prod(geometry.shape)
     if not (on_cpu and dtype in ("float32", "float64", "complex64", "complex128")):
@@ -99,19 +113,23 @@ def candidates(
             "",
             geometry.sizes,
             stencil(rows),
-            stencil(scored),
+            stencil(scored) + once * _PREPARED["direct"],
             tap_flops,
             moved,
             max(padded * item, min(rows * padded * item, _LARGEST_BLOCK)),
         )
     if geometry.samples <= _LARGEST_DENSE:
+        # the matrix of a kernel of its own is read from memory for a signal or a few
+        matrix = geometry.samples**2 * item / _BANDWIDTH
         yield Candidate(
             "dense",
             "",
             "",
             geometry.sizes,
-            costs.dense_seconds(dtype, geometry.samples, rows),
-            costs.dense_seconds(dtype, geometry.samples, scored),
+            costs.dense_seconds(dtype, geometry.samples, rows) + (kernels if kernels > 1 else 0) * matrix,
+            costs.dense_seconds(dtype, geometry.samples, scored)
+            + (among if kernels > 1 else 0) * matrix
+            + once * (_PREPARED["dense"] + among * matrix),
             (8 if is_complex else 2) * geometry.samples * math.prod(geometry.shape),
             moved + kernels * geometry.samples**2 * item,
             kernels * geometry.samples**2 * item,
@@ -126,6 +144,10 @@ def candidates(
             for layout in _layouts(grid, signal):
                 seconds = costs.transform_seconds(name, layout, dtype, grid, rows)
                 score = costs.transform_seconds(name, layout, dtype, grid, scored)
+                if once and score is not None:
+                    score += _PREPARED["fourier"] + 0.5 * (
+                        costs.transform_seconds(name, layout, dtype, grid, among) or 0
+                    )
                 if layout == "tiles":
                     workspace = tiles_workspace(grid, item, threads, is_padded=grid != geometry.sizes)
                 else:
@@ -160,11 +182,11 @@ def _few_taps(geometry: Geometry) -> int:
 
 
 def _grids(geometry: Geometry) -> list[tuple[int, ...]]:
-    """The signal's own grid, and for a row of a large prime factor a smooth one that holds it with all its shifts."""
-    grids = [geometry.sizes]
-    if len(geometry.sizes) == 1 and not costs.is_smooth(geometry.sizes):
-        grids.append((costs.padded_grid(geometry.samples),))
-    return grids
+    """The signal's own grid, and where sizes have large prime factors a smooth one that holds it with all its shifts."""
+    sizes = geometry.sizes
+    if costs.is_smooth(sizes):
+        return [sizes]
+    return [sizes, tuple(n if costs.is_smooth((n,)) else costs.padded_grid(n) for n in sizes)]
 
 
 def _layouts(grid: tuple[int, ...], signal: int) -> tuple[Layout, ...]:

@@ -136,6 +136,7 @@ def _plan(
         library=array_library,
         device=place,
         threads=threads,
+        once=True,
     )
 
 

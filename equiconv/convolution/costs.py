@@ -64,7 +64,7 @@ def padded_grid(n: int) -> int:
     return even if n >= 64 else fast_length(2 * n - 1)
 
 
-def transform_seconds(engine: str, layout: str, dtype: str, grid: Sequence[int], rows: int) -> float | None:
+def transform_seconds(engine: str, layout: str, dtype: str, grid: Sequence[int], rows: float) -> float | None:
     """The time of `rows` products of spectra on this grid; None where the table has nothing like it."""
     lengths = [n for n in grid if n > 1] or [1]
     kind = "smooth" if is_smooth(lengths) else "prime"
@@ -72,10 +72,18 @@ def transform_seconds(engine: str, layout: str, dtype: str, grid: Sequence[int],
     samples = math.prod(grid)
     if rows < FEW and f"one {kind}" in measured:  # too few for the lanes of a vector register
         return float(rows * samples * _interpolated(measured[f"one {kind}"], samples) * 1e-9)
-    points = measured.get(kind) or measured.get("smooth")
-    if not points:
+    smooth, prime = measured.get("smooth"), measured.get("prime")
+    if not (smooth or prime):
         return None
-    return float(_table()["calls"][engine] * 1e-6 + rows * samples * _interpolated(points, samples) * 1e-9)
+    # axes of both kinds: each has its share of the work, by log2 of its length
+    slow = sum(math.log(n) for n in lengths if not is_smooth((n,)))
+    share = slow / math.log(samples) if slow else 0.0
+    once = sum(
+        part * _interpolated(points, samples)
+        for part, points in ((1 - share, smooth or prime), (share, prime or smooth))
+        if part
+    )
+    return float(_table()["calls"][engine] * 1e-6 + rows * samples * once * 1e-9)
 
 
 def stencil_seconds(dtype: str, axes: int, taps: int, samples: int) -> float:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Sequence
+from functools import lru_cache
 from typing import Any
 
 import numpy as np
@@ -58,10 +59,24 @@ def circulant_matrix(u: Array, levels: int) -> Array:
     [[1.0, 2.0, 3.0], [3.0, 1.0, 2.0], [2.0, 3.0, 1.0]]
     """
     sizes = u.shape[u.ndim - levels :]
+    if levels == 1:  # D[j, i] = (u, u)[n − j + i]: each row is a window of the kernel written twice
+        n, step = sizes[0], u.itemsize
+        twice = np.concatenate([u, u], axis=-1)
+        windows = np.lib.stride_tricks.as_strided(
+            twice[..., n:], (*u.shape[:-1], n, n), (*twice.strides[:-1], -step, step), writeable=False
+        )
+        return np.ascontiguousarray(windows)
+    flat = u.reshape(*u.shape[: u.ndim - levels], -1)
+    return np.ascontiguousarray(flat[..., _differences(sizes)])
+
+
+@lru_cache(maxsize=16)
+def _differences(sizes: tuple[int, ...]) -> Array:
+    """(i − j) mod n over flattened indices."""
     index = np.zeros((1, 1), dtype=np.intp)
     for n in sizes:
         difference = (np.arange(n)[None, :] - np.arange(n)[:, None]) % n
         # the flattened index of a pair is that of the axes before, times n, plus this axis'
         index = (index[:, None, :, None] * n + difference[None, :, None, :]).reshape(len(index) * n, -1)
-    flat = u.reshape(*u.shape[: u.ndim - levels], -1)
-    return np.ascontiguousarray(flat[..., index])
+    index.flags.writeable = False
+    return index

@@ -19,7 +19,7 @@ import numpy.typing as npt
 from equiconv.arrays import Array, device, is_complex, namespace
 from equiconv.convolution.definition import convolve_by_definition
 
-__all__ = ["convolve_by_fourier", "embed_kernel"]
+__all__ = ["convolve_by_fourier", "embed_kernel", "kernel_places"]
 
 
 def convolve_by_fourier(x: Array, w: Array, origin: Sequence[int], *, correlate: bool = False) -> Array:
@@ -72,16 +72,20 @@ def _laid_out(
     """`embed_kernel` in NumPy, for a kernel that is nowhere longer than the signal: a few slices are copied."""
     levels = len(sizes)
     u = np.zeros((*w.shape[: w.ndim - levels], *sizes), dtype=w.dtype)
-    for to, of in _places(w.shape[w.ndim - levels :], sizes, origin, correlate):
+    for to, of in kernel_places(w.shape[w.ndim - levels :], sizes, origin, correlate):
         u[to] = w[of]
     return u
 
 
 @lru_cache(maxsize=256)
-def _places(
+def kernel_places(
     taps: tuple[int, ...], sizes: tuple[int, ...], origin: tuple[int, ...], correlate: bool
 ) -> list[tuple[tuple[Any, ...], tuple[Any, ...]]]:
-    """The slices of u that are slices of w."""
+    """The slices of the embedded kernel and those of w that they are copies of, where w is nowhere longer than it.
+
+    >>> kernel_places((3,), (8,), (1,), False)
+    [((Ellipsis, slice(7, 8, None)), (Ellipsis, slice(0, 1, None))), ((Ellipsis, slice(0, 2, None)), (Ellipsis, slice(1, 3, None)))]
+    """
     along = []
     for m, n, o in zip(taps, sizes, origin, strict=True):
         # tap t lies at t − o, and of a correlation tap m − 1 − s at s + (o − m + 1): there w is read backwards

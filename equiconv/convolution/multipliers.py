@@ -15,7 +15,7 @@ from equiconv.convolution.blocks import split
 from equiconv.convolution.engines.base import spectrum_shape
 from equiconv.convolution.engines.pool import TransformKey, borrow
 
-__all__ = ["continued", "kernel_multiplier", "spectrum_of"]
+__all__ = ["continued", "kernel_multiplier", "spectrum_of", "usual_peaks"]
 
 Array = npt.NDArray[Any]
 _BLOCK = 2**18
@@ -32,7 +32,7 @@ def kernel_multiplier(
     """
     axes = tuple(range(u.ndim - levels, u.ndim))
     peak = np.abs(u).max(axis=axes, keepdims=True)
-    least, most, room = _limits(dtype_name(u.dtype), math.prod(grid))
+    least, most, room = usual_peaks(dtype_name(u.dtype), math.prod(grid))
     scale = None
     usual = least <= peak.item() <= most if peak.size == 1 else bool(((peak >= least) & (peak <= most)).all())
     if not usual:
@@ -51,7 +51,7 @@ def kernel_multiplier(
 
 
 @lru_cache(maxsize=256)
-def _limits(dtype: str, samples: int) -> tuple[float, float, int]:
+def usual_peaks(dtype: str, samples: int) -> tuple[float, float, int]:
     """Between which largest entries a kernel is taken as it is, and by which power of two a larger one is lowered."""
     information = np.finfo(dtype)
     # An error of `tiny` in each multiplier reaches an entry of y as at most N·tiny·‖x‖₂, which must stay below

@@ -12,7 +12,7 @@ import numbers
 import operator
 from collections.abc import Hashable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
-from functools import lru_cache, partial
+from functools import cached_property, lru_cache, partial
 from typing import Any, Literal, TypeAlias, get_args
 
 import numpy as np
@@ -24,6 +24,7 @@ from equiconv.convolution.candidates import Method as Chosen
 from equiconv.convolution.engines import ENGINES, available
 from equiconv.convolution.geometry import Geometry, geometry
 from equiconv.convolution.measuring import noise, seconds_of
+from equiconv.convolution.once import OnceProduct
 from equiconv.convolution.prepared import PreparedConvolution, execute
 
 __all__ = ["Effort", "Method", "Plan", "normalize_origins", "plan", "plan_of"]
@@ -91,6 +92,15 @@ class Plan:
     def shape(self) -> tuple[int, ...]:
         return self.geometry.shape
 
+    @cached_property
+    def once(self) -> OnceProduct | None:
+        """The shortest way for a kernel that is met once, where there is one."""
+        if self.dtype != self.result_dtype or not OnceProduct.serves(self.geometry, self.chosen):
+            return None
+        measured = self.effort == "measure"
+        g, origin = self.geometry, self.origin
+        return OnceProduct(g, self.chosen, self.dtype, origin, correlate=self.correlate, measured=measured)
+
     def prepare(self, w: Array) -> PreparedConvolution:
         """The convolution with this kernel: its spectrum (or what the method needs of it) is computed once, here.
 
@@ -154,8 +164,9 @@ def plan(
     effort: Effort = "estimate",
     threads: int | None = None,
     workspace: float | None = None,
+    once: bool = False,
 ) -> Plan:
-    """The `Plan` by which arrays of these shapes are convolved; `circular_convolve` follows the same one.
+    """The `Plan` by which arrays of these shapes are convolved; `circular_convolve` follows the one with `once=True`.
 
     Parameters
     ----------
@@ -174,6 +185,7 @@ def plan(
     threads : at most so many threads; default `torch.get_num_threads()`. The engine "torch" and matrix products use the
         threads of their libraries.
     workspace : at most so many bytes beside the operands. Ways that need more are not taken.
+    once : whether the kernel meets these signals and no others, so that what it takes to prepare it counts.
 
     Raises
     ------
@@ -212,6 +224,7 @@ def plan(
         effort,
         torch.get_num_threads() if threads is None else _count(threads),
         _bytes(workspace),
+        once=bool(once),
     )
 
 
@@ -228,14 +241,18 @@ def plan_of(
     effort: Effort = "estimate",
     threads: int = 1,
     workspace: float | None = None,
+    *,
+    once: bool = False,
 ) -> Plan:
-    """`plan` on checked arguments."""
+    """`plan` on checked arguments; with `once` the choice counts that the kernel is prepared for one call."""
     wide = dtype_name(compute_dtype(_dtype_of(dtype)))
     if wide not in ITEM_SIZE:
         raise TypeError(f"dtype must be real or complex floating, got {dtype}; for instance 'float32'")
     on_cpu = library in ("numpy", "torch") and device.partition(":")[0] == "cpu" and engine != "library"
     on_gpu = library == "cupy" or (library == "torch" and device.partition(":")[0] == "cuda")
-    ways = tuple(candidates(shapes, wide, measured=effort == "measure", threads=threads, on_cpu=on_cpu, on_gpu=on_gpu))
+    ways = tuple(
+        candidates(shapes, wide, measured=effort == "measure", threads=threads, on_cpu=on_cpu, on_gpu=on_gpu, once=once)
+    )
     chosen, reason = _choose(ways, shapes, method, engine, workspace, on_cpu)
     if chosen not in ways:
         ways = (*ways, chosen)

@@ -9,6 +9,7 @@ from __future__ import annotations
 import itertools
 import math
 from collections.abc import Sequence
+from functools import lru_cache
 from typing import Any
 
 import numpy as np
@@ -40,21 +41,15 @@ class Stencil:
         if any(m > n for m, n in zip(taps, self.sizes, strict=True)):
             raise ValueError(f"a kernel of {taps} taps is longer than signals of {self.sizes} samples")
         self.dtype = w.dtype
-        self._padded = tuple(n + m - 1 for n, m in zip(self.sizes, taps, strict=True))
-        # The padded signal is b[j] = x[(j + start) mod n]; tap t reads b[i + t], or b[i + m − 1 − t] where it convolves.
-        starts = [(-o if correlate else o - (m - 1)) % n for o, m, n in zip(origin, taps, self.sizes, strict=True)]
-        pieces = [_pieces(s, n, p) for s, n, p in zip(starts, self.sizes, self._padded, strict=True)]
-        self._copies = [
-            (tuple(to for to, _ in copy), tuple(of for _, of in copy)) for copy in itertools.product(*pieces)
-        ]
+        self._padded, self._copies, windows = _layout(taps, self.sizes, tuple(origin), correlate)
         self._shared = math.prod(w.shape[: w.ndim - levels]) == 1
-        self._taps: list[tuple[tuple[slice, ...], Any]] = []
-        for tap in np.ndindex(*taps):
-            at = (t if correlate else m - 1 - t for t, m in zip(tap, taps, strict=True))
-            window = tuple(slice(a, a + n) for a, n in zip(at, self.sizes, strict=True))
-            weights = w[(..., *tap)]  # one for each kernel of the batch
-            weight = weights.reshape(-1)[0].item() if self._shared else weights[(..., *(None,) * levels)]
-            self._taps.append((window, weight))
+        weights = (
+            w.reshape(-1).tolist()
+            if self._shared
+            # one for each kernel of the batch
+            else [w[(..., *tap)][(..., *(None,) * levels)] for tap in np.ndindex(*taps)]
+        )
+        self._taps: list[tuple[Index, Any]] = list(zip(windows, weights, strict=True))
 
     def __call__(self, x: Array, out: Array) -> None:
         """Write the sum for `x`, of shape (*batch, *sizes), to `out` of the same shape."""
@@ -86,6 +81,25 @@ class Stencil:
                 torch.mul(term, weight, out=result)
             else:
                 result.add_(term, alpha=weight)
+
+
+@lru_cache(maxsize=256)
+def _layout(
+    taps: tuple[int, ...], sizes: tuple[int, ...], origin: tuple[int, ...], correlate: bool
+) -> tuple[tuple[int, ...], list[tuple[Index, Index]], list[Index]]:
+    """The sizes of the padded signal b, the slices of b and of x that are the same, and the window of each tap."""
+    padded = tuple(n + m - 1 for n, m in zip(sizes, taps, strict=True))
+    # The padded signal is b[j] = x[(j + start) mod n]; tap t reads b[i + t], or b[i + m − 1 − t] where it convolves.
+    starts = [(-o if correlate else o - (m - 1)) % n for o, m, n in zip(origin, taps, sizes, strict=True)]
+    pieces = [_pieces(s, n, p) for s, n, p in zip(starts, sizes, padded, strict=True)]
+    copies = [(tuple(to for to, _ in copy), tuple(of for _, of in copy)) for copy in itertools.product(*pieces)]
+    windows = [
+        tuple(slice(a, a + n) for a, n in zip(at, sizes, strict=True))
+        for at in (
+            tuple(t if correlate else m - 1 - t for t, m in zip(tap, taps, strict=True)) for tap in np.ndindex(*taps)
+        )
+    ]
+    return padded, copies, windows
 
 
 def _pieces(start: int, n: int, length: int) -> list[tuple[slice, slice]]:

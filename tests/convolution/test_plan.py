@@ -11,7 +11,7 @@ import pytest
 import torch
 
 from equiconv import circular_convolve, circular_correlate
-from equiconv.convolution import Plan, plan
+from equiconv.convolution import Plan, costs, plan
 from equiconv.convolution.engines import available
 
 METHODS = ("definition", "direct", "dense", "fourier")
@@ -100,6 +100,14 @@ def test_explain_names_the_shapes_the_method_and_the_reason(method: Any) -> None
     assert p.reason == "the caller asked for it"
     assert all(c.name in text for c in p.candidates)
     assert "expected to be the fastest" in plan((8, 64), (9,)).explain()
+
+
+def test_planes_with_a_large_prime_may_be_continued_along_it_alone() -> None:
+    p = plan((16, 61, 256), (61, 256), (1, 2), "float32")
+    assert {c.grid for c in p.candidates if c.method == "fourier"} == {(61, 256), (costs.padded_grid(61), 256)}
+    assert {c.grid for c in plan((16, 64, 256), (5, 5), (1, 2)).candidates} == {(64, 256)}
+    both = [costs.transform_seconds("torch", "blocks", "float32", grid, 16) for grid in ((61, 256), (61, 251))]
+    assert both[0] < both[1] * 61 * 256 / (61 * 251)  # the work along the smooth axis costs what it costs
 
 
 def test_without_measurements_the_taps_are_counted() -> None:
