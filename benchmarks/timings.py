@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import argparse
 import functools
+import itertools
 import json
 import math
 import platform
@@ -122,12 +123,14 @@ def _transform_jobs(
                                 spectrum = spectrum_shape(sizes, range(len(sizes)), np.dtype(dtype).kind == "f")
                                 multiplier = _noise(spectrum, str(np.result_type(dtype, np.complex64)))
                                 made = product(multiplier, sizes, sizes, dtype, engine, 1, measured=measured)
-                                out = np.empty_like(x)
+                                # two of each in turn, so that large ones are not found in the cache
+                                pairs = [(x, np.empty_like(x)), (x.copy(), np.empty_like(x))]
                                 inner = max(1, 2**14 // x.size)
+                                turn = itertools.cycle(pairs)
 
                                 def several() -> None:
                                     for _ in range(inner):
-                                        made(x, out)
+                                        made(*next(turn))
 
                                 return several, inner
 
