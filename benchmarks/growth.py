@@ -143,9 +143,9 @@ PANELS = (
     Panel(
         "batch",
         "rows of 1024, kernel of 1024 taps",
-        "batch, rows",
+        "batch b, rows",
         tuple(2**e for e in range(15)),
-        ((1, "∝ batch"),),
+        ((1, "∝ b"),),
         by_batch,
     ),
     Panel(
@@ -158,7 +158,7 @@ PANELS = (
     ),
     Panel(
         "plane",
-        "layer, 32 → 32 channels, 7×7 kernel, batch 4",
+        "layer 32→32, kernel 7×7, batch 4",
         "n, of planes n×n",
         (14, 28, 56, 112, 224),
         ((2, "∝ n²"),),
@@ -166,7 +166,7 @@ PANELS = (
     ),
     Panel(
         "channels",
-        "layer, 7×7 kernel, planes 56×56, batch 4",
+        "layer c→c, kernel 7×7, planes 56×56, batch 4",
         "channels in and out, c → c",
         (4, 8, 16, 32, 64, 128),
         ((2, "∝ c²"),),
@@ -174,7 +174,7 @@ PANELS = (
     ),
     Panel(
         "kernel",
-        "layer, 64 → 64 channels, planes 56×56, batch 4",
+        "layer 64→64, planes 56×56, batch 4",
         "k, of kernels k×k",
         (1, 3, 5, 7, 9, 11, 15, 21, 31, 51),
         ((2, "∝ k²"),),
@@ -290,8 +290,8 @@ def plot(found: Sequence[tuple[Cell, Result]], path: Path) -> None:
     """Time a call against what is varied: two rows of three panels."""
     from benchmarks import drawing
 
-    figure, panels = drawing.figure(2, 3, (14, 8.6))
-    for axes, panel in zip(panels.flat, PANELS, strict=True):
+    figure, parts = drawing.figure_in_rows(2, 3, (14, 9))
+    for axes, panel in zip((axes for _, panels in parts for axes in panels.flat), PANELS, strict=True):
         rows = _of(panel, found)
         axes.set_title(panel.title, loc="left")
         axes.set_xlabel(panel.axis)
@@ -303,10 +303,11 @@ def plot(found: Sequence[tuple[Cell, Result]], path: Path) -> None:
         for name in drawn(results):
             drawing.curve(axes, [(value, r.seconds[name] * 1e3) for value, r in rows if name in r.seconds], name)
         for power, label in panel.guides:
-            least = min(r.seconds[n] for n in drawn(results[-1:]) for r in results[-1:])
-            drawing.guide(axes, [value for value, _ in rows], least * 1e3 / 2, power, label)
+            ours = min(seconds for name, seconds in results[-1].seconds.items() if name.startswith(OURS))
+            drawing.guide(axes, [value for value, _ in rows], ours * 1e3 / 3, power, label)
         drawing.sizes_on(axes, [value for value, _ in rows][:: 1 if len(rows) < 9 else 2])
-        axes.legend(frameon=False, loc="upper left")
+    for part, panels in parts:
+        drawing.legend_above(part, panels, columns=9)
     drawing.save(figure, path)
 
 
