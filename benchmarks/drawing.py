@@ -145,7 +145,7 @@ def legend_above(made: Any, panels: Any, *, extra: Sequence[Any] = (), columns: 
     found: dict[str, Any] = {}
     for panel in panels.flat:
         found |= {label: handle for handle, label in zip(*panel.get_legend_handles_labels(), strict=True)}
-    names = sorted(found, key=lambda n: (not n.startswith(OURS), n == COPY, n))
+    names = sorted(found, key=lambda n: (not n.startswith(OURS), n == COPY))
     handles = [*(found[n] for n in names), *extra]
     labels = [*names, *(h.get_label() for h in extra)]
     made.legend(handles, labels, loc="outside upper center", ncols=min(columns, len(labels)), frameon=False)

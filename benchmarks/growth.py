@@ -124,7 +124,7 @@ def _of_layer(case: str, layer: layers.Case, seconds: float) -> Result:
     batch, *sizes = layer.shape
     generator = torch.Generator().manual_seed(1)
     inputs = [torch.randn(batch, layer.channels, *sizes, generator=generator) for _ in range(2)]
-    contenders = {OURS: ours, PREPARED: kept, TORCH_LAYER: theirs}
+    contenders: dict[str, Any] = {OURS: ours, PREPARED: kept, TORCH_LAYER: theirs}
     with torch.no_grad(), prepared(kept):
         truth = wide(inputs[0].double()).numpy()
         limits = dict.fromkeys(contenders, 1000 * eps(DTYPE))

@@ -50,14 +50,19 @@ def options_of(made: argparse.ArgumentParser, arguments: Sequence[str] | None = 
 def use_threads(threads: int) -> None:
     """Give torch so many threads, and see that the libraries which read the environment were given as many.
 
-    Raises `ValueError` where they were not: they would run on another number of threads than the table says.
+    Several threads must also rest between their tasks (OMP_WAIT_POLICY=PASSIVE): those of OpenMP otherwise spin for
+    milliseconds, on the cores of whichever contender has the next turn. Raises `ValueError` where the environment says
+    otherwise: the table would not be of what its title says.
     """
-    found = {name: os.environ[name] for name in _VARIABLES if name in os.environ}
-    if "OMP_NUM_THREADS" not in found or any(value != str(threads) for value in found.values()):
-        wanted = " ".join(f"{name}={threads}" for name in _VARIABLES if name in {*found, "OMP_NUM_THREADS"})
+    given = {name: os.environ[name] for name in _VARIABLES if name in os.environ}
+    wanted = {name: str(threads) for name in _VARIABLES if name in given or name == "OMP_NUM_THREADS"}
+    if threads > 1:
+        given["OMP_WAIT_POLICY"] = os.environ.get("OMP_WAIT_POLICY", "").upper()
+        wanted["OMP_WAIT_POLICY"] = "PASSIVE"
+    if given != wanted:
         raise ValueError(
-            f"libraries read their number of threads from the environment when they are loaded: for {threads} of them run "
-            f"{wanted} python -m … --threads {threads}, or make bench THREADS={threads}"
+            f"libraries read how they use threads from the environment, when they are loaded: for {threads} of them run "
+            f"{' '.join(f'{k}={v}' for k, v in wanted.items())} python -m … --threads {threads}, or make bench THREADS={threads}"
         )
     torch.set_num_threads(threads)
 

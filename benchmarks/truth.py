@@ -23,8 +23,8 @@ def exact(x: Array, w: Array, axes: tuple[int, ...]) -> Array:
     """
     wide = _WIDER[x.dtype.name]
     spectrum = scipy.fft.fftn(w.astype(wide))
-    y = scipy.fft.ifftn(scipy.fft.fftn(x.astype(wide), axes=axes) * spectrum, axes=axes)
-    return y if np.iscomplexobj(x) else y.real
+    y: Array = scipy.fft.ifftn(scipy.fft.fftn(x.astype(wide), axes=axes) * spectrum, axes=axes)
+    return y if np.iscomplexobj(x) else np.real(y)
 
 
 def eps_of_truth(dtype: str) -> float:
@@ -58,5 +58,5 @@ def exact_solution(c: Array, b: Array) -> Array:
     """
     wide = _WIDER[b.dtype.name]
     spectrum = scipy.fft.fft(c.astype(wide)).reshape(-1, *(1,) * (b.ndim - 1))
-    y = scipy.fft.ifft(scipy.fft.fft(b.astype(wide), axis=0) / spectrum, axis=0)
-    return y if np.iscomplexobj(b) else y.real
+    y: Array = scipy.fft.ifft(scipy.fft.fft(b.astype(wide), axis=0) / spectrum, axis=0)
+    return y if np.iscomplexobj(b) else np.real(y)
