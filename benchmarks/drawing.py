@@ -145,6 +145,8 @@ def legend_above(made: Any, panels: Any, *, extra: Sequence[Any] = (), columns: 
     found: dict[str, Any] = {}
     for panel in panels.flat:
         found |= {label: handle for handle, label in zip(*panel.get_legend_handles_labels(), strict=True)}
+    if not found:
+        return
     names = sorted(found, key=lambda n: (not n.startswith(OURS), n == COPY))
     handles = [*(found[n] for n in names), *extra]
     labels = [*names, *(h.get_label() for h in extra)]

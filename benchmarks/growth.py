@@ -201,7 +201,7 @@ def name_of(cell: Cell) -> str:
 def slopes(values: Sequence[float], seconds: Sequence[float]) -> list[float]:
     """The exponent of the growth between each value and the one before, for values that increase.
 
-    >>> slopes([1, 2, 4], [1.0, 2.0, 8.0])
+    >>> [round(slope, 6) for slope in slopes([1, 2, 4], [1.0, 2.0, 8.0])]
     [1.0, 2.0]
     """
     found: list[float] = (np.diff(np.log(seconds)) / np.diff(np.log(values))).tolist()

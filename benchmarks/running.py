@@ -93,8 +93,8 @@ def summary(results: Sequence[Result], of: str = "") -> str:
     """How many cells, and the mean and the least of their ratios.
 
     >>> times, errors = {"equiconv": 1.0, "theirs": 2.0, "copy": 0.5}, {"equiconv": 3e-8, "theirs": 2e-8}
-    >>> summary([Result("a", 8, times, {}, errors)], "of eight samples")
-    '1 cell of eight samples: geometric mean 2.00, least 2.00; errors at most 1.50 times the most exact peer\\'s'
+    >>> print(summary([Result("a", 8, times, {}, errors)], "of eight samples"))
+    1 cell of eight samples: geometric mean 2.00, least 2.00; errors at most 1.50 times the most exact peer's
     """
     if not results:
         return f"No cells {of}".strip()
