@@ -25,9 +25,9 @@ Contender = Callable[[Any], Any]
 class Result:
     """Medians in seconds, quartiles as a fraction of them, and errors over the largest entry of the truth.
 
-    `bound` is what our own error is stated to stay below, over the same entry; None where nothing is stated. A copy of the
-    input that took part has a time and no error, and is nobody's peer. `engine` names the peer whose transforms are ours as
-    well, "" where there is none.
+    `bound` is what our own error is stated to stay below, over the same entry; None where nothing is stated. A copy
+    of the input that took part has a time and no error, and is nobody's peer. `engine` names the peer whose
+    transforms are ours as well, "" where there is none.
     """
 
     case: str
@@ -85,8 +85,8 @@ def contest(
     """Time every contender on the inputs in turn; `truth` is the result for the first of them, in float64 or wider.
 
     A contender whose error exceeds its limit (relative to the largest entry of the truth) raises `AssertionError`: a
-    fast wrong answer is no contender. With `beside_copy` a plain copy of the inputs, NumPy arrays of one shape, takes its
-    turns as well; its result is held to the input. `chosen`, `bound` and `engine` are kept in the result.
+    fast wrong answer is no contender. With `beside_copy` a plain copy of the inputs, NumPy arrays of one shape, takes
+    its turns as well; its result is held to the input. `chosen`, `bound` and `engine` are kept in the result.
     """
     if engine and engine not in contenders:
         raise ValueError(f"the engine {engine!r} is none of the contenders: {', '.join(contenders)}")

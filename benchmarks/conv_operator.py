@@ -2,9 +2,9 @@
 
     OMP_NUM_THREADS=1 python -m benchmarks.conv_operator [--repeats 9] [--out FOLDER] [--quick]
 
-Written to `--out`: a CSV and a table in Markdown. The repetitions of all methods are interleaved, each on other weights, after
-one warm-up each; the table has the medians. A ratio is a peer's time over that of `ConvOperator.singular_values()`: above 1
-the library is faster. Peers:
+Written to `--out`: a CSV and a table in Markdown. The repetitions of all methods are interleaved, each on other
+weights, after one warm-up each; the table has the medians. A ratio is a peer's time over that of
+`ConvOperator.singular_values()`: above 1 the library is faster. Peers:
 
 - *published*: `np.linalg.svd(np.fft.fft2(kernel, sizes, axes=[0, 1]), compute_uv=False)`, as printed in Sedghi, Gupta &
   Long 2019; for stride 1, without groups. *published, torch*: the same with `torch.fft.fft2` and `torch.linalg.svdvals`.

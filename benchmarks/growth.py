@@ -2,9 +2,10 @@
 
     OMP_NUM_THREADS=1 python -m benchmarks.growth
 
-One variable at a time, the others fixed, in float32; ours takes turns with its peers, and every result is checked. Written to
-`--out`: a CSV, a table in Markdown and a log-log figure of six panels with lines of known slope. The panels of layers have
-torch's layer with `padding_mode="circular"`, and ours as it comes and inside `equiconv.nn.prepared`.
+One variable at a time, the others fixed, in float32; ours takes turns with its peers, and every result is checked.
+Written to `--out`: a CSV, a table in Markdown and a log-log figure of six panels with lines of known slope. The
+panels of layers have torch's layer with `padding_mode="circular"`, and ours as it comes and inside
+`equiconv.nn.prepared`.
 """
 
 from __future__ import annotations
@@ -66,7 +67,7 @@ def _of_convolution(case: str, shape: tuple[int, int], seconds: float) -> Result
 
 
 def by_taps(case: str, taps: int, seconds: float) -> Result:
-    """A centred kernel on rows of 4096; the peers are a transform, a sum in C, and torch's convolution of padded rows."""
+    """A centred kernel on rows of 4096; the peers are transforms, a sum in C, and torch's sum over padded rows."""
     shape, half, threads = (64, 4096), taps // 2, torch.get_num_threads()
     rng = np.random.default_rng(0)
     inputs = [rng.standard_normal(shape).astype(DTYPE) for _ in range(4)]

@@ -1,13 +1,13 @@
 """Circular convolution layers against torch's, side by side: `python -m benchmarks.layers`.
 
 Every case runs `torch.nn.Conv*d(padding_mode="circular")` and the layer of this library with the same parameters, in
-turns, after a warm-up, on inputs that rotate. A row has the median and the lower quartile of both times, and the ratio of
-torch's time to ours, from the lower quartiles (other work on the machine only adds to times) and from the medians.
-Results are compared with float64 in the same run: the error relative to the largest entry, of both.
+turns, after a warm-up, on inputs that rotate. A row has the median and the lower quartile of both times, and the
+ratio of torch's time to ours, from the lower quartiles (other work on the machine only adds to times) and from the
+medians. Results are compared with float64 in the same run: the error relative to the largest entry, of both.
 
-Three works: `forward` as it comes, `prepared` (evaluation inside `equiconv.nn.prepared`, the spectra made in the warm-up),
-and `step`, forward and backward with gradients of the input and the parameters. Written to `--out`: a CSV, a page in Markdown
-and a figure of the ratio against the kernel's size.
+Three works: `forward` as it comes, `prepared` (evaluation inside `equiconv.nn.prepared`, the spectra made in the
+warm-up), and `step`, forward and backward with gradients of the input and the parameters. Written to `--out`: a CSV,
+a page in Markdown and a figure of the ratio against the kernel's size.
 """
 
 from __future__ import annotations

@@ -1,8 +1,8 @@
 """A kernel met once, beside other functions that convolve: `python -m benchmarks.one_shot`.
 
 Nothing is prepared: each call is given the signal and the kernel. Functions that convolve on the line are given the
-signal continued periodically, which is what their users do. In float64 torch's convolutions copy the signal once a tap: they
-are left out where that takes more than 4 GiB. SciPy's ndimage is left out where it takes a minute.
+signal continued periodically, which is what their users do. In float64 torch's convolutions copy the signal once a
+tap: they are left out where that takes more than 4 GiB. SciPy's ndimage is left out where it takes a minute.
 """
 
 from __future__ import annotations

@@ -24,7 +24,7 @@ _VARIABLES = ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS")
 
 
 def parser(description: str | None, *, seconds: float | None = 0.7) -> argparse.ArgumentParser:
-    """--out, --threads, --quick, --only and, unless it is None, --seconds; the first line of a docstring describes it."""
+    """--out, --threads, --quick, --only and, unless it is None, --seconds; a docstring's first line describes it."""
     made = argparse.ArgumentParser(description=(description or "").partition("\n")[0])
     made.add_argument("--out", type=Path, default=RESULTS, help="folder to write to (default: %(default)s)")
     made.add_argument("--threads", type=int, default=1, help="of every contender that has threads (default: 1)")
@@ -104,4 +104,5 @@ def summary(results: Sequence[Result], of: str = "") -> str:
     shared = [r.error_over(r.engine) for r in results if r.engine]
     if shared:
         worst.insert(0, f"{max(shared):.2f} times those of the engine whose transforms are taken")
-    return f"{cells}: geometric mean {geometric_mean(ratios):.2f}, least {min(ratios):.2f}; errors at most {', '.join(worst)}"
+    mean = geometric_mean(ratios)
+    return f"{cells}: geometric mean {mean:.2f}, least {min(ratios):.2f}; errors at most {', '.join(worst)}"

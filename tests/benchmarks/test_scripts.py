@@ -180,3 +180,24 @@ def test_conv_operator(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: 
     page = (tmp_path / "cpu-conv-operator-1-thread.md").read_text(encoding="utf-8")
     assert "| 2→2, 3×3, 6×6, float32 |" in page
     assert "| 2→2, 3×3, 6×6, float32 |" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize(("engine", "peer"), [("fftw", "pyFFTW"), ("scipy", "scipy"), ("torch", "torch")])
+def test_the_engine_is_named_as_its_peer_is(monkeypatch: pytest.MonkeyPatch, engine: str, peer: str) -> None:
+    made = eq.plan
+    monkeypatch.setattr(
+        eq, "plan", lambda *shapes, **options: made(*shapes, **options, method="fourier", engine=engine)
+    )
+    assert convolution.run_case((2, 64), 1, "float32", 1, 1e-3).engine == peer
+
+
+def test_an_engine_without_a_peer_has_none(monkeypatch: pytest.MonkeyPatch) -> None:
+    made = eq.plan
+    monkeypatch.setattr(
+        eq, "plan", lambda *shapes, **options: made(*shapes, **options, method="fourier", engine="scipy")
+    )
+    peers = convolution.spectral_peers
+    monkeypatch.setattr(
+        convolution, "spectral_peers", lambda *given: {k: v for k, v in peers(*given).items() if k != "scipy"}
+    )
+    assert convolution.run_case((2, 64), 1, "float32", 1, 1e-3).engine == ""
