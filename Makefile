@@ -6,7 +6,8 @@
 #   make nightly                    attack the certifier at length: thousands of random networks, every perturbed rule
 #   make lint                       ruff, mypy, and the floors of docs/architecture.md
 #   make proofs                     check every theorem, and print the table (ARGS=NAME: print one proof)
-#   make bench                      time circular convolution beside its peers on this machine, into benchmarks/results
+#   make bench                      time convolution, layers, solves and singular values beside their peers on this machine,
+#                                   into benchmarks/results: about an hour on a quiet machine (ARGS=--quick: minutes)
 #   make gpu-check                  on a machine with an NVIDIA GPU: test and time the fused kernel, and write benchmarks/results;
 #                                   elsewhere it says that there is none (status 3)
 #   make atlas                      certify one architecture of each family of timm, and write docs/atlas (ALL=1: all of them, in hours; goes on
@@ -16,6 +17,7 @@
 # TORCH='torch==2.13.0'     the torch requirement (default: the one in pyproject.toml)
 # TEST_EXTRAS=test,models   what `make test` installs; without `models`, tests of timm and torchvision are skipped
 # THREADS=1                 of every contender in `make bench`
+# BENCHMARKS='layers solve' some of the benchmarks of `make bench` (default: all)
 # CUDA=cuda13               the extra that `make gpu-check` installs CuPy with: cuda12 or cuda13, as the driver supports
 # PYTHON_ENV=system         `make gpu-check` installs nothing and runs the machine's own Python and packages ($PYTHON, or python3)
 # WORKERS=2                 test processes; one thread each
@@ -25,6 +27,7 @@ TORCH ?=
 TEST_EXTRAS ?= test,models
 WORKERS ?= 2
 THREADS ?= 1
+BENCHMARKS ?= convolution growth one_shot solve conv_operator layers
 CUDA ?= cuda13
 PYTHON_ENV ?=
 ARGS ?=
@@ -68,12 +71,14 @@ proofs: $(STAMPS)/proofs  ## check every theorem for all n, or print one (ARGS=N
 atlas: $(STAMPS)/models  ## which shifts the architectures of timm respect, as a table and a page in docs/atlas
 	$(BIN)/python -m benchmarks.atlas $(if $(ALL),--all) $(if $(CONFIRM),--confirm) $(if $(RETRY),--retry) $(ARGS)
 
-bench: $(STAMPS)/bench  ## time circular convolution beside its peers, into benchmarks/results (ARGS=--quick for a minute of it)
-	for benchmark in convolution solve one_shot; do \
-	  OMP_NUM_THREADS=$(THREADS) $(BIN)/python -m benchmarks.$$benchmark --threads $(THREADS) $(ARGS) || exit 1; \
+# The libraries read their number of threads when they are loaded, from these variables. Idle threads of one contender must rest,
+# and not spin on the cores of the next.
+bench: $(STAMPS)/bench  ## time what equiconv computes beside its peers, into benchmarks/results (ARGS='--quick --out FOLDER' to try)
+	for benchmark in $(BENCHMARKS); do \
+	  echo "benchmarks.$$benchmark"; \
+	  OMP_NUM_THREADS=$(THREADS) MKL_NUM_THREADS=$(THREADS) OPENBLAS_NUM_THREADS=$(THREADS) OMP_WAIT_POLICY=PASSIVE \
+	    $(BIN)/python -m benchmarks.$$benchmark --threads $(THREADS) $(ARGS) || exit 1; \
 	done
-	OMP_NUM_THREADS=$(THREADS) $(BIN)/python -m benchmarks.conv_operator $(ARGS)
-	OMP_NUM_THREADS=$(THREADS) $(BIN)/python -m benchmarks.layers $(if $(filter --quick,$(ARGS)),--turns 3 --kernels 3 31)
 
 # CuPy is large: it is installed where there is a GPU only.
 GPU_ENV = $(if $(filter gpu-check,$(MAKECMDGOALS)),$(if $(shell nvidia-smi -L 2> /dev/null),$(STAMPS)/gpu,$(STAMPS)/test))

@@ -1,9 +1,10 @@
 """Singular values of convolution layers, side by side: this library, the published method, a dense decomposition.
 
-    OMP_NUM_THREADS=1 python -m benchmarks.conv_operator [--repeats 9] [--csv FILE] [--quick]
+    OMP_NUM_THREADS=1 python -m benchmarks.conv_operator [--repeats 9] [--out FOLDER] [--quick]
 
-The repetitions of all methods are interleaved, each on other weights, after one warm-up each; the table has the medians.
-A ratio is a peer's time over that of `ConvOperator.singular_values()`: above 1 the library is faster. Peers:
+Written to `--out`: a CSV and a table in Markdown. The repetitions of all methods are interleaved, each on other
+weights, after one warm-up each; the table has the medians. A ratio is a peer's time over that of
+`ConvOperator.singular_values()`: above 1 the library is faster. Peers:
 
 - *published*: `np.linalg.svd(np.fft.fft2(kernel, sizes, axes=[0, 1]), compute_uv=False)`, as printed in Sedghi, Gupta &
   Long 2019; for stride 1, without groups. *published, torch*: the same with `torch.fft.fft2` and `torch.linalg.svdvals`.
@@ -16,19 +17,20 @@ that is timed, to the published method in float64 where there is one.
 
 from __future__ import annotations
 
-import argparse
-import csv
-import platform
 import statistics
-import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 
 import numpy as np
 import torch
+from rich.console import Console
+from rich.progress import track
 from torch import Tensor
 
+from benchmarks.output import machine, markdown_table, stem, write_csv, write_page
+from benchmarks.running import options_of, parser
 from equiconv.nn import ConvOperator
 
 LARGEST_DENSE = 2048
@@ -149,44 +151,59 @@ def measure(case: Case, repeats: int) -> dict[str, float]:
     return {name: statistics.median(values) for name, values in times.items()}
 
 
-def main() -> int:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--repeats", type=int, default=9, help="repetitions of each method (a dense one: 3 at most)")
-    parser.add_argument("--csv", help="write the table to this file, too")
-    parser.add_argument("--quick", action="store_true", help="the layers of the stated targets alone")
-    arguments = parser.parse_args()
-    print(
-        f"torch {torch.__version__}, NumPy {np.__version__}, Python {platform.python_version()}, "
-        f"{platform.machine()}, {torch.backends.cpu.get_cpu_capability()}, threads: {torch.get_num_threads()}"
-    )
-    peers = ["published", "published, torch", "dense"]
-    header = [
-        "layer",
-        "singular_values ms",
-        "lipschitz ms",
-        *(f"{p} ms" for p in peers),
-        *(f"ratio to {p}" for p in peers),
+PEERS = ("published", "published, torch", "dense")
+OURS = ("singular_values", "lipschitz")
+METHODS = (*OURS, *PEERS)
+
+
+def main(arguments: Sequence[str] | None = None) -> None:
+    made = parser(__doc__, seconds=None)
+    made.add_argument("--repeats", type=int, default=9, help="repetitions of each method (a dense one: 3 at most)")
+    options = options_of(made, arguments)
+    if options.repeats < 1:
+        made.error(f"--repeats must be at least 1, got {options.repeats}")
+    chosen = [case for case in (TARGETS if options.quick else CASES) if options.only in str(case)]
+    if not chosen:
+        raise SystemExit(f"no layer's name contains {options.only!r}")
+    found = [
+        (case, check(case), measure(case, options.repeats))
+        for case in track(chosen, "layers", console=Console(stderr=True))
     ]
-    header.append("largest error / bound")
+    print("\n".join(table(found)))
+    write(found, options.out / stem("conv-operator", options.threads), options.threads)
+
+
+Found = Sequence[tuple[Case, float, dict[str, float]]]
+
+
+def table(found: Found) -> list[str]:
+    """The lines of a table in Markdown: milliseconds, ratios, and the largest error over its bound."""
+    header = ["layer", *(f"{m} ms" for m in METHODS), *(f"ratio to {p}" for p in PEERS), "largest error / bound"]
     rows = []
-    for case in TARGETS if arguments.quick else CASES:
-        ratio = check(case)
-        times = measure(case, arguments.repeats)
-        mine = times["singular_values"]
-        cells = [f"{1e3 * times[m]:.2f}" if m in times else "" for m in ("singular_values", "lipschitz", *peers)]
-        cells += [f"{times[p] / mine:.2f}" if p in times else "" for p in peers]
-        rows.append([str(case), *cells, f"{ratio:.2g}"])
-        print("done:", case, file=sys.stderr)
-    widths = [max(len(row[c]) for row in [header, *rows]) for c in range(len(header))]
-    for k, row in enumerate([header, *rows]):
-        print("| " + " | ".join(cell.ljust(w) for cell, w in zip(row, widths, strict=True)) + " |")
-        if k == 0:
-            print("|" + "|".join("-" * (w + 2) for w in widths) + "|")
-    if arguments.csv:
-        with open(arguments.csv, "w", newline="", encoding="utf-8") as file:
-            csv.writer(file).writerows([header, *rows])
-    return 0
+    for case, error, times in found:
+        cells = [f"{1e3 * times[m]:.2f}" if m in times else "" for m in METHODS]
+        cells += [f"{times[p] / times['singular_values']:.2f}" if p in times else "" for p in PEERS]
+        rows.append([str(case), *cells, f"{error:.2g}"])
+    return markdown_table(header, rows)
+
+
+def write(found: Found, path: Path, threads: int) -> None:
+    """`path.csv` and `path.md`."""
+    write_csv(
+        path.with_suffix(".csv"),
+        ["layer", *(f"{m} s" for m in METHODS), "largest error / bound"],
+        [[str(c), *(f"{t[m]:.4g}" if m in t else "" for m in METHODS), f"{e:.2g}"] for c, e, t in found],
+    )
+    write_page(
+        path.with_suffix(".md"),
+        "Singular values of convolution layers, on the CPU",
+        f"Medians in milliseconds, {machine(threads)}",
+        "A ratio is a peer's time over that of `singular_values()`. *published* is Sedghi, Gupta & Long's method in NumPy, "
+        "*published, torch* the same in torch, *dense* `torch.linalg.svdvals` of the layer's matrix. Every result is held to "
+        "float64; the error is that of ours, over `rounding_bound()`.",
+        table(found),
+    )
 
 
 if __name__ == "__main__":
-    raise SystemExit(main())
+    main()

@@ -1,12 +1,12 @@
 """Circular convolution on the CPU, side by side with its peers: `python -m benchmarks.convolution`.
 
-Every cell is one run: the contenders take turns on rotating inputs, and each result is held to float64. A ratio is the
-best installed peer's median over ours. Written to `--out`: a CSV, a table in Markdown and a plot.
+Every cell is one run: the contenders, and a plain copy, take turns on rotating inputs, and each result is held to a
+wider floating type (float64, or 80 bits for float64 itself); ours to its stated bound. A ratio is the best installed
+peer's median over ours. Written to `--out`: a CSV, tables in Markdown and a figure.
 """
 
 from __future__ import annotations
 
-import argparse
 import math
 import warnings
 from collections.abc import Iterator, Sequence
@@ -15,16 +15,19 @@ from typing import Any
 
 import numpy as np
 import numpy.typing as npt
-import torch
-from rich.progress import track
 
 import equiconv as eq
-from benchmarks.contest import OURS, Result, contest, geometric_mean
-from benchmarks.output import line, names_of, stem, write_table
+from benchmarks.contest import COPY, OURS, Result, contest
+from benchmarks.output import names_of, stem, write_table
 from benchmarks.peers import spectral_peers
-from equiconv.arrays import eps, fourier_bound
+from benchmarks.running import options_of, parser, run_cells, summary
+from benchmarks.truth import eps_of_truth, exact
+from equiconv.arrays import direct_bound, eps, fourier_bound
+from equiconv.convolution.planning import Plan
 
+Cell = tuple[tuple[int, ...], int, str]
 MEGA = 2**20
+_PEER_OF = {"fftw": "pyFFTW"}
 ROWS = [16, 32, 64, 128, 256, 512, 1024, 2048, 4096, 8192, 16384, 65536, 2**18, 2**20]
 PRIMES = [101, 1009, 10007, 65537]
 MORE_AXES = [
@@ -40,7 +43,7 @@ MORE_AXES = [
 ]
 
 
-def cases(quick: bool) -> Iterator[tuple[tuple[int, ...], int, str]]:
+def cases(quick: bool) -> Iterator[Cell]:
     """(shape, number of convolved axes, dtype)."""
     for dtype in ("float32", "float64"):
         for n in ROWS if not quick else ROWS[::4]:
@@ -57,8 +60,17 @@ def cases(quick: bool) -> Iterator[tuple[tuple[int, ...], int, str]]:
             yield shape, axes, "complex64"
 
 
-def run_case(shape: tuple[int, ...], axes: int, dtype: str, threads: int, seconds: float) -> Result:
-    """One cell."""
+def name_of(cell: Cell) -> str:
+    """
+    >>> name_of(((64, 32, 32), 2, "float32"))
+    '64×32×32 2-D float32'
+    """
+    shape, axes, dtype = cell
+    return f"{'×'.join(map(str, shape))} {axes}-D {dtype}"
+
+
+def run_case(shape: tuple[int, ...], axes: int, dtype: str, threads: int, seconds: float, case: str = "") -> Result:
+    """One cell, by the name `case` or its own."""
     rng = np.random.default_rng(0)
     sizes, last = shape[-axes:], tuple(range(len(shape) - axes, len(shape)))
     # as many inputs as make the caches forget the first, at most four
@@ -67,15 +79,53 @@ def run_case(shape: tuple[int, ...], axes: int, dtype: str, threads: int, second
     contenders: dict[str, Any] = dict(spectral_peers(w, last, shape, threads))
     plan = eq.plan(shape, sizes, last, dtype, effort="measure", threads=threads)
     contenders[OURS] = plan.prepare(w)
-    wide = np.complex128 if dtype.startswith("complex") else np.float64
-    truth = eq.circular_convolve(inputs[0].astype(wide), w.astype(wide), last, method="fourier")
-    bound = fourier_bound(np.linalg.norm(inputs[0].reshape(-1, math.prod(sizes))[0]), np.linalg.norm(w), sizes, dtype)
-    limit = 4 * bound / np.abs(truth).max() + 1000 * eps(dtype)
-    name = f"{'×'.join(map(str, shape))} {axes}-D {dtype}"
-    limits = dict.fromkeys(contenders, float(limit))
+    engine = _PEER_OF.get(plan.engine, plan.engine)
+    truth = exact(inputs[0], w, last)
+    largest = float(np.abs(truth).max())
+    bound = stated_bound(plan, inputs[0], w) / largest
+    norms = float(_norms(inputs[0], axes).max()), float(np.linalg.norm(w))
+    theirs = 4 * float(fourier_bound(*norms, sizes, dtype)) / largest + 1000 * eps(dtype)
+    # the truth is rounded as well, and no wider than float64 on processors that have nothing wider
+    ours = bound * (1 + eps_of_truth(dtype) / eps(dtype))
+    limits = {**dict.fromkeys(contenders, theirs), OURS: ours}
     return contest(
-        name, contenders, inputs, truth, limits, samples=math.prod(shape), seconds=seconds, chosen=plan.chosen.name
+        case or name_of((shape, axes, dtype)),
+        contenders,
+        inputs,
+        truth,
+        limits,
+        samples=math.prod(shape),
+        seconds=seconds,
+        chosen=plan.chosen.name,
+        bound=bound,
+        engine=engine if engine in contenders else "",  # an engine of ours alone has no peer
+        beside_copy=True,
     )
+
+
+def stated_bound(plan: Plan, x: npt.NDArray[Any], w: npt.NDArray[Any]) -> float:
+    """What docs/convolution.md states of the error of any entry, by the chosen way: the largest of the signals'."""
+    axes = len(plan.sizes)
+    if plan.method != "fourier":
+        magnitude = exact(np.abs(x), _on_grid(np.abs(w), plan.sizes), plan.axes)
+        return float(direct_bound(float(magnitude.max()), w.size, plan.dtype))
+    grid = plan.chosen.grid
+    w_norm = float(np.linalg.norm(w))
+    for longer, n in zip(grid, plan.sizes, strict=True):
+        # along an axis with another grid the kernel is there twice, but for a sample
+        w_norm *= math.sqrt(2) if longer != n else 1
+    return float(fourier_bound(float(_norms(x, axes).max()), w_norm, grid, plan.dtype))
+
+
+def _norms(x: npt.NDArray[Any], axes: int) -> npt.NDArray[Any]:
+    norms: npt.NDArray[Any] = np.linalg.norm(x.reshape(-1, math.prod(x.shape[-axes:])), axis=1)
+    return norms
+
+
+def _on_grid(w: npt.NDArray[Any], sizes: tuple[int, ...]) -> npt.NDArray[Any]:
+    whole = np.zeros(sizes, w.dtype)
+    whole[tuple(slice(k) for k in w.shape)] = w
+    return whole
 
 
 def _noise(rng: np.random.Generator, shape: Sequence[int], dtype: str) -> npt.NDArray[Any]:
@@ -83,61 +133,53 @@ def _noise(rng: np.random.Generator, shape: Sequence[int], dtype: str) -> npt.ND
     return (x + 1j * rng.standard_normal(shape) if dtype.startswith("complex") else x).astype(dtype)
 
 
-def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--out", type=Path, default=Path("benchmarks/results"))
-    parser.add_argument("--threads", type=int, default=1, help="of every contender")
-    parser.add_argument("--seconds", type=float, default=0.7, help="for each cell")
-    parser.add_argument("--quick", action="store_true", help="a few cells")
-    parser.add_argument("--only", default="", help="cells whose name contains this")
-    options = parser.parse_args()
-    torch.set_num_threads(options.threads)
+def main(arguments: Sequence[str] | None = None) -> None:
+    options = options_of(parser(__doc__), arguments)
     warnings.filterwarnings("ignore", category=UserWarning, module="mkl_fft")
-
-    results = []
-    for shape, axes, dtype in track(list(cases(options.quick)), "cells"):
-        if options.only in f"{'×'.join(map(str, shape))} {axes}-D {dtype}":
-            results.append(run_case(shape, axes, dtype, options.threads, options.seconds))
-            print(line(results[-1]), flush=True)
-    counted = [r.ratio for r in results if r.samples > 1024]
-    summary = (
-        f"{len(counted)} cells of more than 1024 samples: geometric mean {geometric_mean(counted):.2f}, "
-        f"least {min(counted):.2f}"
+    found = run_cells(
+        cases(options.quick), name_of, lambda cell: run_case(*cell, options.threads, options.seconds), options
     )
-    print(summary)
+    results = [result for _, result in found]
+    words = summary([r for r in results if r.samples > 1024], "of more than 1024 samples")
+    print(words)
     title = "Circular convolution on the CPU; the kernel's spectrum is prepared for every contender"
-    write_table(results, options.out, "convolution", title, options.threads, summary)
-    _plot(results, names_of(results), options.out / f"{stem('convolution', options.threads)}.png")
+    write_table(results, options.out, "convolution", title, options.threads, words)
+    plot(found, options.out / f"{stem('convolution', options.threads)}.png")
 
 
-def _plot(results: list[Result], names: list[str], path: Path) -> None:
-    import matplotlib as mpl
+def plot(found: Sequence[tuple[Cell, Result]], path: Path) -> None:
+    """Time a sample and the fraction of a copy against n: a million samples and one row, in float32 and float64."""
+    from matplotlib.lines import Line2D
 
-    mpl.use("Agg")
-    import matplotlib.pyplot as plt
+    from benchmarks import drawing
 
-    figure, panels = plt.subplots(2, 2, figsize=(11, 8), sharex="col", constrained_layout=True)
-    for column, dtype in enumerate(("float32", "float64")):
-        rows = [r for r in results if r.case.endswith(dtype) and "1-D" in r.case]
-        for panel, chosen, title in (
-            (panels[0][column], [r for r in rows if r.samples > 2**19], f"{dtype}, a million samples"),
-            (panels[1][column], [r for r in rows if r.case.startswith("1×")], f"{dtype}, one row"),
-        ):
-            for name in names:
-                points = sorted(
-                    (int(r.case.split()[0].split("×")[1]), r.seconds[name] / r.samples * 1e9)
-                    for r in chosen
-                    if name in r.seconds
-                )
-                if points:
-                    style: dict[str, Any] = {"linewidth": 2.5, "color": "black"} if name == OURS else {"linewidth": 1}
-                    panel.loglog(*zip(*points, strict=True), marker=".", label=name, **style)
-            panel.set_title(title)
-            panel.set_ylabel("ns a sample")
-            panel.grid(alpha=0.3)
-        panels[1][column].set_xlabel("n")
-    panels[0][0].legend()
-    figure.savefig(path, dpi=110)
+    names = names_of([r for _, r in found])
+    figure, panels = drawing.figure(4, 2, (11, 14.5), sharex=True)
+    kinds = [(dtype, single) for dtype in ("float32", "float64") for single in (False, True)]
+    for (time, fraction), (dtype, single) in zip(panels, kinds, strict=True):
+        rows = [
+            (cell[0][1], r)
+            for cell, r in found
+            if cell[1:] == (1, dtype) and (cell[0][0] == 1 if single else math.prod(cell[0]) > MEGA // 2)
+        ]
+        for name in names:
+            for primes in (False, True) if name != COPY else (False,):
+                # primes stand by themselves: a line through them and their neighbours would be all spikes
+                some = [(n, r) for n, r in rows if (n in PRIMES) == primes and name in r.seconds]
+                drawing.curve(time, [(n, r.seconds[name] / r.samples * 1e9) for n, r in some], name, joined=not primes)
+                drawing.curve(fraction, [(n, r.of_copy(name) or 0) for n, r in some], name, joined=not primes)
+        what = f"{dtype}, {'one row of n samples' if single else 'a million samples in rows of n'}"
+        time.set_title(what, loc="left")
+        time.set_ylabel("time a sample (ns)")
+        fraction.set_title("as a fraction of a copy", loc="left")
+        fraction.set_ylabel("time of a copy / time")
+    for panel in panels.flat:
+        drawing.sizes_on(panel, [2**e for e in range(4, 21, 2)])
+    for panel in panels[-1]:
+        panel.set_xlabel("n, samples in a row")
+    hollow = Line2D([], [], linestyle="", marker="o", color="0.3", markerfacecolor="white", label="hollow: n is prime")
+    drawing.legend_above(figure, panels, extra=[hollow], columns=9)
+    drawing.save(figure, path)
 
 
 if __name__ == "__main__":

@@ -1,23 +1,22 @@
 """Circular convolution layers against torch's, side by side: `python -m benchmarks.layers`.
 
 Every case runs `torch.nn.Conv*d(padding_mode="circular")` and the layer of this library with the same parameters, in
-turns, after a warm-up, on inputs that rotate. A row has the median and the lower quartile of both times, and the ratio of
-torch's time to ours, from the lower quartiles (other work on the machine only adds to times) and from the medians.
-Results are compared with float64 in the same run: the error relative to the largest entry, of both.
+turns, after a warm-up, on inputs that rotate. A row has the median and the lower quartile of both times, and the
+ratio of torch's time to ours, from the lower quartiles (other work on the machine only adds to times) and from the
+medians. Results are compared with float64 in the same run: the error relative to the largest entry, of both.
 
-Three works: `forward` as it comes, `prepared` (evaluation inside `equiconv.nn.prepared`, the spectra made in the warm-up),
-and `step`, forward and backward with gradients of the input and the parameters.
+Three works: `forward` as it comes, `prepared` (evaluation inside `equiconv.nn.prepared`, the spectra made in the
+warm-up), and `step`, forward and backward with gradients of the input and the parameters. Written to `--out`: a CSV,
+a page in Markdown and a figure of the ratio against the kernel's size.
 """
 
 from __future__ import annotations
 
-import argparse
-import csv
 import itertools
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import nullcontext
-from dataclasses import asdict, dataclass
+from dataclasses import astuple, dataclass, fields
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -28,12 +27,15 @@ from rich.progress import track
 from rich.table import Table
 from torch import Tensor, nn
 
+from benchmarks.output import machine, markdown_table, stem, write_csv, write_page
+from benchmarks.running import options_of, parser
 from equiconv.nn import CircularConv1d, CircularConv2d, CircularConv3d, prepared
 
 THEIRS = {1: nn.Conv1d, 2: nn.Conv2d, 3: nn.Conv3d}
 OURS = {1: CircularConv1d, 2: CircularConv2d, 3: CircularConv3d}
 WORKS = ("forward", "prepared", "step")
 KERNELS = (3, 5, 7, 9, 11, 15, 21, 31, 51)
+QUICK = (3, 31)
 INPUTS = 3
 # A case stops after this many seconds, but not before three turns.
 LONGEST = 12.0
@@ -193,53 +195,120 @@ def _errors(case: Case, work: str, x: Tensor, theirs: nn.Module, ours: nn.Module
     return float(f"{first:.2g}"), float(f"{second:.2g}")
 
 
-def main() -> None:
-    parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
-    parser.add_argument("--out", type=Path, help="write the rows to this CSV file too")
-    parser.add_argument("--turns", type=int, default=15, help="repetitions of a case, fewer where they take long")
-    parser.add_argument("--threads", type=int, default=1)
-    parser.add_argument("--kernels", type=int, nargs="+", default=list(KERNELS))
-    parser.add_argument("--works", nargs="+", choices=WORKS, default=list(WORKS))
-    parser.add_argument("--only", default="", help="only cases whose name contains this")
-    parser.add_argument("--dtype", choices=("float32", "float64"), default="float32")
-    options = parser.parse_args()
-    torch.set_num_threads(options.threads)
-    chosen = [case for case in cases(tuple(options.kernels)) if options.only in case.name]
-    jobs = [(case, work) for case in chosen for work in options.works]
+def main(arguments: Sequence[str] | None = None) -> None:
+    made = parser(__doc__, seconds=None)
+    made.add_argument(
+        "--turns", type=int, help="repetitions of a case, fewer where they take long (default: 15; quick: 3)"
+    )
+    made.add_argument("--kernels", type=int, nargs="+", help=f"of planes (default: {KERNELS}; quick: {QUICK})")
+    made.add_argument("--works", nargs="+", choices=WORKS, default=list(WORKS))
+    made.add_argument("--dtype", choices=("float32", "float64"), default="float32")
+    options = options_of(made, arguments)
+    turns = options.turns or (3 if options.quick else 15)
+    kernels = tuple(options.kernels or (QUICK if options.quick else KERNELS))
     rows = [
-        measure(case, work, getattr(torch, options.dtype), options.turns)
-        for case, work in track(jobs, "layers", console=Console(stderr=True))
+        measure(case, work, getattr(torch, options.dtype), turns)
+        for case, work in track(jobs(kernels, options.works, options.only), "layers", console=Console(stderr=True))
     ]
-    if options.out is not None:
-        options.out.parent.mkdir(parents=True, exist_ok=True)
-        with options.out.open("w", encoding="utf-8", newline="") as file:
-            writer = csv.DictWriter(file, list(asdict(rows[0])))
-            writer.writeheader()
-            writer.writerows(asdict(row) for row in rows)
     Console(width=120).print(table(rows))
+    name = "layers" if options.dtype == "float32" else f"layers-{options.dtype}"
+    path = options.out / stem(name, options.threads)
+    write(rows, path, options.threads)
+    plot(rows, path.with_suffix(".png"))
 
 
-def table(rows: list[Row]) -> Table:
+def jobs(kernels: tuple[int, ...], works: Sequence[str], only: str = "") -> list[tuple[Case, str]]:
+    """What is measured, in order. Raises `SystemExit` where no case's name contains `only`."""
+    chosen = [(case, work) for case in cases(kernels) if only in case.name for work in works]
+    if not chosen:
+        raise SystemExit(f"no case's name contains {only!r}")
+    return chosen
+
+
+def write(rows: Sequence[Row], path: Path, threads: int) -> None:
+    """`path.csv`, and `path.md`: the ratios by kernel, and every row."""
+    write_csv(path.with_suffix(".csv"), [field.name for field in fields(Row)], [astuple(row) for row in rows])
+    write_page(
+        path.with_suffix(".md"),
+        "Circular convolution layers beside torch's, on the CPU",
+        f"{rows[0].dtype}, {machine(threads)}",
+        'A ratio is the time of `torch.nn.Conv*d(padding_mode="circular")` over ours. *forward* is a call in evaluation as it '
+        "comes, *prepared* one inside `equiconv.nn.prepared`, *step* a forward and a backward pass.",
+        "## Ratios of medians, by kernel",
+        _ratios(rows),
+        "## Times",
+        "Milliseconds, lower quartiles: other work on the machine only adds to times. Errors are over the largest entry of the "
+        "result in float64.",
+        markdown_table(HEADER, [_cells(row) for row in rows], words=3),
+    )
+
+
+def _ratios(rows: Sequence[Row]) -> list[str]:
+    kernels = sorted({row.kernel for row in rows})
+    found = {(row.case, row.work, row.kernel): f"{row.ratio_of_medians:.2f}" for row in rows}
+    lines = dict.fromkeys((row.case, row.work) for row in rows)
+    return markdown_table(
+        ["layer", "work", *map(str, kernels)],
+        [[*at, *(found.get((*at, k), "") for k in kernels)] for at in lines],
+        words=2,
+    )
+
+
+def plot(rows: Sequence[Row], path: Path) -> None:
+    """The ratio against the kernel's size: a panel for each work, a line for each layer of planes."""
+    from benchmarks import drawing
+
+    of_planes = {case.name for case in cases(KERNELS) if len(case.shape) == 3}
+    names = [name for name in dict.fromkeys(row.case for row in rows) if name in of_planes]
+    if not names:
+        print(f"no layer of planes was measured: {path} is not drawn")
+        return
+    titles = {"forward": "evaluation", "prepared": "evaluation, spectra prepared", "step": "training step"}
+    works = [work for work in WORKS if any(row.work == work for row in rows)]
+    figure, panels = drawing.figure(1, len(works), (4.6 * len(works), 4.8), sharey=True)
+    for panel, work in zip(panels.flat, works, strict=True):
+        for index, name in enumerate(names):
+            points = [(row.kernel, row.ratio_of_medians) for row in rows if (row.case, row.work) == (name, work)]
+            drawing.curve(panel, points, name, drawing.family(index))
+        panel.axhline(1, color="black", linewidth=1.2, zorder=1)
+        panel.set_title(titles[work], loc="left")
+        panel.set_xlabel("k, of kernels k×k")
+        drawing.sizes_on(panel, sorted({row.kernel for row in rows if row.case in names}))
+    panels[0][0].set_ylabel("torch's time / equiconv's")
+    note = {"xytext": (-2, -3), "textcoords": "offset points", "ha": "right", "va": "top"}
+    panels[0][0].annotate("as fast as torch", (1, 1), xycoords=("axes fraction", "data"), **note)
+    drawing.legend_above(figure, panels)
+    drawing.save(figure, path)
+
+
+HEADER = ("case", "kernel", "work", "torch", "ours", "ratio", "of medians", "torch's error", "our error", "MB held")
+
+
+def table(rows: Sequence[Row]) -> Table:
     """The rows as they are read: lower quartiles, and both ratios."""
     made = Table(
         title=f"milliseconds, torch {torch.__version__.partition('+')[0]}, {torch.get_num_threads()} thread(s)"
     )
-    for name in ("case", "kernel", "work", "torch", "ours", "ratio", "of medians", "torch's error", "ours", "MB held"):
+    for name in HEADER:
         made.add_column(name, justify="left" if name in ("case", "work") else "right")
     for row in rows:
-        made.add_row(
-            row.case,
-            str(row.kernel),
-            row.work,
-            f"{row.torch_quartile:.2f}",
-            f"{row.ours_quartile:.2f}",
-            f"{row.ratio_of_quartiles:.2f}",
-            f"{row.ratio_of_medians:.2f}",
-            f"{row.torch_error:.1g}",
-            f"{row.ours_error:.1g}",
-            f"{row.held_bytes / 1e6:.1f}",
-        )
+        made.add_row(*_cells(row))
     return made
+
+
+def _cells(row: Row) -> list[str]:
+    return [
+        row.case,
+        str(row.kernel),
+        row.work,
+        f"{row.torch_quartile:.2f}",
+        f"{row.ours_quartile:.2f}",
+        f"{row.ratio_of_quartiles:.2f}",
+        f"{row.ratio_of_medians:.2f}",
+        f"{row.torch_error:.1g}",
+        f"{row.ours_error:.1g}",
+        f"{row.held_bytes / 1e6:.1f}",
+    ]
 
 
 if __name__ == "__main__":

@@ -5,20 +5,35 @@ A `Circulant` is made once, as its users do, and keeps its spectrum; *made anew*
 
 from __future__ import annotations
 
-import argparse
-from pathlib import Path
+from collections.abc import Iterator, Sequence
 
 import numpy as np
 import scipy.linalg
-import torch
-from rich.progress import track
 
 import equiconv as eq
-from benchmarks.contest import OURS, Result, contest, geometric_mean
-from benchmarks.output import line, write_table
+from benchmarks.contest import OURS, Result, contest
+from benchmarks.output import write_table
+from benchmarks.running import options_of, parser, run_cells, summary
+from benchmarks.truth import exact_solution
 from equiconv.arrays import eps
 
+Cell = tuple[int, int, str]
+
 LARGEST_DENSE = 1024
+
+
+def cases(quick: bool) -> Iterator[Cell]:
+    """(n, number of right-hand sides, dtype)."""
+    for dtype in ("float32", "float64"):
+        for e in range(10, 21, 5 if quick else 2):
+            for batch in (1, 16, 2 ** (24 - e)):
+                if 2**e * batch <= (2**20 if quick else 2**24):
+                    yield 2**e, batch, dtype
+
+
+def name_of(cell: Cell) -> str:
+    n, batch, dtype = cell
+    return f"{n} × {batch} {dtype}"
 
 
 def run_case(n: int, batch: int, dtype: str, seconds: float) -> Result:
@@ -35,41 +50,29 @@ def run_case(n: int, batch: int, dtype: str, seconds: float) -> Result:
         OURS: kept.solve,
         f"{OURS}, made anew": lambda b: eq.Circulant(c).solve(b),
     }
-    truth = scipy.linalg.solve_circulant(c.astype(np.float64), inputs[0].astype(np.float64))
+    truth = exact_solution(c, inputs[0])
     limits = dict.fromkeys(contenders, 1000 * eps(dtype))
-    name = f"{n} × {batch} {dtype}"
+    name = name_of((n, batch, dtype))
     result = contest(name, contenders, inputs, truth, limits, samples=n * batch, seconds=seconds)
     if n <= LARGEST_DENSE:  # by itself: it empties the caches for whoever comes next
         dense = {OURS: contenders[OURS], "dense": lambda b: np.linalg.solve(scipy.linalg.circulant(c), b)}
         found = contest(name, dense, inputs, truth, dict.fromkeys(dense, 1000 * eps(dtype)), samples=1, least=3)
-        result.seconds["dense"], result.errors["dense"] = found.seconds["dense"], found.errors["dense"]
+        for kept_of, new in (
+            (result.seconds, found.seconds),
+            (result.spread, found.spread),
+            (result.errors, found.errors),
+        ):
+            kept_of["dense"] = new["dense"]
     return result
 
 
-def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--out", type=Path, default=Path("benchmarks/results"))
-    parser.add_argument("--threads", type=int, default=1)
-    parser.add_argument("--seconds", type=float, default=0.7, help="for each cell")
-    parser.add_argument("--quick", action="store_true", help="a few cells")
-    options = parser.parse_args()
-    torch.set_num_threads(options.threads)
-    exponents = range(10, 21, 5 if options.quick else 2)
-    cells = [
-        (2**e, batch, dtype)
-        for dtype in ("float32", "float64")
-        for e in exponents
-        for batch in (1, 16, 2 ** (24 - e))
-        if 2**e * batch <= (2**20 if options.quick else 2**24)
-    ]
-    results = []
-    for n, batch, dtype in track(cells, "cells"):
-        results.append(run_case(n, batch, dtype, options.seconds))
-        print(line(results[-1]), flush=True)
-    ratios = [r.ratio for r in results]
-    summary = f"{len(ratios)} cells: geometric mean {geometric_mean(ratios):.2f}, least {min(ratios):.2f}"
-    print(summary)
-    write_table(results, options.out, "circulant-solve", "Circulant systems on the CPU", options.threads, summary)
+def main(arguments: Sequence[str] | None = None) -> None:
+    options = options_of(parser(__doc__), arguments)
+    found = run_cells(cases(options.quick), name_of, lambda cell: run_case(*cell, options.seconds), options)
+    results = [result for _, result in found]
+    words = summary(results)
+    print(words)
+    write_table(results, options.out, "circulant-solve", "Circulant systems on the CPU", options.threads, words)
 
 
 if __name__ == "__main__":

@@ -31,6 +31,8 @@ def make(*arguments: str, cwd: Path, **environment: str) -> subprocess.Completed
         "PYTHON",
         "PYTHON_ENV",
         "CUDA",
+        "THREADS",
+        "BENCHMARKS",
     }
     clean = {name: value for name, value in os.environ.items() if name not in inherited}
     return subprocess.run(
@@ -96,6 +98,19 @@ def test_gpu_check_can_use_the_machine_s_own_packages(copy: Path) -> None:
     )
     assert planned.stdout.rstrip().endswith("/usr/bin/python3 -m benchmarks.gpu_check --skip-tests")
     assert "pip" not in planned.stdout
+
+
+@needs_make
+def test_bench_gives_every_library_its_threads(copy: Path) -> None:
+    planned = make("--dry-run", "bench", "THREADS=3", "ARGS=--quick", cwd=copy).stdout
+    loop = planned[planned.index("for benchmark in ") :]
+    named = set(loop.partition(" in ")[2].partition(";")[0].split())
+    assert named == {"convolution", "growth", "one_shot", "solve", "conv_operator", "layers"}
+    assert all((ROOT / "benchmarks" / f"{name}.py").is_file() for name in named)
+    for name in ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS"):
+        assert f"{name}=3 " in loop
+    assert "OMP_WAIT_POLICY=PASSIVE" in loop
+    assert "-m benchmarks.$benchmark --threads 3 --quick" in loop
 
 
 @needs_make
