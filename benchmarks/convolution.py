@@ -27,7 +27,7 @@ from equiconv.convolution.planning import Plan
 
 Cell = tuple[tuple[int, ...], int, str]
 MEGA = 2**20
-_PEER_OF = {"fftw": "pyFFTW"}
+_PEER_OF = {"fftw": "pyFFTW", "mkl": "mkl_fft"}
 ROWS = [16, 32, 64, 128, 256, 512, 1024, 2048, 4096, 8192, 16384, 65536, 2**18, 2**20]
 PRIMES = [101, 1009, 10007, 65537]
 MORE_AXES = [

@@ -10,7 +10,6 @@ from __future__ import annotations
 import itertools
 import math
 from collections.abc import Callable, Iterable, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import numpy as np
@@ -20,8 +19,9 @@ from equiconv.arrays import dtype_name
 from equiconv.convolution.engines.base import Transform
 from equiconv.convolution.engines.pool import TransformKey, give, take
 from equiconv.convolution.engines.registry import make_transform
+from equiconv.convolution.parallel import run_parallel
 
-__all__ = ["BlockedProduct", "run_parallel", "signals_in_block", "split"]
+__all__ = ["BlockedProduct", "signals_in_block", "split"]
 
 Array = npt.NDArray[Any]
 Index = tuple[slice, ...]
@@ -178,15 +178,3 @@ def split(batch: Sequence[int], most: int) -> tuple[tuple[int, ...], list[Index]
         for i in range(0, batch[axis], step)
     ]
     return (*(1,) * axis, step, *batch[axis + 1 :]), parts
-
-
-def run_parallel(run: Callable[[list[Any]], None], tasks: list[Any], threads: int) -> None:
-    """`run` on all tasks, dealt out among at most `threads` threads; an exception of any of them is raised."""
-    threads = min(threads, len(tasks))
-    if threads <= 1:
-        run(tasks)
-        return
-    # Made for this call: a pool that is kept would not survive a fork.
-    with ThreadPoolExecutor(threads, thread_name_prefix="equiconv") as pool:
-        for _ in pool.map(run, [tasks[i::threads] for i in range(threads)]):
-            pass

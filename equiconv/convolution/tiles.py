@@ -16,16 +16,16 @@ the twiddle back while it is in the cache. For real signals X[−k] = conj X[k] 
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from functools import lru_cache
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
-from equiconv.convolution.blocks import run_parallel
 from equiconv.convolution.engines.base import spectrum_shape
 from equiconv.convolution.engines.pool import TransformKey, borrow
+from equiconv.convolution.parallel import run_parallel
 
 __all__ = ["TiledProduct", "factor_pair", "tiles_workspace"]
 
@@ -117,20 +117,20 @@ class TiledProduct:
         width = self._width(n)
         lines = self._key((width, n), (1,), self._spectrum_dtype)
 
-        def forth(starts: list[int]) -> None:
+        def forth(starts: Iterable[int]) -> None:
             with borrow(slabs) as transform:
                 for i in starts:
                     slab = transform.forward(x[i : i + rows])
                     flat[i : i + rows] = slab.reshape(len(slab), -1)
 
-        def middle(starts: list[int]) -> None:
+        def middle(starts: Iterable[int]) -> None:
             with borrow(lines) as transform:
                 for j in starts:
                     line = transform.forward(columns[j : j + width])
                     np.multiply(line, factors[j : j + width], out=line)
                     transform.inverse(line, columns[j : j + width])
 
-        def back(starts: list[int]) -> None:
+        def back(starts: Iterable[int]) -> None:
             with borrow(slabs) as transform:
                 for i in starts:
                     slab = flat[i : i + rows]
@@ -152,7 +152,7 @@ class TiledProduct:
         rows = max(1, _BLOCK // (n2 * self._spectrum_dtype.itemsize))
         lines = self._key((min(rows, half), n2), (1,), self._spectrum_dtype)
 
-        def forth(starts: list[int]) -> None:
+        def forth(starts: Iterable[int]) -> None:
             strip = _apart((n1, width), self.dtype)
             with borrow(columns) as transform:
                 for j in starts:
@@ -161,7 +161,7 @@ class TiledProduct:
                     held[...] = part
                     heads[j : j + width] = transform.forward(held.T)
 
-        def middle(starts: list[int]) -> None:
+        def middle(starts: Iterable[int]) -> None:
             with borrow(lines) as transform:
                 for i in starts:
                     part = spectrum[i : i + rows]
@@ -171,7 +171,7 @@ class TiledProduct:
                     transform.inverse(line, part)
                     np.multiply(part, np.conj(twiddles[i : i + rows]), out=part)
 
-        def back(starts: list[int]) -> None:
+        def back(starts: Iterable[int]) -> None:
             strip = _apart((n1, width), self.dtype)
             with borrow(columns) as transform:
                 for j in starts:

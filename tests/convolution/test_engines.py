@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from equiconv.arrays import fourier_bound
 from equiconv.convolution import circular_convolve, plan
-from equiconv.convolution.blocks import BlockedProduct, run_parallel, split
+from equiconv.convolution.blocks import BlockedProduct, split
 from equiconv.convolution.engines import ENGINES, available, make_transform
 from equiconv.convolution.engines.pool import TransformKey, borrow, set_idle_limit
 from equiconv.convolution.multipliers import kernel_multiplier
@@ -109,15 +109,6 @@ def test_many_blocks_among_threads(engine: str, threads: int, monkeypatch: pytes
     x = noise(rng, (3, 37, 5, 16), "float32")
     check(BlockedProduct, engine, x, noise(rng, (16,), "float32"), (16,), threads)
     check(BlockedProduct, engine, x, noise(rng, (1, 37, 1, 16), "float32"), (16,), threads)
-
-
-def test_an_exception_in_a_thread_is_raised() -> None:
-    def run(tasks: list[int]) -> None:
-        if 3 in tasks:
-            raise RuntimeError("three")
-
-    with pytest.raises(RuntimeError, match="three"):
-        run_parallel(run, list(range(8)), 4)
 
 
 @given(batch=st.lists(st.integers(1, 6), max_size=4), most=st.integers(1, 40))
