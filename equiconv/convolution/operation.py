@@ -163,7 +163,8 @@ def convolve_traced(
     # Asking for the level makes a compiled program ask at each call: none drops the tangents of a later one.
     if torch.autograd.forward_ad._current_level >= 0:
         return _expanded(x, w, shapes, origins, correlate=correlate, sums=method in _SUMS)
-    return circular_convolve_op(x, w, list(shapes.axes), origins, correlate, method)
+    y: Tensor = circular_convolve_op(x, w, list(shapes.axes), origins, correlate, method)
+    return y
 
 
 # ---------------------------------------------------------------------------------------------------------------------
@@ -171,12 +172,12 @@ def convolve_traced(
 # ---------------------------------------------------------------------------------------------------------------------
 
 
-_LIBRARY = torch.library.Library("equiconv", "FRAGMENT")
-_LIBRARY.define(
+_LIBRARY = torch.library.Library("equiconv", "FRAGMENT")  # type: ignore[no-untyped-call]
+_LIBRARY.define(  # type: ignore[no-untyped-call]
     "circular_convolve(Tensor x, Tensor w, int[] axes, SymInt[] origin, bool correlate, str method) -> Tensor",
     tags=(torch.Tag.pt2_compliant_tag,),
 )
-_LIBRARY.define(
+_LIBRARY.define(  # type: ignore[no-untyped-call]
     "circular_convolve_kernel_adjoint(Tensor grad, Tensor x, SymInt[] kernel_shape, int[] axes, SymInt[] origin, "
     "bool correlate, str method) -> Tensor",
     tags=(torch.Tag.pt2_compliant_tag,),
@@ -185,25 +186,30 @@ circular_convolve_op = torch.ops.equiconv.circular_convolve.default
 kernel_adjoint_op = torch.ops.equiconv.circular_convolve_kernel_adjoint.default
 
 
-@torch.library.impl(_LIBRARY, "circular_convolve", "CompositeExplicitAutograd")
-def _(x: Tensor, w: Tensor, axes: Sequence[int], origin: Sequence[int], correlate: bool, method: str) -> Tensor:
+def _convolution(
+    x: Tensor, w: Tensor, axes: Sequence[int], origin: Sequence[int], correlate: bool, method: str
+) -> Tensor:
     _require(x, w, axes, origin)
     y: Tensor = convolve_planned(x, w, tuple(axes), tuple(origin), cast(Method, method), correlate=correlate)
     return y.contiguous()
 
 
-@torch.library.impl(_LIBRARY, "circular_convolve_kernel_adjoint", "CompositeExplicitAutograd")
-def _(grad: Tensor, x: Tensor, kernel_shape: Sequence[int], *arguments: Any) -> Tensor:
+def _kernel_adjoint(grad: Tensor, x: Tensor, kernel_shape: Sequence[int], *arguments: Any) -> Tensor:
     return expand_kernel_adjoint(grad, x, kernel_shape, *arguments).contiguous()
 
 
-@torch.library.register_fake("equiconv::circular_convolve", lib=_LIBRARY)
-def _(x: Tensor, w: Tensor, axes: Sequence[int], origin: Sequence[int], correlate: bool, method: str) -> Tensor:  # noqa: ARG001
+def _fake_convolution(
+    x: Tensor,
+    w: Tensor,
+    axes: Sequence[int],
+    origin: Sequence[int],
+    correlate: bool,  # noqa: ARG001
+    method: str,  # noqa: ARG001
+) -> Tensor:
     return x.new_empty(_require(x, w, axes, origin).shape)
 
 
-@torch.library.register_fake("equiconv::circular_convolve_kernel_adjoint", lib=_LIBRARY)
-def _(grad: Tensor, x: Tensor, kernel_shape: Sequence[int], *arguments: Any) -> Tensor:  # noqa: ARG001
+def _fake_kernel_adjoint(grad: Tensor, x: Tensor, kernel_shape: Sequence[int], *arguments: Any) -> Tensor:  # noqa: ARG001
     return grad.new_empty(tuple(kernel_shape))
 
 
@@ -234,7 +240,7 @@ def expand_convolution(
     """
     shapes = _require(x, w, axes, origin)
     sums = method in _SUMS
-    if all(isinstance(n, int) for n in (*x.shape, *w.shape, *origin)):
+    if _known(*x.shape, *w.shape, *origin):
         # as an eager call that records a gradient does
         chosen = _plan_for(x, tuple(w.shape), tuple(axes), tuple(origin), cast(Method, method), correlate)
         sums, origin = chosen.method in _SUMS, chosen.origin
@@ -242,8 +248,29 @@ def expand_convolution(
 
 
 def _expanded(x: Tensor, w: Tensor, shapes: Geometry, origin: Sequence[int], *, correlate: bool, sums: bool) -> Tensor:
-    y: Tensor = convolve_by_library(x, w, shapes, origin, correlate=correlate, sums=sums)
-    return y
+    if sums or _known(*shapes.sizes, *shapes.kernel_sizes, *origin):
+        y: Tensor = convolve_by_library(x, w, shapes, origin, correlate=correlate, sums=sums)
+        return y
+    # the same with sizes of which nothing is asked, not even which is larger
+    (x, w), dtype = promote(x, w)
+    axes, last = shapes.axes, tuple(range(-len(shapes.axes), 0))
+    x = x.movedim(axes, last)
+    if not shapes.alone:
+        w = w.movedim(axes, last)
+    for axis, n, m, o in zip(last, shapes.sizes, shapes.kernel_sizes, origin, strict=True):
+        taps, place = torch.arange(m, device=w.device), axis + w.ndim
+        torus = w.new_zeros((*w.shape[:place], n, *w.shape[place + 1 :]))
+        w = torus.index_add(place, ((o - taps) if correlate else (taps - o)) % n, w)
+    if x.is_complex():
+        z = torch.fft.ifftn(torch.fft.fftn(x, dim=last) * torch.fft.fftn(w, dim=last), dim=last)
+    else:
+        z = torch.fft.irfftn(torch.fft.rfftn(x, dim=last) * torch.fft.rfftn(w, dim=last), s=shapes.sizes, dim=last)
+    result: Tensor = z.movedim(last, axes).to(dtype)
+    return result
+
+
+def _known(*numbers: int) -> bool:
+    return all(isinstance(n, int) for n in numbers)
 
 
 def expand_kernel_adjoint(
@@ -269,7 +296,7 @@ def expand_kernel_adjoint(
     g, s = grad.movedim(tuple(axes), last), x.movedim(tuple(axes), last)
     # an empty batch is refused by some libraries' transforms
     sums = 0 in (*g.shape, *s.shape) or method in _SUMS
-    if not sums and all(isinstance(n, int) for n in (*x.shape, *kernel_shape, *origin)):
+    if not sums and _known(*x.shape, *kernel_shape, *origin):
         chosen = _plan_for(x, tuple(kernel_shape), tuple(axes), tuple(origin), cast(Method, method), correlate)
         sums = chosen.method in _SUMS
     if sums:
@@ -341,7 +368,7 @@ class _Convolution(torch.autograd.Function):
         return _below_autograd(circular_convolve_op, keyset, (x, w, *arguments))
 
     @staticmethod
-    def backward(ctx: Any, grad: Tensor) -> tuple[Tensor | None, ...]:  # type: ignore[override]
+    def backward(ctx: Any, grad: Tensor) -> tuple[Tensor | None, ...]:
         x, w = ctx.saved_tensors
         axes, origin, correlate, method = ctx.arguments
         _, of_x, of_w = ctx.needs_input_grad[:3]
@@ -363,7 +390,7 @@ class _KernelAdjoint(torch.autograd.Function):
         return _below_autograd(kernel_adjoint_op, keyset, (grad, x, kernel_shape, *arguments))
 
     @staticmethod
-    def backward(ctx: Any, cotangent: Tensor) -> tuple[Tensor | None, ...]:  # type: ignore[override]
+    def backward(ctx: Any, cotangent: Tensor) -> tuple[Tensor | None, ...]:
         grad, x = ctx.saved_tensors
         axes, origin, correlate, method = ctx.arguments
         _, of_grad, of_x = ctx.needs_input_grad[:3]
@@ -376,7 +403,9 @@ class _KernelAdjoint(torch.autograd.Function):
         return None, grad_grad, grad_x, *(None,) * 5
 
 
-def _register_gradients(op: Any, function: Any, expand: Callable[..., Tensor]) -> None:
+def _differentiable(op: Any, function: Any, expand: Callable[..., Tensor]) -> Callable[..., Tensor]:
+    """What the operation does where gradients may be recorded."""
+
     def differentiate(keyset: Any, a: Tensor, b: Tensor, *arguments: Any) -> Tensor:
         if torch._C._are_functorch_transforms_active() or _has_tangent(a) or _has_tangent(b):
             return expand(a, b, *arguments)
@@ -385,16 +414,12 @@ def _register_gradients(op: Any, function: Any, expand: Callable[..., Tensor]) -
             return result
         return _below_autograd(op, keyset, (a, b, *arguments))
 
-    _LIBRARY.impl(op, differentiate, "Autograd", with_keyset=True)
+    return differentiate
 
 
 def _has_tangent(t: Tensor) -> bool:
     level = torch.autograd.forward_ad._current_level
     return level >= 0 and torch.autograd.forward_ad.unpack_dual(t).tangent is not None  # type: ignore[no-untyped-call]
-
-
-_register_gradients(circular_convolve_op, _Convolution, expand_convolution)
-_register_gradients(kernel_adjoint_op, _KernelAdjoint, expand_kernel_adjoint)
 
 
 # ---------------------------------------------------------------------------------------------------------------------
@@ -408,8 +433,9 @@ def _front(t: Tensor, dim: int, rank: int) -> Tensor:
     return t.reshape(t.shape[0], *(1,) * (rank + 1 - t.ndim), *t.shape[1:])
 
 
-@torch.library.register_vmap("equiconv::circular_convolve", lib=_LIBRARY)
-def _(info: Any, in_dims: Any, x: Tensor, w: Tensor, axes: Sequence[int], *arguments: Any) -> tuple[Tensor, int]:  # noqa: ARG001
+def _map_convolution(
+    _info: Any, in_dims: Any, x: Tensor, w: Tensor, axes: Sequence[int], *arguments: Any
+) -> tuple[Tensor, int]:
     x_dim, w_dim = in_dims[:2]
     if w_dim is not None:
         w = w.movedim(w_dim, 0)
@@ -422,8 +448,7 @@ def _(info: Any, in_dims: Any, x: Tensor, w: Tensor, axes: Sequence[int], *argum
     return circular_convolve_op(x, w, axes, *arguments), 0
 
 
-@torch.library.register_vmap("equiconv::circular_convolve_kernel_adjoint", lib=_LIBRARY)
-def _(
+def _map_kernel_adjoint(
     info: Any, in_dims: Any, grad: Tensor, x: Tensor, kernel_shape: Sequence[int], *arguments: Any
 ) -> tuple[Tensor, int]:
     size, (g_dim, x_dim) = info.batch_size, in_dims[:2]
@@ -433,3 +458,29 @@ def _(
         x = _front(x, x_dim, rank)
     mapped = (size, *(1,) * (rank - len(kernel_shape)), *kernel_shape)
     return kernel_adjoint_op(grad, x, mapped, *arguments).reshape(size, *kernel_shape), 0
+
+
+# ---------------------------------------------------------------------------------------------------------------------
+# Registration
+# ---------------------------------------------------------------------------------------------------------------------
+
+for _op, _compute, _fake, _map, _gradients in (
+    (
+        circular_convolve_op,
+        _convolution,
+        _fake_convolution,
+        _map_convolution,
+        _differentiable(circular_convolve_op, _Convolution, expand_convolution),
+    ),
+    (
+        kernel_adjoint_op,
+        _kernel_adjoint,
+        _fake_kernel_adjoint,
+        _map_kernel_adjoint,
+        _differentiable(kernel_adjoint_op, _KernelAdjoint, expand_kernel_adjoint),
+    ),
+):
+    _LIBRARY.impl(_op, _compute, "CompositeExplicitAutograd")  # type: ignore[no-untyped-call]
+    _LIBRARY.impl(_op, _gradients, "Autograd", with_keyset=True)  # type: ignore[no-untyped-call]
+    torch.library.register_fake(_op, _fake, lib=_LIBRARY)
+    torch.library.register_vmap(_op, _map, lib=_LIBRARY)

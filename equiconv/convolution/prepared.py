@@ -164,11 +164,11 @@ def is_plain(x: Array) -> bool:
         return type(x) is np.ndarray
     return (
         type(x) in (torch.Tensor, torch.nn.Parameter)
+        and not torch.compiler.is_compiling()  # first: a compiler cannot follow the others
         and x.device.type == "cpu"
         and x.layout == torch.strided
         and not (x.requires_grad and torch.is_grad_enabled())
         and not (x.is_conj() or x.is_neg())
-        and not torch.compiler.is_compiling()
         and torch._C._functorch.peek_interpreter_stack() is None
         and torch._C._get_tracing_state() is None
         and torch.autograd.forward_ad.unpack_dual(x).tangent is None  # type: ignore[no-untyped-call]
