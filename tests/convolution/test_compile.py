@@ -15,7 +15,7 @@ from torch._dynamo.testing import CompileCounterWithBackend
 from torch.utils._python_dispatch import TorchDispatchMode
 
 from equiconv.convolution import circular_convolve, circular_correlate
-from equiconv.convolution.operation import expand_convolution, expand_kernel_adjoint
+from equiconv.convolution.operation import _sum_to_signal, expand_convolution, expand_kernel_adjoint
 
 OP = torch.ops.equiconv.circular_convolve.default
 ADJOINT = torch.ops.equiconv.circular_convolve_kernel_adjoint.default
@@ -168,7 +168,7 @@ def test_results_have_the_strides_that_the_fake_kernels_claim(method: Any) -> No
     x, w = integers((6, 5, 4)).permute(2, 0, 1), integers((3, 2), seed=1)
     y = OP(x, w, [-3, -1], [0, 0], False, method)
     g = integers(y.shape[::-1]).permute(2, 1, 0)
-    for result in (y, ADJOINT(g, x, [3, 1, 2], [-3, -1], [0, 0], False, method)):
+    for result in (y, ADJOINT(g, x, [3, 6, 2], [-3, -1], [0, 0], False, method)):
         assert result.is_contiguous()
 
 
@@ -235,6 +235,16 @@ def test_gradcheck_entry_by_entry(correlate: bool) -> None:
     for check in (torch.autograd.gradcheck, torch.autograd.gradgradcheck):
         assert check(lambda x, w: OP(x, w, [-1], [2], correlate, "auto"), (x, w))
         assert check(lambda g, x: ADJOINT(g, x, [4, 3], [-1], [2], correlate, "auto"), (g, x))
+
+
+@pytest.mark.parametrize("problem", PROBLEMS)
+def test_signals_get_gradients_of_their_own_shape(problem: Any) -> None:
+    """Without autograd's engine, which would sum what is broadcast."""
+    x, w = operands(problem)
+    y = OP(x, w, list(problem[2]), list(problem[3]), False, "auto")
+    kernel_shape = w.shape if problem[2] != (-3, -1) else (2, 1, 3)
+    found = _sum_to_signal(y, x.shape, kernel_shape, problem[2])
+    assert torch.equal(found, y.sum_to_size(x.shape))
 
 
 def test_gradcheck_would_notice_a_wrong_gradient() -> None:
@@ -444,6 +454,21 @@ def test_export_keeps_the_operation_whole_and_takes_every_batch(function: Any, s
             assert torch.equal(program.module()(x), model(x))
 
 
+def test_export_of_a_batch_that_depends_on_values() -> None:
+    """Its size is known to no one, and nothing needs to be asked of it."""
+
+    class Positive(Smooth):
+        def forward(self, x: torch.Tensor) -> torch.Tensor:
+            return super().forward(x[x[:, 0] > 0])
+
+    model = Positive(taps=(1, 3))
+    program = torch.export.export(model, (integers((9, 16)),))
+    with torch.no_grad():
+        for seed in (0, 1, 2):
+            x = integers((9, 16), seed=seed)
+            assert torch.equal(program.module()(x), model(x))
+
+
 def test_export_with_dynamic_sizes() -> None:
     model = Smooth(taps=5, origin=1)
     dims = {0: torch.export.Dim("batch"), 1: torch.export.Dim("length", min=2)}
@@ -502,8 +527,11 @@ def test_bad_input(arguments: Any, error: type[Exception], message: str) -> None
 
 
 def test_an_unknown_method() -> None:
-    with pytest.raises(ValueError, match=r"method must be one of .*got 'fast'"):
+    message = r"method must be one of .*got 'fast'"
+    with pytest.raises(ValueError, match=message):
         torch.compile(circular_convolve, backend="aot_eager")(X, W, method="fast")
+    with pytest.raises(ValueError, match=message):  # when it is exported, not when it is run
+        torch.export.export(Smooth(method="fast"), (X.double(),))
 
 
 @pytest.mark.parametrize(
