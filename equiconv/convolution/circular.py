@@ -43,7 +43,7 @@ def circular_convolve(
     -------
     An array of the same library and device; its sizes are those of x along `axes`, and broadcast along the others. Its
     dtype is that to which the library promotes x and w. float16 and bfloat16 are computed in float32. torch inputs keep
-    their gradients.
+    their gradients; compiled and exported programs keep the call whole, as `equiconv::circular_convolve`.
 
     Raises
     ------

@@ -236,7 +236,12 @@ def expand_convolution(
 ) -> Tensor:
     """What `equiconv::circular_convolve` computes, in torch's operations: rolls and products, or Fourier transforms.
 
-    It serves `run_decompositions`, for whoever reads graphs in which only torch's operations have a meaning.
+    It serves `run_decompositions`, for whoever reads graphs in which only torch's operations have a meaning. Arguments,
+    result and errors are those of the operation: `TypeError` for two dtypes, `ValueError` for axes that are not negative,
+    increasing and of x, and for shapes that do not broadcast.
+
+    >>> expand_convolution(torch.tensor([1.0, 2.0, 3.0]), torch.tensor([0.0, 1.0]), [-1], [0], False, "definition")
+    tensor([3., 1., 2.])
     """
     shapes = _require(x, w, axes, origin)
     sums = method in _SUMS
@@ -287,6 +292,10 @@ def expand_kernel_adjoint(
     That is Σ_i grad[i]·x[i − t + origin], or Σ_i grad[i]·x[i + t − origin] with `correlate`. `kernel_shape` is that of a
     kernel which has the convolved axes at the same places as x, counted from the end; the sum runs over the axes along
     which it was broadcast, too.
+
+    >>> g, x = torch.tensor([1.0, 0.0, 0.0]), torch.tensor([1.0, 2.0, 3.0])
+    >>> expand_kernel_adjoint(g, x, [2], [-1], [0], False, "definition")
+    tensor([1., 3.])
     """
     (grad, x), dtype = promote(grad, x)
     levels, rank = len(axes), len(kernel_shape)

@@ -18,10 +18,7 @@ from torch import Tensor, fx
 from torch.export.graph_signature import InputKind, OutputKind
 from torch.utils import _pytree as pytree
 
-from equiconv.convolution.operation import (  # registers the two operations
-    expand_convolution,
-    expand_kernel_adjoint,
-)
+from equiconv.convolution.operation import expand_convolution, expand_kernel_adjoint
 from equiconv.graph.refusal import CaptureError, call, explain, quiet, refuse
 from equiconv.graph.source import SourceLine, full_stacks, source_of
 from equiconv.graph.valueless import has_values, stand_ins, without_values
