@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
-from functools import lru_cache
-from typing import cast
+from collections.abc import Iterable
 
 import torch
 
-from equiconv.arrays import Array, Device, device, dtype_name, library, namespace, require_floating
-from equiconv.convolution.planning import Method, Plan, plan
-from equiconv.convolution.prepared import run
+from equiconv.arrays import Array, namespace, require_floating
+from equiconv.convolution.operation import convolve_planned, convolve_traced
+from equiconv.convolution.planning import Method
 
 __all__ = ["circular_convolve", "circular_correlate"]
 
@@ -45,7 +43,7 @@ def circular_convolve(
     -------
     An array of the same library and device; its sizes are those of x along `axes`, and broadcast along the others. Its
     dtype is that to which the library promotes x and w. float16 and bfloat16 are computed in float32. torch inputs keep
-    their gradients.
+    their gradients; compiled and exported programs keep the call whole, as `equiconv::circular_convolve`.
 
     Raises
     ------
@@ -91,58 +89,12 @@ def circular_correlate(
 def _convolve(
     x: Array, w: Array, axes: int | Iterable[int], origin: int | Iterable[int], method: Method, *, correlate: bool
 ) -> Array:
+    if isinstance(x, torch.Tensor) and isinstance(w, torch.Tensor) and torch.compiler.is_compiling():
+        return convolve_traced(x, w, axes, origin, method, correlate=correlate)
     require_floating(x, "x")
     require_floating(w, "w")
     xp = namespace(x, w)
     if x.dtype != w.dtype:
         dtype = xp.result_type(x.dtype, w.dtype)
         x, w = xp.astype(x, dtype, copy=False), xp.astype(w, dtype, copy=False)
-    known = _plain(axes) and _plain(origin) and type(method) is str
-    chosen = (cast(Callable[..., Plan], _planned) if known else _plan)(
-        tuple(int(n) for n in x.shape),  # symbolic sizes are decided here, with a guard
-        tuple(int(n) for n in w.shape),
-        axes,
-        origin,
-        dtype_name(x.dtype),
-        method,
-        correlate,
-        library(x),
-        device(x),
-        torch.get_num_threads(),
-    )
-    return run(chosen, x, w)
-
-
-def _plan(
-    x_shape: tuple[int, ...],
-    w_shape: tuple[int, ...],
-    axes: int | Iterable[int],
-    origin: int | Iterable[int],
-    dtype: str,
-    method: Method,
-    correlate: bool,
-    array_library: str,
-    place: Device,
-    threads: int,
-) -> Plan:
-    return plan(
-        x_shape,
-        w_shape,
-        axes,
-        dtype,
-        method,
-        origin=origin,
-        correlate=correlate,
-        library=array_library,
-        device=place,
-        threads=threads,
-        once=True,
-    )
-
-
-_planned = lru_cache(maxsize=512)(_plan)
-
-
-def _plain(value: int | Iterable[int]) -> bool:
-    """Integers themselves: what only equals one (True, for 1) must not find the plan of another call."""
-    return type(value) is int or (type(value) is tuple and all(type(v) is int for v in value))
+    return convolve_planned(x, w, axes, origin, method, correlate=correlate)

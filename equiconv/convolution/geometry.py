@@ -9,7 +9,7 @@ from functools import lru_cache
 
 from equiconv.arrays import normalize_axes
 
-__all__ = ["Geometry", "geometry"]
+__all__ = ["Geometry", "geometry", "lay_out"]
 
 
 @dataclass(frozen=True)
@@ -63,8 +63,12 @@ def geometry(x_shape: Sequence[int], w_shape: Sequence[int], axes: int | Iterabl
     return _geometry(signal, kernel, normalize_axes(axes, len(signal)))
 
 
-@lru_cache(maxsize=256)
-def _geometry(x_shape: tuple[int, ...], w_shape: tuple[int, ...], axes: tuple[int, ...]) -> Geometry:
+def lay_out(x_shape: tuple[int, ...], w_shape: tuple[int, ...], axes: tuple[int, ...]) -> Geometry:
+    """`geometry` for axes that are normalized, and for sizes that may be symbolic, of which nothing is remembered.
+
+    >>> lay_out((5, 2, 6), (7, 3, 1, 8), (2, 0)).shape
+    (7, 5, 2, 6)
+    """
     ends = tuple(sorted(a - len(x_shape) for a in axes))
     alone = len(w_shape) == len(ends)  # a kernel with the convolved axes and no other
     if not alone and -ends[0] > len(w_shape):
@@ -83,6 +87,9 @@ def _geometry(x_shape: tuple[int, ...], w_shape: tuple[int, ...], axes: tuple[in
     return Geometry(x_shape, w_shape, ends, shape, sizes, kernel_sizes, alone)
 
 
+_geometry = lru_cache(maxsize=256)(lay_out)
+
+
 def _result_shape(
     x_shape: tuple[int, ...], w_shape: tuple[int, ...], ends: tuple[int, ...], w_axes: tuple[int, ...]
 ) -> tuple[int, ...]:
@@ -94,7 +101,8 @@ def _result_shape(
     for axis in range(-rank, 0):
         n = x_shape[axis] if -axis <= len(x_shape) else 1
         m = w_shape[axis] if -axis <= len(w_shape) else 1
-        if axis not in ends and n != m and 1 not in (n, m):
+        # in this order, so that no question is asked of a symbolic batch that meets one kernel
+        if axis not in ends and m != 1 and n != 1 and n != m:
             raise ValueError(
                 f"x of shape {x_shape} and w of shape {w_shape} do not broadcast along axis {axis} ({n} against {m}); "
                 f"the sizes of axes that are not convolved must be equal, or 1"

@@ -378,7 +378,11 @@ def normalize_origins(origin: int | Iterable[int], axes: tuple[int, ...]) -> tup
         raise TypeError(f"origin must be an integer, or one for each axis, got {origin!r}")
     if len(given) != len(axes):
         raise ValueError(f"origin must be one integer, or one for each of the {len(axes)} axes, got {origin!r}")
-    return tuple(operator.index(o) for _, o in sorted(zip(axes, given, strict=True)))
+    # an int, or a symbolic size that is being traced, stays what it is
+    return tuple(
+        o if isinstance(o, (int, torch.SymInt)) else operator.index(o)
+        for _, o in sorted(zip(axes, given, strict=True), key=lambda pair: pair[0])
+    )
 
 
 def _dtype_of(name: str) -> Any:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import itertools
 import operator
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any, TypeAlias
 
 import numpy as np
@@ -23,7 +23,7 @@ from equiconv.convolution.dense import DenseProduct
 from equiconv.convolution.engines.base import is_regular
 from equiconv.convolution.fourier import convolve_by_fourier, embed_kernel
 from equiconv.convolution.fused import convolve_fused, prepare_fused
-from equiconv.convolution.geometry import geometry
+from equiconv.convolution.geometry import Geometry, geometry
 from equiconv.convolution.multipliers import kernel_multiplier
 from equiconv.convolution.stencil import Stencil
 from equiconv.convolution.tiles import TiledProduct
@@ -31,7 +31,7 @@ from equiconv.convolution.tiles import TiledProduct
 if TYPE_CHECKING:
     from equiconv.convolution.planning import Plan
 
-__all__ = ["PreparedConvolution", "execute", "host", "is_plain", "run"]
+__all__ = ["PreparedConvolution", "convolve_by_library", "execute", "host", "is_plain", "run"]
 
 Host: TypeAlias = npt.NDArray[Any]
 # Up to this many samples calls count as much as what they do.
@@ -168,11 +168,11 @@ def is_plain(x: Array) -> bool:
         return type(x) is np.ndarray
     return (
         type(x) in (torch.Tensor, torch.nn.Parameter)
+        and not torch.compiler.is_compiling()  # first: a compiler cannot follow the others
         and x.device.type == "cpu"
         and x.layout == torch.strided
         and not (x.requires_grad and torch.is_grad_enabled())
         and not (x.is_conj() or x.is_neg())
-        and not torch.compiler.is_compiling()
         and torch._C._functorch.peek_interpreter_stack() is None
         and torch._C._get_tracing_state() is None
         and torch.autograd.forward_ad.unpack_dual(x).tangent is None  # type: ignore[no-untyped-call]
@@ -264,15 +264,29 @@ def _run(plan: Plan, kernel: Kernel, x: Array, shape: tuple[int, ...], out: Arra
 
 
 def _by_library(plan: Plan, x: Array, w: Array) -> Array:
-    (x, w), dtype = promote(x, w)
-    xp, g = namespace(x, w), plan.geometry
-    last = tuple(range(-len(g.axes), 0))
-    if not g.alone:
-        w = xp.moveaxis(w, g.axes, last)
     sums = plan.method in ("definition", "direct")
+    return convolve_by_library(x, w, plan.geometry, plan.origin, correlate=plan.correlate, sums=sums)
+
+
+def convolve_by_library(
+    x: Array, w: Array, shapes: Geometry, origin: Sequence[int], *, correlate: bool, sums: bool
+) -> Array:
+    """The convolution by the array library's own operations: a sum of rolls, or Fourier transforms of whole arrays.
+
+    `shapes` are those of x and w, and `origin` has one entry for each of their axes.
+
+    >>> shapes = geometry((3, 2), (2,), 0)
+    >>> convolve_by_library(np.eye(3, 2), np.asarray([1.0, 5.0]), shapes, (0,), correlate=False, sums=True).tolist()
+    [[1.0, 0.0], [5.0, 1.0], [0.0, 5.0]]
+    """
+    (x, w), dtype = promote(x, w)
+    xp = namespace(x, w)
+    last = tuple(range(-len(shapes.axes), 0))
+    if not shapes.alone:
+        w = xp.moveaxis(w, shapes.axes, last)
     run = convolve_by_definition if sums else convolve_by_fourier
-    y = run(xp.moveaxis(x, g.axes, last), w, plan.origin, correlate=plan.correlate)
-    return xp.astype(xp.moveaxis(y, last, g.axes), dtype, copy=False)
+    y = run(xp.moveaxis(x, shapes.axes, last), w, origin, correlate=correlate)
+    return xp.astype(xp.moveaxis(y, last, shapes.axes), dtype, copy=False)
 
 
 # ---------------------------------------------------------------------------------------------------------------------

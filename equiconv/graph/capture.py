@@ -18,6 +18,7 @@ from torch import Tensor, fx
 from torch.export.graph_signature import InputKind, OutputKind
 from torch.utils import _pytree as pytree
 
+from equiconv.convolution.operation import expand_convolution, expand_kernel_adjoint
 from equiconv.graph.refusal import CaptureError, call, explain, quiet, refuse
 from equiconv.graph.source import SourceLine, full_stacks, source_of
 from equiconv.graph.valueless import has_values, stand_ins, without_values
@@ -28,6 +29,12 @@ _LOW_COMPLEX = {torch.complex32, torch.complex64}
 _STATEFUL = [kind for kind in OutputKind if kind.name in ("BUFFER_MUTATION", "PARAMETER_MUTATION")]
 # Levels of decompositions that are opened: what an operation is made of may have to be opened in its turn.
 _DEPTH = 4
+# Circular convolution stands in exported programs as one operation; here it is what it is made of, rolls or Fourier transforms, so
+# that one set of rules judges it, whatever calls it.
+_OWN: dict[Any, Callable[..., Any]] = {
+    torch.ops.equiconv.circular_convolve.default: expand_convolution,
+    torch.ops.equiconv.circular_convolve_kernel_adjoint.default: expand_kernel_adjoint,
+}
 # Checks that export leaves in the graph; they compute nothing.
 _ASSERTIONS = ("aten._assert", "aten.sym_constrain", "aten._assert_tensor_metadata")
 
@@ -347,7 +354,7 @@ def capture(
                     call(model, args, kwargs)  # a model that does not run on the example says so itself
                 raise CaptureError(explain(error)) from error
         try:
-            program = program.run_decompositions({})
+            program = program.run_decompositions(_OWN)
             if opens is not None:
                 program = _opened(program, opens)
         except Exception as error:

@@ -21,8 +21,10 @@ from torch.fx.proxy import TracerBase
 
 _TORCH = os.path.dirname(os.path.abspath(torch.__file__)) + os.sep
 _OURS = str(Path(__file__).resolve().parent) + os.sep
-# Frames of this library that stand between a user's line and torch: our layers, and what makes the padding of a mended module wrap.
-_BETWEEN = tuple(str(Path(__file__).resolve().parent.parent / room) + os.sep for room in ("nn", "symmetrization"))
+# Frames of this library that stand between a user's line and torch: convolution, our layers, and what makes the padding of a mended module wrap.
+_BETWEEN = tuple(
+    str(Path(__file__).resolve().parent.parent / room) + os.sep for room in ("convolution", "nn", "symmetrization")
+)
 _CLASSIFIER = str(Path(__file__).resolve().parent.parent / "nn" / "classifier.py")
 _FRAME = re.compile(r'^\s*File "(?P<file>[^"]+)", line (?P<line>\d+), in (?P<function>.+)$')
 

@@ -508,7 +508,8 @@ def _kernel_from_transform(whole: Tensor, kernel_size: Sequence[int], sizes: Seq
     axes = window.axes
     whole = whole.view(window.groups, *sizes[:-1], whole.shape[1], 2, -1, whole.shape[-1])
     whole = whole.permute(0, axes + 3, axes + 2, *range(1, axes + 2)).contiguous()
-    spectrum = torch.view_as_complex(whole).conj()
+    # not lazily: below a dispatch mode, where operations may run, torch forgets to conjugate what only says it is
+    spectrum = torch.view_as_complex(whole).conj_physical()
     taps: Tensor = torch.fft.irfftn(spectrum, s=tuple(sizes), dim=tuple(range(3, 3 + axes)))
     for a, n in enumerate(sizes):
         taps = taps.index_select(3 + a, _positions(a, n, kernel_size[a], window, taps.device))

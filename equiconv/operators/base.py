@@ -45,6 +45,8 @@ def integer(value: int, name: str, least: int | None = None) -> int:
 
 def broadcast(operator_batch: tuple[int, ...], other: tuple[int, ...], name: str) -> tuple[int, ...]:
     """The common batch shape, or a `ValueError` that names both."""
+    if not operator_batch:  # nothing to compare, and a batch that is traced stays symbolic
+        return other
     try:
         return np.broadcast_shapes(operator_batch, other)
     except ValueError:

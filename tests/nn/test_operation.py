@@ -184,6 +184,33 @@ def test_batched_gradients() -> None:
                 assert torch.equal(a[k], b)
 
 
+@pytest.mark.parametrize("algorithm", ALGORITHMS)
+@pytest.mark.parametrize("taps", [3, 31])
+@pytest.mark.parametrize("dtype", [torch.float64, torch.complex128])
+def test_below_a_dispatch_mode(algorithm: Any, taps: int, dtype: torch.dtype) -> None:
+    """Where torch's own lazy conjugates are not resolved: a counter of flops, say, around a training step."""
+
+    class Watch(TorchDispatchMode):  # type: ignore[no-untyped-call]
+        def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+            return func(*args, **(kwargs or {}))
+
+    x, w = (
+        integers(2, 3, 40, seed=0).to(dtype).requires_grad_(),
+        integers(4, 3, taps, seed=1).to(dtype).requires_grad_(),
+    )
+
+    def step() -> tuple[torch.Tensor, ...]:
+        y = circular_conv(x, w, padding=taps // 2)
+        return y, *torch.autograd.grad(y.abs().square().sum(), (x, w))
+
+    with use_algorithm(algorithm):
+        expected = step()
+        with Watch():  # type: ignore[no-untyped-call]
+            found = step()
+    for a, b in zip(found, expected, strict=True):
+        assert torch.equal(a, b)
+
+
 # ---------------------------------------------------------------------------------------------------------------------
 # Graphs
 # ---------------------------------------------------------------------------------------------------------------------
