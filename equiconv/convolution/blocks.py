@@ -75,9 +75,12 @@ class BlockedProduct:
         self._layouts: dict[tuple[int, ...], tuple[TransformKey, list[Index]]] = {}
 
     def __call__(self, x: Array, out: Array) -> None:
-        """Write the product with `x`, of shape (*batch, *sizes), to `out` of the same shape."""
+        """Write the product with `x`, of shape (*batch, *sizes), to `out` of the same shape.
+
+        Where signals are continued, `out` may hold any other first corner of the grid.
+        """
         if self._shared and x.ndim > self._levels + 1 and x.flags.c_contiguous and out.flags.c_contiguous:
-            x, out = x.reshape(-1, *self.sizes), out.reshape(-1, *self.sizes)
+            x, out = x.reshape(-1, *self.sizes), out.reshape(-1, *out.shape[-self._levels :])
         layout = self._layouts.get(x.shape)
         if layout is None:
             layout = self._lay_out(x.shape)

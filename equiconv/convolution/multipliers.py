@@ -14,7 +14,7 @@ from equiconv.convolution.blocks import split
 from equiconv.convolution.engines.base import spectrum_shape
 from equiconv.convolution.engines.pool import TransformKey, borrow
 
-__all__ = ["continued", "kernel_multiplier", "spectrum_of"]
+__all__ = ["continued", "kernel_multiplier", "signals_of", "spectrum_of"]
 
 Array = npt.NDArray[Any]
 _BLOCK = 2**18
@@ -80,3 +80,15 @@ def spectrum_of(u: Array, levels: int, engine: str, threads: int = 1, *, measure
         for part in parts:
             spectrum[part] = transform.forward(u[part])
     return spectrum
+
+
+def signals_of(spectrum: Array, sizes: Sequence[int], dtype: np.dtype[Any], engine: str, threads: int = 1) -> Array:
+    """n·F⁻¹ S over the last axes, signals of these sizes and this dtype; S, half of a spectrum for a real one, is lost."""
+    batch = spectrum.shape[: spectrum.ndim - len(sizes)]
+    signals = np.empty((*batch, *sizes), dtype=dtype)
+    block, parts = split(batch, max(1, _BLOCK // (math.prod(sizes) * dtype.itemsize)))
+    axes = tuple(range(len(batch), signals.ndim))
+    with borrow(TransformKey(engine, (*block, *sizes), axes, dtype_name(dtype), threads)) as transform:
+        for part in parts:
+            transform.inverse(transform.own_spectrum(spectrum[part]), signals[part])
+    return signals

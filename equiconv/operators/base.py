@@ -16,6 +16,7 @@ from typing import Any, Generic, Literal, NoReturn, TypeAlias, TypeVar
 import numpy as np
 
 from equiconv.arrays import Array, is_complex, library, namespace, normalize_axes, promote, require_floating
+from equiconv.operators.kept import Kept
 
 __all__ = ["Convention", "Operator", "as_complex", "broadcast", "check_convention", "integer", "scale"]
 
@@ -61,6 +62,9 @@ class Operator(ABC, Generic[Structure]):
 
     # NumPy, CuPy and torch then leave `array @ C` and `array * C` to the reflected methods below.
     __array_ufunc__ = None
+
+    # what is kept of the entries between calls, by the operators that keep anything
+    _kept: Kept | None = None
 
     @property
     @abstractmethod
@@ -166,6 +170,10 @@ class Operator(ABC, Generic[Structure]):
         y = self._transform(moved, 0)
         extra = y.ndim - x.ndim
         return xp.moveaxis(y, last, tuple(a + extra for a in positions))
+
+    def __getstate__(self) -> dict[str, Any]:
+        # Copies and pickles keep nothing: what is kept holds plans and buffers.
+        return {name: value for name, value in self.__dict__.items() if name != "_kept"}
 
     def _compose(self, other: Operator[Any]) -> Any:
         raise TypeError(

@@ -10,6 +10,7 @@ from collections.abc import Iterable
 from typing import Any
 
 import numpy as np
+import torch
 
 from equiconv.arrays import (
     Array,
@@ -21,7 +22,10 @@ from equiconv.arrays import (
     promote,
     require_floating,
 )
+from equiconv.convolution.filtering import SpectralFilter, half_spectrum, is_fast
+from equiconv.convolution.prepared import host
 from equiconv.operators.base import Convention, Operator, broadcast, check_convention, integer, scale
+from equiconv.operators.kept import kept_of
 
 __all__ = ["Toeplitz"]
 
@@ -118,12 +122,21 @@ class Toeplitz(Operator["Toeplitz"]):
 
     def _transform(self, x: Array, gap: int) -> Array:
         (x, column, row), dtype = promote(x, self._column, self._row)
+        m = self.sizes_out[0]
+        if is_fast(x) and is_fast(column) and is_fast(row):
+            kept = kept_of(self._kept, (column, row), _embedded, levels=1)
+            if kept is not None:
+                self._kept = kept
+                product = kept.product()
+            else:
+                kernel = _embedded(host(column), host(row))
+                product = SpectralFilter(half_spectrum(kernel, 1), kernel.shape[-1:], kernel.dtype)
+            result = product(host(x), gap, length=m)
+            y = torch.from_numpy(result) if isinstance(x, torch.Tensor) else result
+            return y if y.dtype == dtype else namespace(y).astype(y, dtype, copy=False)
         xp = namespace(x)
-        m, n = self.sizes_out[0], self.sizes_in[0]
-        length = fast_length(m + n - 1)
-        # The circulant of (column, 0, …, 0, reversed rest of the row) has T as its upper left corner.
-        between = xp.zeros((*self.batch, length - m - n + 1), dtype=column.dtype, device=device(column))
-        kernel = xp.concat([column, between, xp.flip(row[..., 1:], axis=-1)], axis=-1)
+        kernel = _embedded(column, row)
+        length = int(kernel.shape[-1])
         kernel = xp.reshape(kernel, (*self.batch, *(1,) * gap, length))
         if is_complex(x):
             y = xp.fft.ifft(xp.fft.fft(x, n=length) * xp.fft.fft(kernel))
@@ -176,3 +189,14 @@ class Toeplitz(Operator["Toeplitz"]):
         (2, 5)
         """
         return super().apply(x, axes)
+
+
+def _embedded(column: Array, row: Array) -> Array:
+    """(column, 0, …, 0, reversed rest of the row), (*batch, L): its circulant has the matrix as its upper left corner.
+
+    L ≥ m + n − 1 is a length that transforms are fast at.
+    """
+    xp = namespace(column, row)
+    known = int(column.shape[-1] + row.shape[-1]) - 1
+    between = xp.zeros((*column.shape[:-1], fast_length(known) - known), dtype=column.dtype, device=device(column))
+    return xp.concat([column, between, xp.flip(row[..., 1:], axis=-1)], axis=-1)
