@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
 from functools import lru_cache
 from typing import Any, TypeAlias
 
@@ -14,6 +13,7 @@ import torch
 from equiconv.arrays import Array, dtype_name, is_complex, namespace
 from equiconv.convolution.blocks import BlockedProduct
 from equiconv.convolution.candidates import SMALL, candidates
+from equiconv.convolution.costs import FEW
 from equiconv.convolution.geometry import geometry
 from equiconv.convolution.multipliers import signals_of, spectrum_of
 from equiconv.convolution.prepared import host, is_plain
@@ -43,10 +43,14 @@ def half_spectrum(column: Array, levels: int) -> Array:
     """
     if is_fast(column) and 0 not in column.shape:
         values = host(column)
-        engine, _ = _engine(values.shape[values.ndim - levels :], values.dtype.name, values.size <= SMALL)
+        engine, _ = _engine(values.shape[values.ndim - levels :], dtype_name(values.dtype), values.size)
         spectrum = spectrum_of(values, levels, engine, torch.get_num_threads())
         return torch.from_numpy(spectrum) if isinstance(column, torch.Tensor) else spectrum
     xp, axes = namespace(column), tuple(range(-levels, 0))
+    if 0 in column.shape[: column.ndim - levels]:  # torch transforms no empty batch; this one keeps the gradient's way
+        if is_complex(column):
+            return column * 1
+        return xp.astype(column[..., : column.shape[-1] // 2 + 1], xp.result_type(column.dtype, xp.complex64))
     return xp.fft.fftn(column, axes=axes) if is_complex(column) else xp.fft.rfftn(column, axes=axes)
 
 
@@ -62,11 +66,13 @@ def from_spectrum(spectrum: Array, sizes: tuple[int, ...], *, is_real: bool) -> 
         values = host(spectrum)
         dtype = values.real.dtype if is_real else values.dtype
         count = values.size // math.prod(values.shape[values.ndim - len(sizes) :]) * math.prod(sizes)
-        engine, _ = _engine(sizes, dtype.name, count <= SMALL)
+        engine, _ = _engine(sizes, dtype_name(dtype), count)
         signals = signals_of(values, sizes, dtype, engine, torch.get_num_threads())
         signals *= 1 / math.prod(sizes)
         return torch.from_numpy(signals) if isinstance(spectrum, torch.Tensor) else signals
     xp, axes = namespace(spectrum), tuple(range(-len(sizes), 0))
+    if 0 in spectrum.shape[: spectrum.ndim - len(sizes)]:
+        return xp.real(xp.concat([spectrum, spectrum], axis=-1)[..., : sizes[-1]]) if is_real else spectrum * 1
     return xp.fft.irfftn(spectrum, s=sizes, axes=axes) if is_real else xp.fft.ifftn(spectrum, axes=axes)
 
 
@@ -84,10 +90,7 @@ def filter_spectrum(x: Array, spectrum: Array, levels: int) -> Array:
         source = host(x)
         y = SpectralFilter(host(spectrum), sizes, source.dtype)(source)
         return torch.from_numpy(y) if isinstance(x, torch.Tensor) else y
-    xp, axes = namespace(x, spectrum), tuple(range(-levels, 0))
-    if is_complex(x):
-        return xp.fft.ifftn(xp.fft.fftn(x, axes=axes) * spectrum, axes=axes)
-    return xp.fft.irfftn(xp.fft.rfftn(x, axes=axes) * spectrum, s=sizes, axes=axes)
+    return from_spectrum(half_spectrum(x, levels) * spectrum, sizes, is_real=not is_complex(x))
 
 
 class SpectralFilter:
@@ -103,21 +106,20 @@ class SpectralFilter:
 
     def __init__(self, spectrum: Host, sizes: tuple[int, ...], dtype: np.dtype[Any]) -> None:
         levels = len(sizes)
-        self._sizes, self._dtype = sizes, dtype
+        self._sizes, self._dtype, self._dtype_name = sizes, dtype, dtype_name(dtype)
         self._batch = spectrum.shape[: spectrum.ndim - levels]
         self._shared = math.prod(self._batch) == 1  # one multiplier for all signals, whatever their batch
         scale = dtype.type(1 / math.prod(sizes)).real
         # Divided by N, so small a spectrum would lose digits to underflow, as in `kernel_multiplier`: the result is.
         self._after: Host | None = None
-        if spectrum.size:
-            peak = np.abs(spectrum).max(axis=tuple(range(-levels, 0)), keepdims=True)
-            information = np.finfo(dtype)
-            late = peak < float(information.tiny) / float(information.eps) * math.prod(sizes)
+        limit = _least(self._dtype_name) * math.prod(sizes)
+        if spectrum.size and not (moduli := np.abs(spectrum)).min() >= limit:
+            late = moduli.max(axis=tuple(range(-levels, 0)), keepdims=True) < limit
             if late.any():
                 self._after = np.where(late, scale, np.ones_like(scale))
                 scale = np.where(late, np.ones_like(scale), scale)
         self._factors: Host = spectrum * scale
-        self._products: dict[tuple[int, bool, tuple[int, ...]], Product] = {}
+        self._products: dict[tuple[str, str, int, tuple[int, ...]], Product] = {}
 
     def __call__(self, x: Host, gap: int = 0, length: int | None = None) -> Host:
         """The filtered signals; `gap` axes of x before the last ones are none of the batch of the spectrum.
@@ -141,19 +143,20 @@ class SpectralFilter:
         out = np.empty((*batch, length) if short else (*batch, *self._sizes), dtype=self._dtype)
         if out.size:
             source = x if x.shape == (*batch, *signal) else np.broadcast_to(x, (*batch, *signal))
-            self._product_for(out.size <= SMALL, view, signal)(source, out)
+            samples = math.prod(batch) * math.prod(self._sizes)
+            self._product_for(samples, view, signal)(source, out)
             if self._after is not None:
                 np.multiply(out, self._after.reshape((*view, *(1,) * levels)), out=out)
         return out if length is None or short else out[..., :length]
 
-    def _product_for(self, is_small: bool, view: tuple[int, ...], signal: tuple[int, ...]) -> Product:
-        key = torch.get_num_threads(), is_small, view
+    def _product_for(self, samples: int, view: tuple[int, ...], signal: tuple[int, ...]) -> Product:
+        engine, layout = _engine(self._sizes, self._dtype_name, samples)
+        key = engine, layout, torch.get_num_threads(), view
         product = self._products.get(key)
         if product is None or product.sizes != signal:
-            engine, layout = _engine(self._sizes, dtype_name(self._dtype), is_small)
             made = TiledProduct if layout == "tiles" else BlockedProduct
             factors = self._factors.reshape((*view, *self._factors.shape[len(self._batch) :]))
-            product = made(factors, signal, self._sizes, self._dtype, engine, key[0])
+            product = made(factors, signal, self._sizes, self._dtype, engine, key[2])
             # Few and many signals may go different ways; what is made of other batches takes the place of both.
             if len(self._products) >= 2:
                 self._products.clear()
@@ -161,10 +164,23 @@ class SpectralFilter:
         return product
 
 
+@lru_cache(maxsize=8)
+def _least(dtype: str) -> float:
+    """The least number whose products lose nothing to underflow."""
+    information = np.finfo(dtype)
+    return float(information.tiny) / float(information.eps)
+
+
+def _engine(sizes: tuple[int, ...], dtype: str, samples: int) -> tuple[str, str]:
+    """The engine and the layout that the plan would take for a kernel as long as the signal, and for so many samples."""
+    rows = 1 if samples <= SMALL else min(samples // math.prod(sizes), FEW)
+    return _choice(sizes, dtype, rows)
+
+
 @lru_cache(maxsize=256)
-def _engine(sizes: Sequence[int], dtype: str, is_small: bool) -> tuple[str, str]:
-    """The engine and the layout that the plan would take for a kernel as long as the signal."""
-    rows = 1 if is_small else 2**20 // math.prod(sizes) + 1
+def _choice(sizes: tuple[int, ...], dtype: str, rows: int) -> tuple[str, str]:
+    if rows == FEW:  # or more
+        rows += 2**20 // math.prod(sizes)
     shapes = geometry((rows, *sizes), sizes, range(1, len(sizes) + 1))
     ways = candidates(shapes, dtype, measured=False, threads=1, on_cpu=True)
     best = min((c for c in ways if c.method == "fourier" and c.grid == shapes.sizes), key=lambda c: c.score)

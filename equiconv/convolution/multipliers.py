@@ -12,7 +12,7 @@ import numpy.typing as npt
 from equiconv.arrays import dtype_name
 from equiconv.convolution.blocks import split
 from equiconv.convolution.engines.base import spectrum_shape
-from equiconv.convolution.engines.pool import TransformKey, borrow
+from equiconv.convolution.engines.pool import TransformKey, give, take
 
 __all__ = ["continued", "kernel_multiplier", "signals_of", "spectrum_of"]
 
@@ -72,13 +72,17 @@ def spectrum_of(u: Array, levels: int, engine: str, threads: int = 1, *, measure
     """F u over the last `levels` axes, half of it for real u."""
     batch, grid = u.shape[: u.ndim - levels], u.shape[u.ndim - levels :]
     axes = tuple(range(len(batch), u.ndim))
-    spectrum = np.empty(
-        spectrum_shape(u.shape, axes, not np.iscomplexobj(u)), dtype=np.result_type(u.dtype, np.complex64)
-    )
     block, parts = split(batch, max(1, _BLOCK // (math.prod(grid) * u.dtype.itemsize)))
-    with borrow(TransformKey(engine, (*block, *grid), axes, dtype_name(u.dtype), threads, measured)) as transform:
+    key = TransformKey(engine, (*block, *grid), axes, dtype_name(u.dtype), threads, measured)
+    transform = take(key)
+    if len(parts) == 1:
+        spectrum: Array = np.array(transform.forward(u))
+    else:
+        is_real = u.dtype.kind == "f"
+        spectrum = np.empty(spectrum_shape(u.shape, axes, is_real), dtype=transform.spectrum_dtype)
         for part in parts:
             spectrum[part] = transform.forward(u[part])
+    give(key, transform)
     return spectrum
 
 
@@ -88,7 +92,9 @@ def signals_of(spectrum: Array, sizes: Sequence[int], dtype: np.dtype[Any], engi
     signals = np.empty((*batch, *sizes), dtype=dtype)
     block, parts = split(batch, max(1, _BLOCK // (math.prod(sizes) * dtype.itemsize)))
     axes = tuple(range(len(batch), signals.ndim))
-    with borrow(TransformKey(engine, (*block, *sizes), axes, dtype_name(dtype), threads)) as transform:
-        for part in parts:
-            transform.inverse(transform.own_spectrum(spectrum[part]), signals[part])
+    key = TransformKey(engine, (*block, *sizes), axes, dtype_name(dtype), threads)
+    transform = take(key)
+    for part in parts:
+        transform.inverse(transform.own_spectrum(spectrum[part]), signals[part])
+    give(key, transform)
     return signals

@@ -46,6 +46,8 @@ def integer(value: int, name: str, least: int | None = None) -> int:
 
 def broadcast(operator_batch: tuple[int, ...], other: tuple[int, ...], name: str) -> tuple[int, ...]:
     """The common batch shape, or a `ValueError` that names both."""
+    if not operator_batch or not other:  # the usual case, at once
+        return operator_batch or other
     try:
         return np.broadcast_shapes(operator_batch, other)
     except ValueError:
@@ -125,7 +127,8 @@ class Operator(ABC, Generic[Structure]):
         if x.ndim == 0:
             raise ValueError(f"{name} must be a vector (N,) or a stack of matrices (..., N, m), got a 0-d array")
         xp = namespace(x)
-        N = math.prod(self.sizes_in)
+        sizes = self.sizes_in
+        N, levels = math.prod(sizes), len(sizes)
         length = int(x.shape[0] if x.ndim == 1 else x.shape[-2])
         if length != N:
             hint = ""
@@ -133,14 +136,17 @@ class Operator(ABC, Generic[Structure]):
                 hint = "; a batch of vectors along the last axis goes through C.apply(x)"
             raise ValueError(
                 f"{name} of shape {tuple(x.shape)} has {length} rows, but the operator of shape {self.shape} has {N} "
-                f"columns (levels {self.sizes_in}, flattened){hint}"
+                f"columns (levels {sizes}, flattened){hint}"
             )
         # A stack of matrices is a batch of their columns, laid out as rows so that the signal comes last.
         gap = 0 if x.ndim == 1 else 1
         rows = xp.matrix_transpose(x) if gap else x
         broadcast(self.batch, tuple(x.shape[:-2]), name)
-        y = transform(xp.reshape(rows, (*rows.shape[:-1], *self.sizes_in)), gap)
-        y = xp.reshape(y, (*y.shape[: y.ndim - len(self.sizes_out)], math.prod(self.sizes_out)))
+        if levels > 1:
+            rows = xp.reshape(rows, (*rows.shape[:-1], *sizes))
+        y = transform(rows, gap)
+        if levels > 1:
+            y = xp.reshape(y, (*y.shape[: y.ndim - levels], math.prod(self.sizes_out)))
         return xp.matrix_transpose(y) if gap else y
 
     def apply(self, x: Array, axes: int | Iterable[int] | None = None) -> Array:

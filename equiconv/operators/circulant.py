@@ -163,7 +163,7 @@ class Circulant(Operator["Circulant"]):
             return (kept.inverse() if inverse else kept.product())(x, gap)
         levels = self.ndim
         (x, column), dtype = promote(x, column)
-        if kept is None or dtype_name(x.dtype) != kept.dtype.name:
+        if kept is None or dtype_name(x.dtype) != dtype_name(kept.dtype):
             kept = self._keep(column)
         if kept is not None and is_plain(x):
             result = (kept.inverse() if inverse else kept.product())(host(x), gap)
@@ -274,14 +274,13 @@ class Circulant(Operator["Circulant"]):
         column, _ = self._computed()
         half = self._half(column, self._keep(column))
         modulus = namespace(half).abs(half)
-        return half, modulus, modulus <= self._zero_bound()
+        return half, modulus, modulus <= self._zero_bound(column)
 
-    def _zero_bound(self) -> Array:
-        """The bound below which an eigenvalue cannot be told from zero, (*batch, 1, …, 1)."""
-        column, _ = self._computed()
-        xp = namespace(column)
-        magnitude = xp.sum(xp.abs(column), axis=tuple(range(-self.ndim, 0)), keepdims=True)
-        return transform_bound(magnitude, self.sizes, column.dtype)
+    def _zero_bound(self, column: Array) -> Array:
+        """The bound below which an eigenvalue of this column cannot be told from zero, (*batch, 1, …, 1)."""
+        xp, sizes = namespace(column), self.sizes
+        magnitude = xp.sum(xp.abs(column), axis=tuple(range(-len(sizes), 0)), keepdims=True)
+        return transform_bound(magnitude, sizes, column.dtype)
 
     def eigvals(self) -> Array:
         """The N eigenvalues, (*batch, N), complex: the discrete Fourier transform of the first column.
@@ -363,7 +362,7 @@ class Circulant(Operator["Circulant"]):
         if kept is not None and kept.regular:
             return half, kept
         xp = namespace(half)
-        bound = self._zero_bound()
+        bound = self._zero_bound(column)
         # the frequencies that a real spectrum leaves out are conjugates of those that it keeps
         zero = xp.abs(half) <= bound
         if not bool(xp.any(zero)):
@@ -408,7 +407,7 @@ class Circulant(Operator["Circulant"]):
         >>> Circulant(np.ones(4)).pinv().kernel.tolist()
         [0.0625, 0.0625, 0.0625, 0.0625]
         """
-        bound = self._zero_bound()
+        bound = self._zero_bound(self._computed()[0])
 
         def reciprocal(spectrum: Array) -> Array:
             xp = namespace(spectrum)

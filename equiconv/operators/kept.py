@@ -23,7 +23,7 @@ __all__ = ["LARGEST", "Kept", "kept_of", "values_of"]
 
 Host: TypeAlias = npt.NDArray[Any]
 
-# A column of more entries is transformed anew at each call.
+# Of more entries nothing is kept: they are transformed anew at each call.
 LARGEST = 2**18
 
 
@@ -69,9 +69,11 @@ def values_of(*arrays: Array) -> tuple[Host, ...] | None:
     >>> values_of(np.ones(2)), values_of(torch.ones(2, requires_grad=True))
     ((array([1., 1.]),), None)
     """
+    count = 0
     for x in arrays:
         size = x.size if type(x) is np.ndarray else x.numel() if isinstance(x, torch.Tensor) else 0
-        if not (0 < size <= LARGEST and is_fast(x)):
+        count += size
+        if not size or count > LARGEST or not is_fast(x):
             return None
     return tuple(host(x) for x in arrays)
 

@@ -7,6 +7,7 @@ and k = n/2 (where n is even) hold their own conjugates; a frequency between the
 from __future__ import annotations
 
 import numpy as np
+import torch
 
 from equiconv.arrays import Array, namespace
 
@@ -52,7 +53,7 @@ def mirrored(half: Array, sizes: tuple[int, ...]) -> Array:
     if rest:
         inner = negated(inner, rest)
     if type(half) is not np.ndarray:
-        return xp.concat([half, xp.conj(inner)], axis=-1)
+        return xp.concat([half, _conjugate(inner)], axis=-1)
     whole = np.empty((*half.shape[:-1], sizes[-1]), dtype=half.dtype)  # the same with a pass over memory less
     kept = half.shape[-1]
     whole[..., :kept] = half
@@ -71,5 +72,10 @@ def conjugate_pairs(half: Array, sizes: tuple[int, ...]) -> Array:
     xp = namespace(half)
     planes = half[(..., *self_conjugate(sizes)[-1:])]
     # a sum of two halves does not overflow, and is the same in either order
-    planes = 0.5 * planes + 0.5 * xp.conj(negated(planes, tuple(range(-len(sizes), -1))))
+    planes = 0.5 * planes + 0.5 * _conjugate(negated(planes, tuple(range(-len(sizes), -1))))
     return xp.concat([planes[..., :1], half[..., between(sizes[-1])], planes[..., 1:]], axis=-1)
+
+
+def _conjugate(array: Array) -> Array:
+    # that of array-api-compat has no rule for torch.func.vmap; this one is resolved in the sums and joins it goes to
+    return torch.conj(array) if isinstance(array, torch.Tensor) else namespace(array).conj(array)

@@ -55,11 +55,17 @@ class Toeplitz(Operator["Toeplitz"]):
                     f"{name} must have at least one entry on its last axis, got shape {tuple(array.shape)}"
                 )
         xp = namespace(first_column, first_row)
-        dtype = xp.result_type(first_column.dtype, first_row.dtype)
-        batch = broadcast(tuple(first_column.shape[:-1]), tuple(first_row.shape[:-1]), "first_row")
-        column = xp.broadcast_to(xp.astype(first_column, dtype, copy=False), (*batch, first_column.shape[-1]))
-        row = xp.broadcast_to(xp.astype(first_row, dtype, copy=False), (*batch, first_row.shape[-1]))
-        if bool(xp.any(column[..., 0] != row[..., 0])):
+        column, row = first_column, first_row
+        if column.dtype != row.dtype:
+            dtype = xp.result_type(column.dtype, row.dtype)
+            column, row = xp.astype(column, dtype, copy=False), xp.astype(row, dtype, copy=False)
+        batch = tuple(column.shape[:-1])
+        if batch != tuple(row.shape[:-1]):
+            batch = broadcast(batch, tuple(row.shape[:-1]), "first_row")
+            column = xp.broadcast_to(column, (*batch, column.shape[-1]))
+            row = xp.broadcast_to(row, (*batch, row.shape[-1]))
+        differs = column[..., 0] != row[..., 0]
+        if bool(xp.any(differs) if batch else differs):
             raise ValueError(
                 "first_column[..., 0] and first_row[..., 0] are the same entry of the matrix and must be equal"
             )
@@ -123,8 +129,8 @@ class Toeplitz(Operator["Toeplitz"]):
     def _transform(self, x: Array, gap: int) -> Array:
         (x, column, row), dtype = promote(x, self._column, self._row)
         m = self.sizes_out[0]
-        if is_fast(x) and is_fast(column) and is_fast(row):
-            kept = kept_of(self._kept, (column, row), _embedded, levels=1)
+        kept = kept_of(self._kept, (column, row), _embedded, levels=1) if is_fast(x) else None
+        if kept is not None or (is_fast(x) and is_fast(column) and is_fast(row)):
             if kept is not None:
                 self._kept = kept
                 product = kept.product()
