@@ -131,6 +131,27 @@ def test_short_signals_and_results(n: int, length: int, grid: int, dtype: str) -
         assert np.abs(found - expected).max() <= tolerance(dtype, grid) * scale
 
 
+@pytest.mark.parametrize("gap", [0, 1])
+def test_batches_of_several_blocks(gap: int) -> None:
+    """Each block of signals meets its own spectra."""
+    rng = np.random.default_rng(0)
+    w, n = rng.standard_normal((3, 2048)), 2048
+    made = SpectralFilter(half_spectrum(w, 1), (n,), w.dtype)
+    x = rng.standard_normal((40, 3, 5, n) if gap else (60, 3, n))
+    expected = np.fft.irfft(np.fft.rfft(x) * np.fft.rfft(w[:, None] if gap else w))
+    np.testing.assert_allclose(made(x, gap), expected, atol=1e-10)
+
+
+def test_one_filter_of_signals_of_many_lengths() -> None:
+    rng = np.random.default_rng(0)
+    w = rng.standard_normal(30)
+    made = SpectralFilter(half_spectrum(w, 1), (30,), w.dtype)
+    for n, length in ((4, 7), (9, 3), (4, 3), (30, 30), (1, 30)):
+        x = rng.standard_normal((2, 3, n))
+        expected = np.fft.irfft(np.fft.rfft(x, 30) * np.fft.rfft(w))[..., :length]
+        np.testing.assert_allclose(made(x, length=length), expected, atol=1e-12)
+
+
 def test_strided_signals() -> None:
     rng = np.random.default_rng(0)
     S = half_spectrum(rng.standard_normal(64), 1)
