@@ -18,6 +18,7 @@ import torch
 from equiconv.arrays import (
     Array,
     DType,
+    compute_dtype,
     device,
     dtype_name,
     is_complex,
@@ -156,20 +157,25 @@ class Circulant(Operator["Circulant"]):
     def _transform(self, x: Array, gap: int) -> Array:
         return self._filtered(x, gap, self._keep())
 
-    def _filtered(self, x: Array, gap: int, kept: Kept | None, *, inverse: bool = False) -> Array:
-        """The product with the last axes of x, or with the inverse; `kept` is what is kept of the column."""
+    def _filtered(
+        self, x: Array, gap: int, kept: Kept | None, half: Array | None = None, *, inverse: bool = False
+    ) -> Array:
+        """The product with the last axes of x, or with the inverse.
+
+        `kept` is what is kept of the column, `half` its half spectrum where it is known already.
+        """
         column = self._column_like(x)
         if kept is not None and type(x) is type(column) is np.ndarray and x.dtype == kept.dtype:  # at once
             return (kept.inverse() if inverse else kept.product())(x, gap)
         levels = self.ndim
         (x, column), dtype = promote(x, column)
-        if kept is None or dtype_name(x.dtype) != dtype_name(kept.dtype):
-            kept = self._keep(column)
+        if dtype_name(x.dtype) != dtype_name(compute_dtype(self.dtype)):  # another spectrum, then
+            kept, half = self._keep(column), None
         if kept is not None and is_plain(x):
             result = (kept.inverse() if inverse else kept.product())(host(x), gap)
             y = torch.from_numpy(result) if isinstance(x, torch.Tensor) else result
         else:
-            half = self._half(column, kept)
+            half = self._half(column, kept) if half is None else half
             spectrum = 1 / half if inverse else half
             if gap:
                 split = spectrum.ndim - levels
@@ -426,8 +432,8 @@ class Circulant(Operator["Circulant"]):
         >>> Circulant(np.asarray([2.0, 1.0, 0.0])).solve(np.asarray([3.0, 3.0, 3.0])).tolist()
         [1.0, 1.0, 1.0]
         """
-        _, kept = self._require_regular("solve()")
-        return self._multiply(b, "b", lambda x, gap: self._filtered(x, gap, kept, inverse=True))
+        half, kept = self._require_regular("solve()")
+        return self._multiply(b, "b", lambda x, gap: self._filtered(x, gap, kept, half, inverse=True))
 
     def power(self, p: int) -> Circulant:
         """The p-th matrix power for an integer p: the identity for 0, powers of the inverse for negative p.
