@@ -28,7 +28,7 @@ from equiconv.arrays import (
     to_numpy,
     transform_bound,
 )
-from equiconv.convolution.filtering import filter_spectrum, from_spectrum, half_spectrum
+from equiconv.convolution.filtering import filter_spectrum, from_spectrum, half_spectrum, is_fast
 from equiconv.convolution.prepared import host, is_plain
 from equiconv.operators.base import Convention, Operator, broadcast, check_convention, integer, scale
 from equiconv.operators.indexing import differences
@@ -210,6 +210,7 @@ class Circulant(Operator["Circulant"]):
         """
         column, dtype = self._computed()
         spectrum = function(self._half(column, self._keep(column)) if half is None else half)
+        del half  # before memory is needed for the result
         result = from_spectrum(spectrum, self.sizes, is_real=not is_complex(column))
         return self._with_column(namespace(result).astype(result, dtype, copy=False))
 
@@ -357,6 +358,18 @@ class Circulant(Operator["Circulant"]):
 
     # -- inverses and powers ----------------------------------------------------------------------------------------
 
+    def _is_regular(self, column: Array, kept: Kept | None, half: Array) -> bool:
+        """Whether no eigenvalue is within rounding of zero."""
+        if kept is not None and kept.regular:
+            return True
+        xp = namespace(half)
+        # the frequencies that a real spectrum leaves out are conjugates of those that it keeps
+        if bool(xp.any(xp.abs(half) <= self._zero_bound(column))):
+            return False
+        if kept is not None:
+            kept.regular = True
+        return True
+
     def _require_regular(self, what: str) -> tuple[Array, Kept | None]:
         """The spectrum (`half_spectrum`) and what is kept of the column.
 
@@ -365,17 +378,10 @@ class Circulant(Operator["Circulant"]):
         column, _ = self._computed()
         kept = self._keep(column)
         half = self._half(column, kept)
-        if kept is not None and kept.regular:
+        if self._is_regular(column, kept, half):
             return half, kept
-        xp = namespace(half)
         bound = self._zero_bound(column)
-        # the frequencies that a real spectrum leaves out are conjugates of those that it keeps
-        zero = xp.abs(half) <= bound
-        if not bool(xp.any(zero)):
-            if kept is not None:
-                kept.regular = True
-            return half, kept
-        modulus = to_numpy(xp.abs(half))
+        modulus = to_numpy(namespace(half).abs(half))
         if not is_complex(column):
             modulus = mirrored(modulus, self.sizes)
         indices = tuple(tuple(int(i) for i in index) for index in np.argwhere(modulus <= to_numpy(bound)))
@@ -404,8 +410,7 @@ class Circulant(Operator["Circulant"]):
         >>> bool(np.allclose((C @ C.inv()).dense(), np.eye(4)))
         True
         """
-        half, _ = self._require_regular("inv()")
-        return self._function(lambda spectrum: 1 / spectrum, half)
+        return self._function(lambda spectrum: 1 / spectrum, self._require_regular("inv()")[0])
 
     def pinv(self) -> Circulant:
         """The Moore–Penrose inverse: reciprocal eigenvalues, and 0 for those that `solve` would call zero.
@@ -413,7 +418,13 @@ class Circulant(Operator["Circulant"]):
         >>> Circulant(np.ones(4)).pinv().kernel.tolist()
         [0.0625, 0.0625, 0.0625, 0.0625]
         """
-        bound = self._zero_bound(self._computed()[0])
+        column, _ = self._computed()
+        kept = self._keep(column)
+        half = self._half(column, kept)
+        # plain memory is looked at; of what is recorded or transformed no value is asked
+        if is_fast(column) and self._is_regular(column, kept, half):
+            return self._function(lambda spectrum: 1 / spectrum, half)
+        bound = self._zero_bound(column)
 
         def reciprocal(spectrum: Array) -> Array:
             xp = namespace(spectrum)
@@ -422,7 +433,7 @@ class Circulant(Operator["Circulant"]):
             safe = 1 / xp.where(zero, xp.ones_like(spectrum), spectrum)
             return xp.where(zero, xp.zeros_like(spectrum), safe)
 
-        return self._function(reciprocal)
+        return self._function(reciprocal, half)
 
     def solve(self, b: Array) -> Array:
         """The x with C @ x = b, for a vector b (N,) or a stack of matrices (..., N, m), as in `C @ x`.
@@ -448,14 +459,17 @@ class Circulant(Operator["Circulant"]):
 
         def raised(spectrum: Array) -> Array:
             # Repeated squaring: a complex power of zero has no gradient, a product has.
-            base = 1 / spectrum if exponent < 0 else spectrum
-            result, remaining = namespace(spectrum).ones_like(spectrum), abs(exponent)
+            if exponent == 0:
+                return namespace(spectrum).ones_like(spectrum)
+            base: Array = 1 / spectrum if exponent < 0 else spectrum
+            result: Array = None
+            remaining = abs(exponent)
             while remaining:
                 if remaining % 2:
-                    result = result * base
+                    result = base if result is None else result * base
                 remaining //= 2
                 base = base * base if remaining else base
-            return result
+            return spectrum * 1 if result is spectrum else result  # a new array in any case
 
         return self._function(raised, half)
 

@@ -154,6 +154,21 @@ def test_results_may_be_written_to(library: str) -> None:
         assert np.abs(to_numpy(C.eigvals())).min() > 1
 
 
+@pytest.mark.parametrize("sizes", [(64,), (2**18,), (16, 16), (500, 500), (32, 32, 32)], ids=str)
+@pytest.mark.parametrize("dtype", ["float32", "float64", "complex64"])
+def test_functions_leave_what_is_kept(dtype: str, sizes: tuple[int, ...]) -> None:
+    """Engines overwrite the spectra that they transform back."""
+    n = int(np.prod(sizes))
+    w = column(0, n)
+    w[0] += 4 * n
+    C = Circulant(w.astype(dtype).reshape(sizes), len(sizes))
+    values = C.eigvals()
+    assert C._kept is not None
+    for function in (C.inv, C.pinv, lambda: C.power(0), lambda: C.power(1), lambda: C.power(2), lambda: C.power(-1)):
+        function()
+        assert np.array_equal(C.eigvals(), values)
+
+
 def test_recorded_tensors_and_plain_ones_do_not_meet() -> None:
     w = torch.from_numpy(column(0)).requires_grad_()
     C, x = Circulant(w), torch.arange(16.0, dtype=torch.float64)
