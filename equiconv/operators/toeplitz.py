@@ -203,6 +203,12 @@ def _embedded(column: Array, row: Array) -> Array:
     L ≥ m + n − 1 is a length that transforms are fast at.
     """
     xp = namespace(column, row)
-    known = int(column.shape[-1] + row.shape[-1]) - 1
-    between = xp.zeros((*column.shape[:-1], fast_length(known) - known), dtype=column.dtype, device=device(column))
+    m, n = int(column.shape[-1]), int(row.shape[-1])
+    length = fast_length(m + n - 1)
+    if type(column) is np.ndarray:  # the same with fewer calls
+        kernel = np.zeros((*column.shape[:-1], length), dtype=column.dtype)
+        kernel[..., :m] = column
+        kernel[..., length - n + 1 :] = row[..., :0:-1]
+        return kernel
+    between = xp.zeros((*column.shape[:-1], length - m - n + 1), dtype=column.dtype, device=device(column))
     return xp.concat([column, between, xp.flip(row[..., 1:], axis=-1)], axis=-1)
