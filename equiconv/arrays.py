@@ -293,13 +293,16 @@ def axis_sizes(x: Array, axes: int | Iterable[int], name: str = "x") -> tuple[in
 # ---------------------------------------------------------------------------------------------------------------------
 
 
-def _finfo(dtype: DType) -> Any:
-    if isinstance(dtype, torch.dtype):
-        return torch.finfo(dtype)
-    name = dtype_name(dtype)
-    if name in _COMPLEX or name in _FLOATING:
-        return np.finfo(name)
-    raise TypeError(f"dtype must be real or complex floating, got {name}; integers do not round")
+@lru_cache(maxsize=64)
+def _constants(name: str) -> tuple[float, float]:
+    """eps and the smallest normal number of the dtype of this name."""
+    if name in ("bfloat16", "complex32"):  # which NumPy lacks
+        information: Any = torch.finfo(getattr(torch, name))
+    elif name in _COMPLEX or name in _FLOATING:
+        information = np.finfo(name)
+    else:
+        raise TypeError(f"dtype must be real or complex floating, got {name}; integers do not round")
+    return float(information.eps), float(information.tiny)
 
 
 def eps(dtype: DType) -> float:
@@ -308,12 +311,12 @@ def eps(dtype: DType) -> float:
     >>> eps(np.float64) == eps(torch.complex128) == 2.0**-52
     True
     """
-    return float(_finfo(dtype).eps)
+    return _constants(dtype_name(dtype))[0]
 
 
 def _tiny(dtype: DType) -> float:
     """The smallest normal number: the most that one operation loses to underflow, even where subnormals are flushed."""
-    return float(_finfo(dtype).tiny)
+    return _constants(dtype_name(dtype))[1]
 
 
 def gamma(n: int, dtype: DType) -> float:
@@ -411,6 +414,7 @@ def _fourier_cost(shape: int | tuple[int, ...]) -> tuple[float, float]:
     return (_FOURIER_SMOOTH if smooth else _FOURIER_LARGE_PRIME), 1 + math.log2(n)
 
 
+@lru_cache(maxsize=256)
 def fast_length(least: int) -> int:
     """The smallest length ≥ `least` whose prime factors are at most 7: a Fourier transform of it is fast.
 

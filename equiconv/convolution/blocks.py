@@ -75,9 +75,12 @@ class BlockedProduct:
         self._layouts: dict[tuple[int, ...], tuple[TransformKey, list[Index]]] = {}
 
     def __call__(self, x: Array, out: Array) -> None:
-        """Write the product with `x`, of shape (*batch, *sizes), to `out` of the same shape."""
+        """Write the product with `x`, of shape (*batch, *sizes), to `out` of the same shape.
+
+        Where signals are continued, `out` may hold any other first corner of the grid.
+        """
         if self._shared and x.ndim > self._levels + 1 and x.flags.c_contiguous and out.flags.c_contiguous:
-            x, out = x.reshape(-1, *self.sizes), out.reshape(-1, *self.sizes)
+            x, out = x.reshape(-1, *self.sizes), out.reshape(-1, *out.shape[-self._levels :])
         layout = self._layouts.get(x.shape)
         if layout is None:
             layout = self._lay_out(x.shape)
@@ -119,8 +122,12 @@ class BlockedProduct:
 
     def _run(self, key: TransformKey, parts: Iterable[Index], x: Array, out: Array) -> None:
         transform = take(key)
+        # Samples that lie far apart share their places in the cache. A copy of the block in the order in which it lies
+        # reads memory once; ducc0, which gathers several signals at once, needs none.
+        is_apart = x.strides[-1] != x.itemsize and self.engine != "ducc0"
         for part in parts:
-            transform.filter(x[part], self._multiplier_of(part), out[part])
+            block = np.array(x[part]) if is_apart else x[part]
+            transform.filter(block, self._multiplier_of(part), out[part])
         give(key, transform)
 
     def _multiplier_of(self, part: Index) -> Array:

@@ -13,9 +13,9 @@ import numpy.typing as npt
 from equiconv.arrays import dtype_name
 from equiconv.convolution.blocks import split
 from equiconv.convolution.engines.base import spectrum_shape
-from equiconv.convolution.engines.pool import TransformKey, borrow
+from equiconv.convolution.engines.pool import TransformKey, give, take
 
-__all__ = ["continued", "kernel_multiplier", "spectrum_of", "usual_peaks"]
+__all__ = ["continued", "kernel_multiplier", "signals_of", "spectrum_of", "usual_peaks"]
 
 Array = npt.NDArray[Any]
 _BLOCK = 2**18
@@ -84,11 +84,29 @@ def spectrum_of(u: Array, levels: int, engine: str, threads: int = 1, *, measure
     """F u over the last `levels` axes, half of it for real u."""
     batch, grid = u.shape[: u.ndim - levels], u.shape[u.ndim - levels :]
     axes = tuple(range(len(batch), u.ndim))
-    spectrum = np.empty(
-        spectrum_shape(u.shape, axes, not np.iscomplexobj(u)), dtype=np.result_type(u.dtype, np.complex64)
-    )
     block, parts = split(batch, max(1, _BLOCK // (math.prod(grid) * u.dtype.itemsize)))
-    with borrow(TransformKey(engine, (*block, *grid), axes, dtype_name(u.dtype), threads, measured)) as transform:
+    key = TransformKey(engine, (*block, *grid), axes, dtype_name(u.dtype), threads, measured)
+    transform = take(key)
+    if len(parts) == 1:
+        spectrum: Array = np.array(transform.forward(u))
+    else:
+        is_real = u.dtype.kind == "f"
+        spectrum = np.empty(spectrum_shape(u.shape, axes, is_real), dtype=transform.spectrum_dtype)
         for part in parts:
             spectrum[part] = transform.forward(u[part])
+    give(key, transform)
     return spectrum
+
+
+def signals_of(spectrum: Array, sizes: Sequence[int], dtype: np.dtype[Any], engine: str, threads: int = 1) -> Array:
+    """n·F⁻¹ S over the last axes, signals of these sizes and this dtype; S, half of a spectrum for a real one, is lost."""
+    batch = spectrum.shape[: spectrum.ndim - len(sizes)]
+    signals = np.empty((*batch, *sizes), dtype=dtype)
+    block, parts = split(batch, max(1, _BLOCK // (math.prod(sizes) * dtype.itemsize)))
+    axes = tuple(range(len(batch), signals.ndim))
+    key = TransformKey(engine, (*block, *sizes), axes, dtype_name(dtype), threads)
+    transform = take(key)
+    for part in parts:
+        transform.inverse(transform.own_spectrum(spectrum[part]), signals[part])
+    give(key, transform)
+    return signals

@@ -82,7 +82,10 @@ class TiledProduct:
         return spectrum_shape(self._view, (1, 0) if self._is_row else tuple(axes), self._is_real)
 
     def __call__(self, x: Array, out: Array) -> None:
-        """Write the product with `x`, of shape (*batch, *sizes), to `out` of the same shape."""
+        """Write the product with `x`, of shape (*batch, *sizes), to `out` of the same shape.
+
+        Where signals are continued, `out` may hold any other first corner of the grid.
+        """
         levels = len(self.sizes)
         batch = x.shape[: x.ndim - levels]
         try:
@@ -102,7 +105,7 @@ class TiledProduct:
                 source, whole = source.reshape(self._view), np.empty(self._view, self.dtype)
             run(source, spectrum, multiplier, whole)
             if self.sizes != self.grid or not out[index].flags.c_contiguous:
-                out[index] = whole.reshape(self.grid)[tuple(slice(0, n) for n in self.sizes)]
+                out[index] = whole.reshape(self.grid)[tuple(slice(0, n) for n in out.shape[-levels:])]
         if not self._spare:
             self._spare.append(spectrum)
 

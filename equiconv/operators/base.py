@@ -16,6 +16,7 @@ from typing import Any, Generic, Literal, NoReturn, TypeAlias, TypeVar
 import numpy as np
 
 from equiconv.arrays import Array, is_complex, library, namespace, normalize_axes, promote, require_floating
+from equiconv.operators.kept import Kept
 
 __all__ = ["Convention", "Operator", "as_complex", "broadcast", "check_convention", "integer", "scale"]
 
@@ -45,8 +46,8 @@ def integer(value: int, name: str, least: int | None = None) -> int:
 
 def broadcast(operator_batch: tuple[int, ...], other: tuple[int, ...], name: str) -> tuple[int, ...]:
     """The common batch shape, or a `ValueError` that names both."""
-    if not operator_batch:  # nothing to compare, and a batch that is traced stays symbolic
-        return other
+    if not operator_batch or not other:  # nothing to compare, and a batch that is traced stays symbolic
+        return operator_batch or other
     try:
         return np.broadcast_shapes(operator_batch, other)
     except ValueError:
@@ -63,6 +64,9 @@ class Operator(ABC, Generic[Structure]):
 
     # NumPy, CuPy and torch then leave `array @ C` and `array * C` to the reflected methods below.
     __array_ufunc__ = None
+
+    # what is kept of the entries between calls, by the operators that keep anything
+    _kept: Kept | None = None
 
     @property
     @abstractmethod
@@ -123,7 +127,8 @@ class Operator(ABC, Generic[Structure]):
         if x.ndim == 0:
             raise ValueError(f"{name} must be a vector (N,) or a stack of matrices (..., N, m), got a 0-d array")
         xp = namespace(x)
-        N = math.prod(self.sizes_in)
+        sizes = self.sizes_in
+        N, levels = math.prod(sizes), len(sizes)
         length = int(x.shape[0] if x.ndim == 1 else x.shape[-2])
         if length != N:
             hint = ""
@@ -131,14 +136,17 @@ class Operator(ABC, Generic[Structure]):
                 hint = "; a batch of vectors along the last axis goes through C.apply(x)"
             raise ValueError(
                 f"{name} of shape {tuple(x.shape)} has {length} rows, but the operator of shape {self.shape} has {N} "
-                f"columns (levels {self.sizes_in}, flattened){hint}"
+                f"columns (levels {sizes}, flattened){hint}"
             )
         # A stack of matrices is a batch of their columns, laid out as rows so that the signal comes last.
         gap = 0 if x.ndim == 1 else 1
         rows = xp.matrix_transpose(x) if gap else x
         broadcast(self.batch, tuple(x.shape[:-2]), name)
-        y = transform(xp.reshape(rows, (*rows.shape[:-1], *self.sizes_in)), gap)
-        y = xp.reshape(y, (*y.shape[: y.ndim - len(self.sizes_out)], math.prod(self.sizes_out)))
+        if levels > 1:
+            rows = xp.reshape(rows, (*rows.shape[:-1], *sizes))
+        y = transform(rows, gap)
+        if levels > 1:
+            y = xp.reshape(y, (*y.shape[: y.ndim - levels], math.prod(self.sizes_out)))
         return xp.matrix_transpose(y) if gap else y
 
     def apply(self, x: Array, axes: int | Iterable[int] | None = None) -> Array:
@@ -168,6 +176,10 @@ class Operator(ABC, Generic[Structure]):
         y = self._transform(moved, 0)
         extra = y.ndim - x.ndim
         return xp.moveaxis(y, last, tuple(a + extra for a in positions))
+
+    def __getstate__(self) -> dict[str, Any]:
+        # Copies and pickles keep nothing: what is kept holds plans and buffers.
+        return {name: value for name, value in self.__dict__.items() if name != "_kept"}
 
     def _compose(self, other: Operator[Any]) -> Any:
         raise TypeError(

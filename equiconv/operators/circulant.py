@@ -13,11 +13,11 @@ from collections.abc import Callable, Iterable
 from typing import Any, NamedTuple
 
 import numpy as np
+import torch
 
 from equiconv.arrays import (
     Array,
     DType,
-    asarray_like,
     compute_dtype,
     device,
     dtype_name,
@@ -28,10 +28,13 @@ from equiconv.arrays import (
     to_numpy,
     transform_bound,
 )
-from equiconv.convolution.filtering import filter_spectrum, half_spectrum
-from equiconv.operators.base import Convention, Operator, as_complex, broadcast, check_convention, integer, scale
-from equiconv.operators.indexing import differences, self_conjugate
+from equiconv.convolution.filtering import filter_spectrum, from_spectrum, half_spectrum, is_fast
+from equiconv.convolution.prepared import host, is_plain
+from equiconv.operators.base import Convention, Operator, broadcast, check_convention, integer, scale
+from equiconv.operators.indexing import differences
+from equiconv.operators.kept import Kept, kept_of
 from equiconv.operators.projection import mean_diagonals, relative_distance
+from equiconv.operators.spectra import between, conjugate_pairs, mirrored, negated, self_conjugate
 
 __all__ = ["Circulant", "SingularCirculantError", "Slogdet"]
 
@@ -56,18 +59,6 @@ class Slogdet(NamedTuple):
     logabsdet: Array
 
 
-class _Kept(NamedTuple):
-    """A column as it was, its spectrum, and whether no eigenvalue is zero to rounding."""
-
-    column: Array
-    half: Array
-    regular: bool
-
-
-# Entries of a column whose spectrum is kept for the next product, with a copy of the column.
-_LARGEST_KEPT = 2**18
-
-
 class Circulant(Operator["Circulant"]):
     """The circulant matrix of w, or with `ndim=d` the d-level one, never written out.
 
@@ -89,8 +80,6 @@ class Circulant(Operator["Circulant"]):
     >>> (C.T @ C).shape, C.T
     ((5, 5), Circulant(5, float64, convention='correlation'))
     """
-
-    _kept: _Kept | None = None
 
     def __init__(self, w: Array, ndim: int = 1, convention: Convention = "convolution") -> None:
         levels = integer(ndim, "ndim", least=1)
@@ -166,51 +155,64 @@ class Circulant(Operator["Circulant"]):
     # -- the map ----------------------------------------------------------------------------------------------------
 
     def _transform(self, x: Array, gap: int) -> Array:
-        return self._filter(x, gap, lambda spectrum: spectrum)
+        return self._filtered(x, gap, self._keep())
 
-    def _filter(self, x: Array, gap: int, function: Spectral, half: Array | None = None) -> Array:
-        """The map whose eigenvalues are `function` of this one's, applied to the last axes of x.
+    def _filtered(
+        self, x: Array, gap: int, kept: Kept | None, half: Array | None = None, *, inverse: bool = False
+    ) -> Array:
+        """The product with the last axes of x, or with the inverse.
 
-        `half` is the spectrum of this one where it is known already, in the dtype of the column.
+        `kept` is what is kept of the column, `half` its half spectrum where it is known already.
         """
+        column = self._column_like(x)
+        if kept is not None and type(x) is type(column) is np.ndarray and x.dtype == kept.dtype:  # at once
+            return (kept.inverse() if inverse else kept.product())(x, gap)
         levels = self.ndim
-        (x, column), dtype = promote(x, self._column_like(x))
-        if half is None or dtype_name(x.dtype) != dtype_name(compute_dtype(self.dtype)):
-            half = self._half(column)
-        spectrum = function(half)
-        if gap:
-            split = spectrum.ndim - levels
-            spectrum = namespace(x).reshape(spectrum, (*spectrum.shape[:split], *(1,) * gap, *spectrum.shape[split:]))
-        y = filter_spectrum(x, spectrum, levels)
+        (x, column), dtype = promote(x, column)
+        if dtype_name(x.dtype) != dtype_name(compute_dtype(self.dtype)):  # another spectrum, then
+            kept, half = self._keep(column), None
+        if kept is not None and is_plain(x):
+            result = (kept.inverse() if inverse else kept.product())(host(x), gap)
+            y = torch.from_numpy(result) if isinstance(x, torch.Tensor) else result
+        else:
+            half = self._half(column, kept) if half is None else half
+            spectrum = 1 / half if inverse else half
+            if gap:
+                split = spectrum.ndim - levels
+                shape = (*spectrum.shape[:split], *(1,) * gap, *spectrum.shape[split:])
+                spectrum = namespace(x).reshape(spectrum, shape)
+            y = filter_spectrum(x, spectrum, levels)
         return y if y.dtype == dtype else namespace(y).astype(y, dtype, copy=False)
 
-    def _half(self, column: Array) -> Array:
-        """`half_spectrum` of the (promoted) column: the one of the last call while the column still holds the same.
-
-        Comparing costs a pass over the column, a transform several. It is the contents that are compared: w is not
-        copied, and its owner may write to it.
-        """
-        if type(column) is not np.ndarray or column.size > _LARGEST_KEPT:
-            return half_spectrum(column, self.ndim)
-        kept = self._kept
-        if kept is not None and kept.column.dtype == column.dtype and np.array_equal(kept.column, column):
-            return kept.half
-        half = half_spectrum(column, self.ndim)
-        half.flags.writeable = False
-        self._kept = _Kept(column.copy(), half, regular=False)
-        return half
-
-    def _function(self, function: Spectral) -> Circulant:
-        """The circulant whose eigenvalues are `function` of this one's; the function must commute with conjugation."""
+    def _computed(self) -> tuple[Array, DType]:
+        """The column in the dtype that it is computed in, and its own dtype."""
         (column,), dtype = promote(self._column)
-        xp = namespace(column)
-        axes = tuple(range(-self.ndim, 0))
-        spectrum = function(self._half(column))
-        if is_complex(column):
-            result = xp.fft.ifftn(spectrum, axes=axes)
-        else:
-            result = xp.fft.irfftn(spectrum, s=self.sizes, axes=axes)
-        return self._with_column(xp.astype(result, dtype, copy=False))
+        return column, dtype
+
+    def _keep(self, column: Array | None = None) -> Kept | None:
+        """What is kept of the column (as it is computed), made anew where it changed; None where nothing is kept."""
+        kept = kept_of(self._kept, (self._computed()[0] if column is None else column,), _itself, self.ndim)
+        if kept is not None:
+            self._kept = kept
+        return kept
+
+    def _half(self, column: Array, kept: Kept | None) -> Array:
+        """`half_spectrum` of the column; it may be what is kept, and is not to be written to."""
+        if kept is None:
+            return half_spectrum(column, self.ndim)
+        return torch.from_numpy(kept.spectrum) if isinstance(column, torch.Tensor) else kept.spectrum
+
+    def _function(self, function: Spectral, half: Array | None = None) -> Circulant:
+        """The circulant whose eigenvalues are `function` of this one's, `half` of them where they are known already.
+
+        The function returns a new array, and must commute with conjugation: half the eigenvalues of a real matrix are
+        then enough, and the result is real because it is transformed back as such.
+        """
+        column, dtype = self._computed()
+        spectrum = function(self._half(column, self._keep(column)) if half is None else half)
+        del half  # before memory is needed for the result
+        result = from_spectrum(spectrum, self.sizes, is_real=not is_complex(column))
+        return self._with_column(namespace(result).astype(result, dtype, copy=False))
 
     def dense(self) -> Array:
         """The matrix itself, (*batch, N, N): the only place where it is written out.
@@ -267,21 +269,32 @@ class Circulant(Operator["Circulant"]):
 
     def _spectrum(self) -> Array:
         """All eigenvalues on the grid of frequencies, (*batch, n1, …, nd), complex."""
-        column = as_complex(self._column)
-        return namespace(column).fft.fftn(column, axes=tuple(range(-self.ndim, 0)))
+        column, _ = self._computed()
+        kept = self._keep(column)
+        half = self._half(column, kept)
+        if is_complex(column):  # then it is all of them, and the caller's
+            return half if kept is None else namespace(half).astype(half, half.dtype, copy=True)
+        return mirrored(conjugate_pairs(half, self.sizes), self.sizes)
 
-    def _zero_bound(self) -> Array:
-        """The bound below which an eigenvalue cannot be told from zero, (*batch, 1, …, 1)."""
-        (column,), _ = promote(self._column)
-        xp = namespace(column)
-        magnitude = xp.sum(xp.abs(column), axis=tuple(range(-self.ndim, 0)), keepdims=True)
-        return transform_bound(magnitude, self.sizes, column.dtype)
+    def _moduli(self) -> tuple[Array, Array, Array]:
+        """The half spectrum, its moduli, and where these are zero to rounding."""
+        column, _ = self._computed()
+        half = self._half(column, self._keep(column))
+        modulus = namespace(half).abs(half)
+        return half, modulus, modulus <= self._zero_bound(column)
+
+    def _zero_bound(self, column: Array) -> Array:
+        """The bound below which an eigenvalue of this column cannot be told from zero, (*batch, 1, …, 1)."""
+        xp, sizes = namespace(column), self.sizes
+        magnitude = xp.sum(xp.abs(column), axis=tuple(range(-len(sizes), 0)), keepdims=True)
+        return transform_bound(magnitude, sizes, column.dtype)
 
     def eigvals(self) -> Array:
         """The N eigenvalues, (*batch, N), complex: the discrete Fourier transform of the first column.
 
         Entry k belongs to the eigenvector exp(2πi·jk/n); with several levels they are in row-major order of the
-        frequencies. float16 and bfloat16 give complex64.
+        frequencies. Those of a real matrix are conjugate in pairs exactly, λ[−k] = conj λ[k]. float16 and bfloat16 give
+        complex64.
 
         >>> Circulant(np.asarray([1.0, 1.0, 0.0, 0.0])).eigvals().real.tolist()
         [2.0, 1.0, 0.0, 1.0]
@@ -295,11 +308,11 @@ class Circulant(Operator["Circulant"]):
         >>> float(Circulant(np.asarray([2.0, 1.0, 0.0])).cond()) < 1.8
         True
         """
-        spectrum = self._spectrum()
-        xp = namespace(spectrum)
+        # conjugates, which half a spectrum leaves out, are as large
+        _, modulus, small = self._moduli()
+        xp = namespace(modulus)
         axes = tuple(range(-self.ndim, 0))
-        modulus = xp.abs(spectrum)
-        zero = xp.any(modulus <= self._zero_bound(), axis=axes)
+        zero = xp.any(small, axis=axes)
         least = xp.min(modulus, axis=axes)
         ratio = xp.max(modulus, axis=axes) / xp.where(zero, xp.ones_like(least), least)
         return xp.where(zero, xp.full_like(ratio, math.inf), ratio)
@@ -313,19 +326,21 @@ class Circulant(Operator["Circulant"]):
         >>> Circulant(np.asarray([0.0, 1.0, 0.0, 0.0])).slogdet().sign.item()
         -1.0
         """
-        spectrum = self._spectrum()
+        spectrum, modulus, zero = self._moduli()
         xp = namespace(spectrum)
         axes = tuple(range(-self.ndim, 0))
-        modulus = xp.abs(spectrum)
-        zero = modulus <= self._zero_bound()
-        ones = xp.ones_like(modulus)
-        safe = xp.where(zero, ones, modulus)
+        safe = xp.where(zero, xp.ones_like(modulus), modulus)
+        logarithms = xp.log(safe)
         if is_complex(self._column):
-            phase = xp.where(zero, xp.ones_like(spectrum), spectrum) / safe
+            sign = xp.prod(xp.where(zero, xp.ones_like(spectrum), spectrum) / safe, axis=axes)
+            logarithm = xp.sum(logarithms, axis=axes)
         else:
-            own_conjugate = asarray_like(self_conjugate(self.sizes), modulus) > 0
-            phase = xp.where(own_conjugate & (xp.real(spectrum) < 0), -ones, ones)
-        sign, logarithm = xp.prod(phase, axis=axes), xp.sum(xp.log(safe), axis=axes)
+            own = self_conjugate(self.sizes)
+            single = xp.real(spectrum[(..., *own)])
+            sign = xp.prod(xp.where(single < 0, -xp.ones_like(single), xp.ones_like(single)), axis=axes)
+            # the planes that hold their own conjugates count once, what lies between them twice
+            pairs = xp.sum(logarithms[..., between(self.sizes[-1])], axis=axes)
+            logarithm = 2 * pairs + xp.sum(logarithms[(..., own[-1])], axis=axes)
         singular = xp.any(zero, axis=axes)
         return Slogdet(
             xp.where(singular, xp.zeros_like(sign), sign),
@@ -343,25 +358,33 @@ class Circulant(Operator["Circulant"]):
 
     # -- inverses and powers ----------------------------------------------------------------------------------------
 
-    def _require_regular(self, what: str) -> Array:
-        """The spectrum (`half_spectrum`); `SingularCirculantError` where an eigenvalue is within rounding of zero."""
-        (column,), _ = promote(self._column)
-        half = self._half(column)
-        kept = self._kept
-        if kept is not None and kept.half is half and kept.regular:
-            return half
+    def _is_regular(self, column: Array, kept: Kept | None, half: Array) -> bool:
+        """Whether no eigenvalue is within rounding of zero."""
+        if kept is not None and kept.regular:
+            return True
+        xp = namespace(half)
         # the frequencies that a real spectrum leaves out are conjugates of those that it keeps
-        if not bool(namespace(half).any(namespace(half).abs(half) <= self._zero_bound())):
-            if kept is not None and kept.half is half:
-                self._kept = kept._replace(regular=True)
-            return half
-        spectrum = self._spectrum()
-        xp = namespace(spectrum)
-        modulus, bound = xp.abs(spectrum), self._zero_bound()
-        zero = modulus <= bound
-        if not bool(xp.any(zero)):  # half and whole differ by rounding, at the very bound
-            return half
-        indices = tuple(tuple(int(i) for i in index) for index in np.argwhere(to_numpy(zero)))
+        if bool(xp.any(xp.abs(half) <= self._zero_bound(column))):
+            return False
+        if kept is not None:
+            kept.regular = True
+        return True
+
+    def _require_regular(self, what: str) -> tuple[Array, Kept | None]:
+        """The spectrum (`half_spectrum`) and what is kept of the column.
+
+        Raises `SingularCirculantError` where an eigenvalue is within rounding of zero.
+        """
+        column, _ = self._computed()
+        kept = self._keep(column)
+        half = self._half(column, kept)
+        if self._is_regular(column, kept, half):
+            return half, kept
+        bound = self._zero_bound(column)
+        modulus = to_numpy(namespace(half).abs(half))
+        if not is_complex(column):
+            modulus = mirrored(modulus, self.sizes)
+        indices = tuple(tuple(int(i) for i in index) for index in np.argwhere(modulus <= to_numpy(bound)))
         first = indices[0]
         batch, frequency = first[: len(self.batch)], first[len(self.batch) :]
         index = frequency[0] if self.ndim == 1 else frequency
@@ -370,7 +393,7 @@ class Circulant(Operator["Circulant"]):
             f"{what} needs a regular circulant, but eigenvalue {index}"
             + (f" of batch entry {batch}" if batch else "")
             + (f" (and {len(indices) - 1} more)" if len(indices) > 1 else "")
-            + f" is zero to rounding: |λ| = {float(to_numpy(modulus)[first]):.3g}, known only to within {limit:.3g}; "
+            + f" is zero to rounding: |λ| = {float(modulus[first]):.3g}, known only to within {limit:.3g}; "
             + "use pinv(), add a multiple of the identity, or compute in a wider dtype",
             indices,
         )
@@ -387,8 +410,7 @@ class Circulant(Operator["Circulant"]):
         >>> bool(np.allclose((C @ C.inv()).dense(), np.eye(4)))
         True
         """
-        self._require_regular("inv()")
-        return self._function(lambda spectrum: 1 / spectrum)
+        return self._function(lambda spectrum: 1 / spectrum, self._require_regular("inv()")[0])
 
     def pinv(self) -> Circulant:
         """The Moore–Penrose inverse: reciprocal eigenvalues, and 0 for those that `solve` would call zero.
@@ -396,7 +418,13 @@ class Circulant(Operator["Circulant"]):
         >>> Circulant(np.ones(4)).pinv().kernel.tolist()
         [0.0625, 0.0625, 0.0625, 0.0625]
         """
-        bound = self._zero_bound()
+        column, _ = self._computed()
+        kept = self._keep(column)
+        half = self._half(column, kept)
+        # plain memory is looked at; of what is recorded or transformed no value is asked
+        if is_fast(column) and self._is_regular(column, kept, half):
+            return self._function(lambda spectrum: 1 / spectrum, half)
+        bound = self._zero_bound(column)
 
         def reciprocal(spectrum: Array) -> Array:
             xp = namespace(spectrum)
@@ -405,7 +433,7 @@ class Circulant(Operator["Circulant"]):
             safe = 1 / xp.where(zero, xp.ones_like(spectrum), spectrum)
             return xp.where(zero, xp.zeros_like(spectrum), safe)
 
-        return self._function(reciprocal)
+        return self._function(reciprocal, half)
 
     def solve(self, b: Array) -> Array:
         """The x with C @ x = b, for a vector b (N,) or a stack of matrices (..., N, m), as in `C @ x`.
@@ -415,8 +443,8 @@ class Circulant(Operator["Circulant"]):
         >>> Circulant(np.asarray([2.0, 1.0, 0.0])).solve(np.asarray([3.0, 3.0, 3.0])).tolist()
         [1.0, 1.0, 1.0]
         """
-        half = self._require_regular("solve()")
-        return self._multiply(b, "b", lambda x, gap: self._filter(x, gap, lambda spectrum: 1 / spectrum, half))
+        half, kept = self._require_regular("solve()")
+        return self._multiply(b, "b", lambda x, gap: self._filtered(x, gap, kept, half, inverse=True))
 
     def power(self, p: int) -> Circulant:
         """The p-th matrix power for an integer p: the identity for 0, powers of the inverse for negative p.
@@ -427,21 +455,23 @@ class Circulant(Operator["Circulant"]):
         [0.0, 0.0, 1.0]
         """
         exponent = integer(p, "p")
-        if exponent < 0:
-            self._require_regular(f"power({exponent})")
+        half = self._require_regular(f"power({exponent})")[0] if exponent < 0 else None
 
         def raised(spectrum: Array) -> Array:
             # Repeated squaring: a complex power of zero has no gradient, a product has.
-            base = 1 / spectrum if exponent < 0 else spectrum
-            result, remaining = namespace(spectrum).ones_like(spectrum), abs(exponent)
+            if exponent == 0:
+                return namespace(spectrum).ones_like(spectrum)
+            base: Array = 1 / spectrum if exponent < 0 else spectrum
+            result: Array = None
+            remaining = abs(exponent)
             while remaining:
                 if remaining % 2:
-                    result = result * base
+                    result = base if result is None else result * base
                 remaining //= 2
                 base = base * base if remaining else base
-            return result
+            return spectrum * 1 if result is spectrum else result  # a new array in any case
 
-        return self._function(raised)
+        return self._function(raised, half)
 
     # -- projection -------------------------------------------------------------------------------------------------
 
@@ -473,8 +503,10 @@ class Circulant(Operator["Circulant"]):
         return relative_distance(M, sizes)
 
 
+def _itself(column: Array) -> Array:
+    return column
+
+
 def _reversed(column: Array, levels: int) -> Array:
     """c[−k mod n] on each of the last `levels` axes."""
-    xp = namespace(column)
-    axes = tuple(range(column.ndim - levels, column.ndim))
-    return xp.roll(xp.flip(column, axis=axes), (1,) * levels, axis=axes)
+    return negated(column, tuple(range(column.ndim - levels, column.ndim)))

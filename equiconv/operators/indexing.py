@@ -7,7 +7,7 @@ from typing import TypeAlias
 import numpy as np
 import numpy.typing as npt
 
-__all__ = ["differences", "grid_of", "self_conjugate", "wrapped_diagonals"]
+__all__ = ["differences", "grid_of", "wrapped_diagonals"]
 
 Indices: TypeAlias = npt.NDArray[np.intp]
 
@@ -23,14 +23,6 @@ def differences(sizes: tuple[int, ...]) -> Indices:
     grid = grid_of(sizes)
     wrapped = (grid[:, :, None] - grid[:, None, :]) % np.asarray(sizes)[:, None, None]
     return _flat(wrapped, sizes)
-
-
-def self_conjugate(sizes: tuple[int, ...]) -> Indices:
-    """1 at the frequencies k with −k = k modulo n, else 0, on the grid."""
-    grid = grid_of(sizes)
-    n = np.asarray(sizes)[:, None]
-    fixed: Indices = np.all(-grid % n == grid, axis=0).astype(np.intp).reshape(sizes)
-    return fixed
 
 
 def wrapped_diagonals(sizes: tuple[int, ...]) -> Indices:

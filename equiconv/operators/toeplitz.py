@@ -10,6 +10,7 @@ from collections.abc import Iterable
 from typing import Any
 
 import numpy as np
+import torch
 
 from equiconv.arrays import (
     Array,
@@ -21,7 +22,10 @@ from equiconv.arrays import (
     promote,
     require_floating,
 )
+from equiconv.convolution.filtering import SpectralFilter, half_spectrum, is_fast
+from equiconv.convolution.prepared import host
 from equiconv.operators.base import Convention, Operator, broadcast, check_convention, integer, scale
+from equiconv.operators.kept import kept_of
 
 __all__ = ["Toeplitz"]
 
@@ -51,11 +55,17 @@ class Toeplitz(Operator["Toeplitz"]):
                     f"{name} must have at least one entry on its last axis, got shape {tuple(array.shape)}"
                 )
         xp = namespace(first_column, first_row)
-        dtype = xp.result_type(first_column.dtype, first_row.dtype)
-        batch = broadcast(tuple(first_column.shape[:-1]), tuple(first_row.shape[:-1]), "first_row")
-        column = xp.broadcast_to(xp.astype(first_column, dtype, copy=False), (*batch, first_column.shape[-1]))
-        row = xp.broadcast_to(xp.astype(first_row, dtype, copy=False), (*batch, first_row.shape[-1]))
-        if bool(xp.any(column[..., 0] != row[..., 0])):
+        column, row = first_column, first_row
+        if column.dtype != row.dtype:
+            dtype = xp.result_type(column.dtype, row.dtype)
+            column, row = xp.astype(column, dtype, copy=False), xp.astype(row, dtype, copy=False)
+        batch = tuple(column.shape[:-1])
+        if batch != tuple(row.shape[:-1]):
+            batch = broadcast(batch, tuple(row.shape[:-1]), "first_row")
+            column = xp.broadcast_to(column, (*batch, column.shape[-1]))
+            row = xp.broadcast_to(row, (*batch, row.shape[-1]))
+        differs = column[..., 0] != row[..., 0]
+        if bool(xp.any(differs) if batch else differs):
             raise ValueError(
                 "first_column[..., 0] and first_row[..., 0] are the same entry of the matrix and must be equal"
             )
@@ -118,12 +128,21 @@ class Toeplitz(Operator["Toeplitz"]):
 
     def _transform(self, x: Array, gap: int) -> Array:
         (x, column, row), dtype = promote(x, self._column, self._row)
+        m = self.sizes_out[0]
+        kept = kept_of(self._kept, (column, row), _embedded, levels=1) if is_fast(x) else None
+        if kept is not None or (is_fast(x) and is_fast(column) and is_fast(row)):
+            if kept is not None:
+                self._kept = kept
+                product = kept.product()
+            else:
+                kernel = _embedded(host(column), host(row))
+                product = SpectralFilter(half_spectrum(kernel, 1), kernel.shape[-1:], kernel.dtype)
+            result = product(host(x), gap, length=m)
+            y = torch.from_numpy(result) if isinstance(x, torch.Tensor) else result
+            return y if y.dtype == dtype else namespace(y).astype(y, dtype, copy=False)
         xp = namespace(x)
-        m, n = self.sizes_out[0], self.sizes_in[0]
-        length = fast_length(m + n - 1)
-        # The circulant of (column, 0, …, 0, reversed rest of the row) has T as its upper left corner.
-        between = xp.zeros((*self.batch, length - m - n + 1), dtype=column.dtype, device=device(column))
-        kernel = xp.concat([column, between, xp.flip(row[..., 1:], axis=-1)], axis=-1)
+        kernel = _embedded(column, row)
+        length = int(kernel.shape[-1])
         kernel = xp.reshape(kernel, (*self.batch, *(1,) * gap, length))
         if is_complex(x):
             y = xp.fft.ifft(xp.fft.fft(x, n=length) * xp.fft.fft(kernel))
@@ -176,3 +195,20 @@ class Toeplitz(Operator["Toeplitz"]):
         (2, 5)
         """
         return super().apply(x, axes)
+
+
+def _embedded(column: Array, row: Array) -> Array:
+    """(column, 0, …, 0, reversed rest of the row), (*batch, L): its circulant has the matrix as its upper left corner.
+
+    L ≥ m + n − 1 is a length that transforms are fast at.
+    """
+    xp = namespace(column, row)
+    m, n = int(column.shape[-1]), int(row.shape[-1])
+    length = fast_length(m + n - 1)
+    if type(column) is np.ndarray:  # the same with fewer calls
+        kernel = np.zeros((*column.shape[:-1], length), dtype=column.dtype)
+        kernel[..., :m] = column
+        kernel[..., length - n + 1 :] = row[..., :0:-1]
+        return kernel
+    between = xp.zeros((*column.shape[:-1], length - m - n + 1), dtype=column.dtype, device=device(column))
+    return xp.concat([column, between, xp.flip(row[..., 1:], axis=-1)], axis=-1)

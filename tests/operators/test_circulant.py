@@ -31,6 +31,11 @@ class TestCirculant(SpectralSuite):
         ((), (3, 4), "convolution"),
         ((3,), (4, 3), "correlation"),
         ((), (2, 3, 2), "convolution"),
+        # halves of spectra: planes of their own conjugates at 0 and n/2, alone and beside pairs, and no pairs at all
+        ((2,), (4, 4), "convolution"),
+        ((), (5, 2), "correlation"),
+        ((), (3, 1), "convolution"),
+        ((), (2,), "convolution"),
     )
 
     @pytest.fixture(params=CASES, ids=lambda c: f"{c[0]}-{c[1]}-{c[2]}")

@@ -1,6 +1,7 @@
 """Toeplitz matrices against their dense truth."""
 
 import itertools
+from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 import pytest
@@ -136,6 +137,97 @@ def test_nothing_is_written_out():
     assert y.shape == (n - 1,)
     bound = arrays.fourier_bound(2.0**0.5, np.linalg.norm(np.arange(n, dtype=float)), 2 * n, np.float64)
     assert np.max(np.abs(y + 1)) <= bound
+
+
+@pytest.mark.parametrize("library", ["numpy", "torch"])
+@pytest.mark.parametrize("dtype", ["float32", "float64", "complex64", "complex128"])
+@pytest.mark.parametrize(
+    ("m", "n"), [(300, 300), (1000, 37), (37, 1000), (1, 4096), (4096, 1), (2**14, 2**14 - 5), (10, 2**19), (2**19, 10)]
+)
+def test_long_products(m, n, dtype, library):
+    """Rows of the product by their definition, some of them and both ends, alone and of a matrix."""
+    rng = np.random.default_rng(m)
+    column, row = random(rng, (m,), dtype), random(rng, (n,), dtype)
+    row[0] = column[0]
+    x = random(rng, (n, 3), dtype)
+    T = Toeplitz(to(library, column), to(library, row))
+    rows = np.unique([0, m // 3, m // 2, m - 1])
+    diagonals = np.concatenate([row[:0:-1], column]).astype(np.complex128)  # T[i, j] at i − j + n − 1
+    dense = np.stack([diagonals[i : i + n][::-1] for i in rows])
+    norms = np.linalg.norm(diagonals) * np.linalg.norm(x.astype(np.complex128), axis=0)
+    bound = arrays.fourier_bound(norms, 1.0, arrays.fast_length(m + n - 1), np.dtype(dtype))
+    for _ in range(2):
+        found = arrays.to_numpy(T @ to(library, x))
+        assert found.shape == (m, 3)
+        assert found.dtype == np.dtype(dtype)
+        assert np.all(np.abs(found[rows] - dense @ x) <= bound)
+        alone = arrays.to_numpy(T @ to(library, x[:, 0]))
+        assert alone.shape == (m,)
+        assert np.all(np.abs(alone[rows] - dense @ x[:, 0]) <= bound[0])
+
+
+@pytest.mark.parametrize("library", ["numpy", "torch"])
+def test_entries_that_are_written_to_are_seen(library):
+    rng = np.random.default_rng(0)
+    column, row = rng.standard_normal(7), rng.standard_normal(5)
+    row[0] = column[0]
+    x = to(library, rng.standard_normal(5))
+    column, row = to(library, column), to(library, row)
+    T = Toeplitz(column, row)
+    before = arrays.to_numpy(T @ x)
+    assert T._kept is not None, "otherwise nothing is tried here"
+    for entries in (column, row):
+        entries[3] += 2
+        found = arrays.to_numpy(T @ x)
+        assert not np.allclose(found, before)
+        np.testing.assert_allclose(found, arrays.to_numpy(T.dense()) @ arrays.to_numpy(x), atol=1e-13)
+        before = found
+
+
+def test_kept_spectra_are_those_of_the_dtype_that_is_computed_in():
+    rng = np.random.default_rng(0)
+    column = rng.standard_normal(9).astype(np.float32)
+    T, x = Toeplitz(column, column), rng.standard_normal(9)
+    dense = T.dense().astype(np.float64)
+    for _ in range(2):
+        assert (T @ x.astype(np.float32)).dtype == np.float32
+        np.testing.assert_allclose(T @ x, dense @ x, rtol=1e-12)
+        np.testing.assert_allclose(T @ (x + 1j), dense @ (x + 1j), rtol=1e-12)
+    swapped = Toeplitz(column.astype(">f4"), column.astype(">f4"))
+    np.testing.assert_allclose(swapped @ x.astype(">f8"), dense @ x, rtol=1e-12)
+
+
+def test_batches_take_vectors_and_matrices_in_turn():
+    rng = np.random.default_rng(0)
+    column, row = rng.standard_normal((2, 1, 6)), rng.standard_normal((3, 8))
+    column[..., 0], row[..., 0] = 1, 1
+    T = Toeplitz(column, row)
+    for _ in range(2):
+        for shape in ((8,), (8, 4), (3, 8, 2), (5, 2, 3, 8, 1)):
+            x = rng.standard_normal(shape)
+            np.testing.assert_allclose(T @ x, T.dense() @ x, atol=1e-13)
+        assert T.apply(np.ones(8)).shape == (2, 3, 6)
+    empty = Toeplitz(np.ones((0, 3)), np.ones((0, 5)))
+    assert (empty @ np.ones((5, 2))).shape == (0, 3, 2)
+
+
+def test_small_entries_lose_no_digits():
+    rng = np.random.default_rng(0)
+    n = 2**14
+    column = (rng.standard_normal(n) * 1e-37).astype(np.float32)
+    x = (rng.standard_normal(n) * 1e30).astype(np.float32)
+    truth = Toeplitz(column.astype(float), column.astype(float)) @ x.astype(float)
+    assert np.abs((Toeplitz(column, column) @ x) - truth).max() <= 2e-6 * np.abs(truth).max()
+
+
+def test_threads_share_an_operator():
+    rng = np.random.default_rng(0)
+    column = rng.standard_normal(200)
+    T = Toeplitz(column, column)
+    inputs = [rng.standard_normal(shape) for shape in ((200,), (200, 3), (200, 90))]
+    expected = [Toeplitz(column, column) @ x for x in inputs]
+    with ThreadPoolExecutor(8) as pool:
+        assert all(pool.map(lambda i: np.array_equal(T @ inputs[i % 3], expected[i % 3]), range(600)))
 
 
 @pytest.mark.parametrize(
