@@ -57,6 +57,11 @@ class Result:
         """The best peer's time over ours: above 1, ours is faster."""
         return self.seconds[self.best_peer] / self.seconds[OURS]
 
+    @property
+    def is_behind(self) -> bool:
+        """Whether the best peer is faster by more than noise, which is what the quartiles of both times span."""
+        return self.ratio < 1 - sum(self.spread.get(name, 0.0) for name in (OURS, self.best_peer))
+
     def error_over(self, peer: str) -> float:
         """Our error over a peer's: below 1, ours is the more exact. Infinite where theirs is 0 and ours is not."""
         ours, theirs = self.errors[OURS], self.errors[peer]

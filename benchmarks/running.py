@@ -93,8 +93,8 @@ def summary(results: Sequence[Result], of: str = "") -> str:
     """How many cells, and the mean and the least of their ratios.
 
     >>> times, errors = {"equiconv": 1.0, "theirs": 2.0, "copy": 0.5}, {"equiconv": 3e-8, "theirs": 2e-8}
-    >>> print(summary([Result("a", 8, times, {}, errors)], "of eight samples"))
-    1 cell of eight samples: geometric mean 2.00, least 2.00; errors at most 1.50 times the most exact peer's
+    >>> print(summary([Result("a", 8, times, dict.fromkeys(times, 0.01), errors)], "of eight samples"))
+    1 cell of eight samples: geometric mean 2.00, least 2.00, none behind by more than noise; errors at most 1.50 times the most exact peer's
     """
     if not results:
         return f"No cells {of}".strip()
@@ -105,4 +105,5 @@ def summary(results: Sequence[Result], of: str = "") -> str:
     if shared:
         worst.insert(0, f"{max(shared):.2f} times those of the engine whose transforms are taken")
     mean = geometric_mean(ratios)
-    return f"{cells}: geometric mean {mean:.2f}, least {min(ratios):.2f}; errors at most {', '.join(worst)}"
+    behind = sum(r.is_behind for r in results) or "none"
+    return f"{cells}: geometric mean {mean:.2f}, least {min(ratios):.2f}, {behind} behind by more than noise; errors at most {', '.join(worst)}"

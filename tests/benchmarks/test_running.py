@@ -25,8 +25,9 @@ def environment(monkeypatch: pytest.MonkeyPatch) -> Iterator[pytest.MonkeyPatch]
     torch.set_num_threads(before)
 
 
-def result(case: str, ours: float = 1.0) -> Result:
-    return Result(case, 8, {OURS: ours, "theirs": 2.0}, {}, {OURS: 3e-8, "theirs": 2e-8})
+def result(case: str, ours: float = 1.0, spread: float = 0.1) -> Result:
+    spreads = {OURS: spread, "theirs": 0.1}
+    return Result(case, 8, {OURS: ours, "theirs": 2.0}, spreads, {OURS: 3e-8, "theirs": 2e-8})
 
 
 def test_threads_that_the_environment_does_not_give_are_refused(environment: pytest.MonkeyPatch) -> None:
@@ -78,5 +79,10 @@ def test_cells_are_chosen_by_name_and_scipy_has_the_threads(capsys: pytest.Captu
 
 def test_summary() -> None:
     words = summary([result("a"), result("b", ours=4.0)])
-    assert words == "2 cells: geometric mean 1.00, least 0.50; errors at most 1.50 times the most exact peer's"
+    assert words == (
+        "2 cells: geometric mean 1.00, least 0.50, 1 behind by more than noise; "
+        "errors at most 1.50 times the most exact peer's"
+    )
+    noisy = [result("c", ours=4.0, spread=0.45), result("d", ours=2.1)]
+    assert "least 0.50, none behind by more than noise" in summary(noisy)
     assert summary([], "of more than 8 samples") == "No cells of more than 8 samples"
