@@ -60,8 +60,9 @@ def circulant_matrix(u: Array, levels: int) -> Array:
     """
     sizes = u.shape[u.ndim - levels :]
     if levels == 1:  # D[j, i] = (u, u)[n − j + i]: each row is a window of the kernel written twice
-        n, step = sizes[0], u.itemsize
+        n = sizes[0]
         twice = np.concatenate([u, u], axis=-1)
+        step = twice.strides[-1]  # no itemsize where the axes of u were moved: what is joined lies as its parts do
         windows = np.lib.stride_tricks.as_strided(
             twice[..., n:], (*u.shape[:-1], n, n), (*twice.strides[:-1], -step, step), writeable=False
         )

@@ -26,6 +26,9 @@ _BETWEEN = tuple(
     str(Path(__file__).resolve().parent.parent / room) + os.sep for room in ("convolution", "nn", "symmetrization")
 )
 _CLASSIFIER = str(Path(__file__).resolve().parent.parent / "nn" / "classifier.py")
+# Files of torch and of this library in any environment: a program may have been exported on another machine than this.
+_INSTALLED = re.compile(r"[\\/](?:site|dist)-packages[\\/](?P<package>torch|equiconv)[\\/](?P<rest>.+)$")
+_ROOTS = {"torch": _TORCH, "equiconv": str(Path(__file__).resolve().parent.parent) + os.sep}
 _FRAME = re.compile(r'^\s*File "(?P<file>[^"]+)", line (?P<line>\d+), in (?P<function>.+)$')
 
 
@@ -68,7 +71,14 @@ class SourceLine:
         return {"file": self.file, "line": self.line, "function": self.function, "code": self.code}
 
 
+def _here(file: str) -> str:
+    """The file's path in this environment, where it is one of torch's or of this library's in another."""
+    found = _INSTALLED.search(file)
+    return _ROOTS[found["package"]] + re.sub(r"[\\/]", lambda _: os.sep, found["rest"]) if found else file
+
+
 def _is_users(file: str) -> bool:
+    file = _here(file)
     return not (file.startswith((_TORCH, _OURS, "<")) or f"{os.sep}importlib{os.sep}" in file)
 
 
@@ -110,7 +120,8 @@ def source_of(stack_trace: str | None) -> SourceLine | None:
         match = _FRAME.match(text)
         if match and _is_users(match["file"]):
             frames.append(match)
-    users = [m for m in frames if m["file"] == _CLASSIFIER or not m["file"].startswith(_BETWEEN)]
+    files = [_here(m["file"]) for m in frames]
+    users = [m for m, f in zip(frames, files, strict=True) if f == _CLASSIFIER or not f.startswith(_BETWEEN)]
     chosen = users[-1:]
     if not chosen:
         return None

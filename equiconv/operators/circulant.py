@@ -33,8 +33,9 @@ from equiconv.convolution.prepared import host, is_plain
 from equiconv.operators.base import Convention, Operator, broadcast, check_convention, integer, scale
 from equiconv.operators.indexing import differences
 from equiconv.operators.kept import Kept, kept_of
+from equiconv.operators.mapping import unmapped
 from equiconv.operators.projection import mean_diagonals, relative_distance
-from equiconv.operators.spectra import between, conjugate_pairs, mirrored, negated, self_conjugate
+from equiconv.operators.spectra import between, conjugate_pairs, least_of_pairs, mirrored, negated, self_conjugate
 
 __all__ = ["Circulant", "SingularCirculantError", "Slogdet"]
 
@@ -44,7 +45,8 @@ Spectral = Callable[[Array], Array]
 class SingularCirculantError(np.linalg.LinAlgError):
     """A circulant has an eigenvalue that cannot be told from zero.
 
-    `indices` holds the index of each such eigenvalue: the batch index, then the frequency on each level.
+    `indices` holds the index of each such eigenvalue: the batch index, then the frequency on each level. Axes that
+    `torch.func.vmap` maps come before those of the batch.
     """
 
     def __init__(self, message: str, indices: tuple[tuple[int, ...], ...]) -> None:
@@ -67,8 +69,9 @@ class Circulant(Operator["Circulant"]):
     n], which is the 5×5 example that the lecture prints. Results of operations are matrices of their own; their
     `convention` is that of the left operand and only says how their `kernel` is to be read.
 
-    `w` has shape (*batch, n1, …, nd) and a real or complex floating dtype, in NumPy, CuPy or torch; it is not copied,
-    and torch gradients flow through it. Raises `TypeError` for other dtypes, `ValueError` for too few or empty axes.
+    `w` has shape (*batch, n1, …, nd) and a real or complex floating dtype, in NumPy, CuPy or torch, and torch gradients
+    flow through it. Under "convolution" it is not copied, and the matrix follows what is written to it later; a
+    correlation's first column is a reversed copy, which does not. Raises `TypeError` for other dtypes, `ValueError` for too few or empty axes.
 
     >>> C = Circulant(np.asarray([1.0, 2.0, 3.0, 0.0, 0.0]), convention="correlation")
     >>> print(C.dense())
@@ -364,7 +367,7 @@ class Circulant(Operator["Circulant"]):
             return True
         xp = namespace(half)
         # the frequencies that a real spectrum leaves out are conjugates of those that it keeps
-        if bool(xp.any(xp.abs(half) <= self._zero_bound(column))):
+        if bool(xp.any(unmapped(xp.abs(half) <= self._zero_bound(column)))):
             return False
         if kept is not None:
             kept.regular = True
@@ -380,15 +383,15 @@ class Circulant(Operator["Circulant"]):
         half = self._half(column, kept)
         if self._is_regular(column, kept, half):
             return half, kept
-        bound = self._zero_bound(column)
-        modulus = to_numpy(namespace(half).abs(half))
+        bound = to_numpy(unmapped(self._zero_bound(column)))
+        modulus = to_numpy(unmapped(namespace(half).abs(half)))
         if not is_complex(column):
-            modulus = mirrored(modulus, self.sizes)
-        indices = tuple(tuple(int(i) for i in index) for index in np.argwhere(modulus <= to_numpy(bound)))
+            modulus = mirrored(least_of_pairs(modulus, self.sizes), self.sizes)
+        indices = tuple(tuple(int(i) for i in index) for index in np.argwhere(modulus <= bound))
         first = indices[0]
-        batch, frequency = first[: len(self.batch)], first[len(self.batch) :]
+        batch, frequency = first[: -self.ndim], first[-self.ndim :]  # axes that vmap maps are batch axes here
         index = frequency[0] if self.ndim == 1 else frequency
-        limit = float(to_numpy(bound)[(*batch, *(0,) * self.ndim)])
+        limit = float(bound[(*batch, *(0,) * self.ndim)])
         raise SingularCirculantError(
             f"{what} needs a regular circulant, but eigenvalue {index}"
             + (f" of batch entry {batch}" if batch else "")
@@ -428,7 +431,9 @@ class Circulant(Operator["Circulant"]):
 
         def reciprocal(spectrum: Array) -> Array:
             xp = namespace(spectrum)
-            zero = xp.abs(spectrum) <= bound
+            modulus = xp.abs(spectrum)
+            # of a pair both or none: the inverse transform would make half a reciprocal of one that is left
+            zero = (modulus if is_complex(column) else least_of_pairs(modulus, self.sizes)) <= bound
             # The where inside keeps the gradient of the discarded branch finite.
             safe = 1 / xp.where(zero, xp.ones_like(spectrum), spectrum)
             return xp.where(zero, xp.zeros_like(spectrum), safe)
@@ -449,7 +454,8 @@ class Circulant(Operator["Circulant"]):
     def power(self, p: int) -> Circulant:
         """The p-th matrix power for an integer p: the identity for 0, powers of the inverse for negative p.
 
-        Raises `TypeError` for other p, `SingularCirculantError` for negative p where C is singular.
+        Raises `TypeError` for other p, `SingularCirculantError` for negative p where C is singular. The relative error
+        of an eigenvalue grows to about |p| times its own, so that of a p near 1/eps nothing is known; a `Shift` is exact.
 
         >>> Circulant(np.asarray([0.0, 1.0, 0.0])).power(2).kernel.round(12).tolist()
         [0.0, 0.0, 1.0]

@@ -11,7 +11,7 @@ import torch
 
 from equiconv.arrays import Array, namespace
 
-__all__ = ["between", "conjugate_pairs", "mirrored", "negated", "self_conjugate"]
+__all__ = ["between", "conjugate_pairs", "least_of_pairs", "mirrored", "negated", "self_conjugate"]
 
 
 def negated(array: Array, axes: tuple[int, ...]) -> Array:
@@ -73,6 +73,22 @@ def conjugate_pairs(half: Array, sizes: tuple[int, ...]) -> Array:
     planes = half[(..., *self_conjugate(sizes)[-1:])]
     # a sum of two halves does not overflow, and is the same in either order
     planes = 0.5 * planes + 0.5 * _conjugate(negated(planes, tuple(range(-len(sizes), -1))))
+    return xp.concat([planes[..., :1], half[..., between(sizes[-1])], planes[..., 1:]], axis=-1)
+
+
+def least_of_pairs(half: Array, sizes: tuple[int, ...]) -> Array:
+    """Real numbers at the frequencies of `half`, of which both of a conjugate pair get the smaller one.
+
+    The moduli of a pair are equal but for rounding. What is decided by them is to be decided alike for both.
+
+    >>> least_of_pairs(np.asarray([[1.0], [2.0], [1.5]]), (3, 1)).ravel().tolist()
+    [1.0, 1.5, 1.5]
+    """
+    if len(sizes) == 1:
+        return half  # a frequency that is its own conjugate is no pair
+    xp = namespace(half)
+    planes = half[(..., *self_conjugate(sizes)[-1:])]
+    planes = xp.minimum(planes, negated(planes, tuple(range(-len(sizes), -1))))
     return xp.concat([planes[..., :1], half[..., between(sizes[-1])], planes[..., 1:]], axis=-1)
 
 

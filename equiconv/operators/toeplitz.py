@@ -26,6 +26,7 @@ from equiconv.convolution.filtering import SpectralFilter, half_spectrum, is_fas
 from equiconv.convolution.prepared import host
 from equiconv.operators.base import Convention, Operator, broadcast, check_convention, integer, scale
 from equiconv.operators.kept import kept_of
+from equiconv.operators.mapping import unmapped
 
 __all__ = ["Toeplitz"]
 
@@ -64,8 +65,8 @@ class Toeplitz(Operator["Toeplitz"]):
             batch = broadcast(batch, tuple(row.shape[:-1]), "first_row")
             column = xp.broadcast_to(column, (*batch, column.shape[-1]))
             row = xp.broadcast_to(row, (*batch, row.shape[-1]))
-        differs = column[..., 0] != row[..., 0]
-        if bool(xp.any(differs) if batch else differs):
+        differs = unmapped(column[..., 0] != row[..., 0])
+        if bool(xp.any(differs) if differs.ndim else differs):
             raise ValueError(
                 "first_column[..., 0] and first_row[..., 0] are the same entry of the matrix and must be equal"
             )
@@ -144,7 +145,9 @@ class Toeplitz(Operator["Toeplitz"]):
         kernel = _embedded(column, row)
         length = int(kernel.shape[-1])
         kernel = xp.reshape(kernel, (*self.batch, *(1,) * gap, length))
-        if is_complex(x):
+        if 0 in (*x.shape, *kernel.shape):  # torch transforms no empty batch; this one keeps the gradient's way
+            y = x[..., :1] * kernel[..., :m]
+        elif is_complex(x):
             y = xp.fft.ifft(xp.fft.fft(x, n=length) * xp.fft.fft(kernel))
         else:
             y = xp.fft.irfft(xp.fft.rfft(x, n=length) * xp.fft.rfft(kernel), n=length)

@@ -62,3 +62,30 @@ def test_the_matrix_is_that_of_the_definition() -> None:
     for j in range(6):
         for i in range(6):
             assert matrix[j, i] == u[(i // 3 - j // 3) % 2, (i % 3 - j % 3) % 3]
+
+
+@pytest.mark.parametrize("order", ["C", "F"])
+def test_the_matrices_of_kernels_in_any_memory(order: Any) -> None:
+    u = np.asarray(np.arange(6.0).reshape(2, 3), order=order)
+    matrix = circulant_matrix(u, 1)
+    for b in range(2):
+        for j in range(3):
+            for i in range(3):
+                assert matrix[b, j, i] == u[b, (i - j) % 3]
+
+
+@pytest.mark.parametrize("method", ["dense", "fourier", "auto"])
+@pytest.mark.parametrize("function", [circular_convolve, circular_correlate])
+@pytest.mark.parametrize("is_moved", [False, True])
+@pytest.mark.parametrize(("n", "taps", "count"), [(2, 5, 4), (3, 4, 2), (4, 11, 3), (8, 9, 2)])
+def test_kernels_for_each_signal_that_wrap(
+    n: int, taps: int, count: int, is_moved: bool, function: Any, method: Any
+) -> None:
+    """A folded kernel lies in memory as the kernel itself does, which with its axes moved is in another order."""
+    rng = np.random.default_rng(0)
+    x, w = rng.integers(-9, 10, (n, count)).astype(np.float64), rng.integers(-9, 10, (taps, count)).astype(np.float64)
+    axis = -2
+    if is_moved:  # the same memory, convolved along its last axis
+        x, w, axis = x.T, w.T, -1
+    expected = function(x, w, axis, -1, method="definition")
+    np.testing.assert_allclose(function(x, w, axis, -1, method=method), expected, atol=1e-11)

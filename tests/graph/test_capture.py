@@ -203,3 +203,27 @@ def test_an_infinity_is_not_perturbed() -> None:
     floors = capture(Pool().eval(), (x,)).rounding([x], torch.float64)
     assert all(0 <= floor < 1e-14 for floor in floors.values())
     assert max(floors.values()) > 0
+
+
+@pytest.mark.parametrize("environment", ["/home/a/env/lib/python3.11/site-packages", r"C:\env\Lib\site-packages"])
+def test_lines_of_a_program_that_was_exported_elsewhere(environment: str) -> None:
+    """Its stacks hold that environment's paths of torch and of this library, which are no user's lines there either."""
+    mark = "\\" if "\\" in environment else "/"
+    stack = [
+        (f"{environment}/torch/_dynamo/functional_export.py", "forward"),
+        ("/home/a/model.py", "helper"),
+        (f"{environment}/equiconv/convolution/circular.py", "circular_convolve"),
+        (f"{environment}/torch/_ops.py", "__call__"),
+        (f"{environment}/equiconv/convolution/operation.py", "convolve_traced"),
+    ]
+    text = "".join(
+        f'  File "{file.replace("/", mark) if file.startswith(environment) else file}", line 12, in {function}\n    y\n'
+        for file, function in stack
+    )
+    found = source_of(text)
+    assert found is not None
+    assert (found.file, found.line, found.function) == ("/home/a/model.py", 12, "helper")
+    classifier = source_of(text + f'  File "{environment}/equiconv/nn/classifier.py", line 3, in forward\n    y\n')
+    assert classifier is not None
+    assert classifier.line == 3
+    assert source_of(f'  File "{environment}/torch/_ops.py", line 1, in f\n') is None

@@ -111,3 +111,38 @@ def test_pseudo_inverse_has_a_finite_gradient_at_a_zero_eigenvalue():
     w = torch.tensor([1.0, -1.0, 0.0, 0.0], dtype=torch.float64, requires_grad=True)
     Circulant(w).pinv().kernel.sum().backward()
     assert torch.all(torch.isfinite(w.grad))
+
+
+def _pair_at_the_bound(dtype):
+    """A real kernel of 97 × 4 with a pair of conjugate eigenvalues one of which rounding puts below the bound, and which."""
+    sizes, rng = (97, 4), np.random.default_rng(0)
+    spectrum = np.fft.fftn(rng.standard_normal(sizes))
+    for trial in range(2000):
+        k = (1 + trial % 96, 0)
+        opposite = (97 - k[0], 0)
+        w = np.fft.ifftn(spectrum).real.astype(dtype)
+        bound = float(Circulant(w, 2)._zero_bound(w).max())
+        near = spectrum.copy()
+        near[k] = bound * (1 + 0.1 * rng.standard_normal()) * np.exp(2j * np.pi * rng.random())
+        near[opposite] = near[k].conj()
+        w = np.fft.ifftn(near).real.astype(dtype)
+        C = Circulant(w, 2)
+        half = np.abs(C._half(w, None))
+        below = half <= C._zero_bound(w)
+        if below.sum() == 1 and below[k] != below[opposite]:
+            return C, k, opposite
+    raise AssertionError("no such pair was found")
+
+
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+def test_conjugate_eigenvalues_are_zero_together(dtype):
+    """A reciprocal of one alone would come back as half a reciprocal of both."""
+    C, k, opposite = _pair_at_the_bound(dtype)
+    with pytest.raises(SingularCirculantError) as caught:
+        C.inv()
+    assert set(caught.value.indices) == {k, opposite}
+    products = np.abs(C.pinv().eigvals() * C.eigvals()).reshape(97, 4)
+    singular = [products[k], products[opposite]]
+    products[k] = products[opposite] = 1
+    np.testing.assert_allclose(products, 1, atol=1e-3)
+    np.testing.assert_allclose(singular, 0, atol=1e-3)

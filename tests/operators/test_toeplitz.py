@@ -254,3 +254,19 @@ def test_threads_share_an_operator():
 def test_bad_input_is_refused(make, error, message):
     with pytest.raises(error, match=message):
         make()
+
+
+@pytest.mark.parametrize("dtype", [torch.float64, torch.complex128])
+@pytest.mark.parametrize(
+    ("batch", "shape"), [((0,), (3,)), ((0,), (3, 2)), ((2, 0), (2, 1, 3, 2)), ((), (3, 0)), ((2,), (0, 2, 3, 1))]
+)
+def test_empty_batches_have_gradients(batch, shape, dtype):
+    column = torch.ones((*batch, 2), dtype=dtype, requires_grad=True)
+    row = torch.ones((*batch, 3), dtype=dtype, requires_grad=True)
+    x = torch.ones(shape, dtype=dtype, requires_grad=True)
+    y = Toeplitz(column, row) @ x
+    assert y.shape == (torch.ones((*batch, 2, 3)) @ torch.ones(shape)).shape
+    assert y.dtype == dtype
+    for gradient, of in zip(torch.autograd.grad(y.abs().sum(), (column, row, x)), (column, row, x), strict=True):
+        assert gradient.shape == of.shape
+        assert not gradient.any()
