@@ -36,6 +36,8 @@ def kernel_multiplier(
     scale = None
     usual = least <= peak.item() <= most if peak.size == 1 else bool(((peak >= least) & (peak <= most)).all())
     if not usual:
+        if np.iscomplexobj(u):  # a modulus may overflow where the parts do not
+            peak = np.maximum(np.abs(u.real), np.abs(u.imag)).max(axis=axes, keepdims=True)
         is_small = (peak > 0) & (peak < least)
         is_large = np.isfinite(peak) & (peak > most)
         if is_small.any() or is_large.any():

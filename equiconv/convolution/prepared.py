@@ -141,8 +141,9 @@ def execute(plan: Plan, x: Array, w: Array, out: Array | None = None) -> Array:
     _require_operand(plan, w, "w")
     if tuple(w.shape) != plan.geometry.w_shape:
         raise ValueError(f"w must have the plan's shape {plan.geometry.w_shape}, got {tuple(w.shape)}")
+    shape = _result_shape(plan, x)
     if out is not None:
-        _require_out(plan, x, out, _result_shape(plan, x))
+        _require_out(plan, x, out, shape)
     return run(plan, x, w, out)
 
 
@@ -151,7 +152,7 @@ def run(plan: Plan, x: Array, w: Array, out: Array | None = None) -> Array:
     if not (_is_fast(plan, w) and is_plain(x)):
         by = convolve_fused if plan.engine == "fused" else _by_library
         return _stored(by(plan, x, w), out)
-    if plan.once is not None and out is None:
+    if plan.once is not None and out is None and x.shape == plan.geometry.x_shape:  # a plan serves other batches too
         y = plan.once(host(x), host(w))
         if y is not None:
             return torch.from_numpy(y) if isinstance(x, torch.Tensor) else y

@@ -7,6 +7,8 @@ import dataclasses
 import multiprocessing
 import os
 import pickle
+import subprocess
+import sys
 import tracemalloc
 from collections.abc import Callable
 from typing import Any
@@ -99,6 +101,69 @@ def test_dense_rows_over_several_axes_take_the_matrix_product() -> None:
     prepared(x)
     assert prepared._kernel.single((4, 8, 33)) is None  # type: ignore[union-attr]
     assert prepared._kernel.single((32, 33)) is not None  # type: ignore[union-attr]
+
+
+@pytest.mark.parametrize("way", WAYS)
+@pytest.mark.parametrize("batch", [(1,), (2,), (3,), (0,)])
+def test_a_plan_called_with_another_batch(way: str, batch: tuple[int, ...]) -> None:
+    x, w = arrays((*batch, 64), (64,))
+    y = plan_by(way, (2, 64), (64,))(x, w)
+    assert y.shape == x.shape
+    np.testing.assert_allclose(y, circular_convolve(x, w, method="definition"), atol=1e-13)
+
+
+@pytest.mark.parametrize("way", WAYS)
+@pytest.mark.parametrize("shape", [(2, 32), (2, 65), (2, 0), (64,), (2, 2, 64)])
+def test_a_plan_called_with_other_sizes(way: str, shape: tuple[int, ...]) -> None:
+    x, w = arrays(shape, (64,))
+    p = plan_by(way, (2, 64), (64,))
+    with pytest.raises(ValueError, match=r"x must have 2 axes and sizes \(64,\)"):
+        p(x, w)
+
+
+def test_a_plan_of_library_operations_called_with_other_sizes() -> None:
+    # the origin is one modulo the plan's size, and another modulo this one's
+    p = plan((2, 64), (64,), library="torch", origin=-1)
+    with pytest.raises(ValueError, match=r"x must have 2 axes and sizes \(64,\)"):
+        p(torch.ones((2, 50), dtype=torch.float64, requires_grad=True), torch.ones(64, dtype=torch.float64))
+
+
+@pytest.mark.parametrize("way", WAYS)
+@pytest.mark.parametrize(("dtype", "large", "small"), [("complex64", 3e38, 1e-30), ("complex128", 1.5e308, 1e-300)])
+def test_a_kernel_whose_modulus_overflows(way: str, dtype: str, large: float, small: float) -> None:
+    x, w = np.zeros((2, 64), dtype), np.zeros((2, 64), dtype)
+    x[:, 3], w[0, :2], w[1, :2] = small, [large * (1 + 1j), large / 2], [1, 2]
+    want = circular_convolve(x.astype(np.clongdouble), w.astype(np.clongdouble), method="definition")
+    y = plan_by(way, x.shape, w.shape, dtype=dtype)(x, w)
+    error = np.abs(y - want).max(axis=1) / np.abs(want).max(axis=1)
+    assert (error <= 100 * np.finfo(dtype).eps).all()
+
+
+@pytest.mark.parametrize("engine", [name for name in ("fftw", "mkl") if name in available()])
+def test_the_process_may_end_while_a_daemon_computes(engine: str) -> None:
+    # (libraries in C++, torch, ducc0 and SciPy, end such a process by `terminate`, whatever they compute)
+    program = f"""if True:
+        import threading
+        import numpy as np
+        from equiconv import plan
+
+        prepared = plan((4, 65536), (65536,), method="fourier", engine={engine!r}, threads=1).prepare(np.ones(65536))
+        begun = threading.Barrier(5)
+
+        def run():
+            x = np.ones((4, 65536))
+            prepared(x)
+            begun.wait()
+            while True:
+                prepared(x)
+
+        for _ in range(4):
+            threading.Thread(target=run, daemon=True).start()
+        begun.wait()
+    """
+    for _ in range(3):
+        ended = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=False)
+        assert (ended.returncode, ended.stderr) == (0, "")
 
 
 @pytest.mark.parametrize("way", WAYS)

@@ -105,7 +105,9 @@ class Descriptor:
             lengths = (ctypes.c_long * rank)(*sizes)
             status = create(ctypes.byref(self._handle), domain, ctypes.c_long(rank), lengths)
         self._check(status)
-        weakref.finalize(self, library.DftiFreeDescriptor, ctypes.byref(self._handle))
+        freed = weakref.finalize(self, library.DftiFreeDescriptor, ctypes.byref(self._handle))
+        # When the process ends its memory goes with it, and a daemon thread may still be computing.
+        freed.atexit = False
 
         spectrum = (*sizes[:-1], sizes[-1] // 2 + 1) if is_real else tuple(sizes)
         source, target = (spectrum, tuple(sizes)) if inverse else (tuple(sizes), spectrum)
