@@ -5,6 +5,8 @@ from __future__ import annotations
 import ctypes
 import gc
 import math
+import multiprocessing
+import os
 from typing import Any
 
 import numpy as np
@@ -110,3 +112,65 @@ def test_a_torch_without_mkl(reason: str, monkeypatch: pytest.MonkeyPatch, tmp_p
         monkeypatch.undo()
         for cache in caches:
             cache.cache_clear()
+
+
+@needs_mkl
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="needs fork")
+@pytest.mark.filterwarnings("ignore::DeprecationWarning")
+def test_a_forked_process_leaves_mkl_alone(monkeypatch: pytest.MonkeyPatch) -> None:
+    """MKL guards its memory by locks, which a thread of the parent may have held: a call may wait for ever."""
+    rng = np.random.default_rng(0)
+    x, w = rng.standard_normal((3, 64)).astype(np.float32), rng.standard_normal(64).astype(np.float32)
+    p = plan(x.shape, w.shape, dtype="float32", method="fourier", engine="mkl", threads=2)
+    prepared = p.prepare(w)
+    want = [prepared(x) for _ in range(2)][1]
+    context = multiprocessing.get_context("fork")
+    here, there = context.Pipe()
+
+    def child() -> None:
+        calls: list[str] = []
+
+        class Watched:
+            def __getattr__(self, name: str) -> Any:
+                calls.append(name)
+                raise AssertionError(f"MKL's {name} was called")
+
+        def touched(*_: Any) -> int:
+            calls.append("a transform")
+            raise AssertionError("MKL was called")
+
+        monkeypatch.setattr(dfti, "_library", Watched)
+        monkeypatch.setattr(dfti.Descriptor, "forward", touched)
+        monkeypatch.setattr(dfti.Descriptor, "backward", touched)
+        results = [prepared(x), prepared(x), prepared(x, out=np.empty_like(x)), prepared(x[:1]), p(x, w)]
+        results += [plan((2, 5), (5,), dtype="float32", method="fourier", engine="mkl")(x[:2, :5], w[:5])]
+        there.send((results, calls))
+
+    process = context.Process(target=child)
+    process.start()
+    try:
+        assert here.poll(600), "the forked process hangs"
+        results, calls = here.recv()
+    finally:
+        process.kill()
+        process.join()
+    assert calls == []
+    truth = [want] * 3 + [want[:1], want, np.real(np.fft.ifft(np.fft.fft(x[:2, :5]) * np.fft.fft(w[:5])))]
+    for result, expected in zip(results, truth, strict=True):
+        np.testing.assert_allclose(result, expected, atol=1e-4)
+
+
+@needs_mkl
+def test_a_descriptor_of_the_parent_is_not_freed_in_a_child(monkeypatch: pytest.MonkeyPatch) -> None:
+    library = dfti._library()
+    made = dfti.Descriptor((8,), 1, "float64")
+    handle = made._handle
+    before = handle.value
+    monkeypatch.setattr(dfti, "forks", lambda: 1)
+    del made
+    gc.collect()
+    assert handle.value == before  # freeing sets it to nothing
+    monkeypatch.undo()
+    assert library is not None
+    dfti._free(library, handle, 0)
+    assert handle.value != before

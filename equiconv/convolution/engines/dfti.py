@@ -18,6 +18,8 @@ import numpy as np
 import numpy.typing as npt
 import torch
 
+from equiconv.convolution.engines.forking import forks
+
 __all__ = ["LARGEST_RANK", "Descriptor", "is_available"]
 
 # Transforms of more axes are refused.
@@ -105,7 +107,7 @@ class Descriptor:
             lengths = (ctypes.c_long * rank)(*sizes)
             status = create(ctypes.byref(self._handle), domain, ctypes.c_long(rank), lengths)
         self._check(status)
-        freed = weakref.finalize(self, library.DftiFreeDescriptor, ctypes.byref(self._handle))
+        freed = weakref.finalize(self, _free, library, self._handle, forks())
         # When the process ends its memory goes with it, and a daemon thread may still be computing.
         freed.atexit = False
 
@@ -141,6 +143,11 @@ class Descriptor:
         if status:
             message = self._library.DftiErrorMessage(ctypes.c_long(status)).decode()
             raise RuntimeError(f"MKL refused a Fourier transform: {message}")
+
+
+def _free(library: ctypes.CDLL, handle: ctypes.c_void_p, made_in: int) -> None:
+    if made_in == forks():  # a forked process waits for ever for locks that its parent's threads held
+        library.DftiFreeDescriptor(ctypes.byref(handle))
 
 
 def _strides(shape: Sequence[int]) -> ctypes.Array[ctypes.c_long]:

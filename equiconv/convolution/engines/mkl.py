@@ -11,6 +11,7 @@ import numpy.typing as npt
 from equiconv.convolution.engines.base import Block, Transform, part
 from equiconv.convolution.engines.dfti import Descriptor
 from equiconv.convolution.engines.forking import forks
+from equiconv.convolution.engines.numpy_fft import NumPyTransform
 
 __all__ = ["MKLTransform"]
 
@@ -19,7 +20,11 @@ _KEPT = 4
 
 
 class MKLTransform(Transform):
-    """By MKL, over the last axes of blocks. What does not lie in memory in order is copied while it is in the cache."""
+    """By MKL, over the last axes of blocks. What does not lie in memory in order is copied while it is in the cache.
+
+    MKL guards its memory by locks that no fork knows of: one that a thread of the parent held, if only while it ended,
+    is waited for in the child for ever. A forked process leaves MKL alone, and NumPy transforms in its place.
+    """
 
     def __init__(self, shape: Sequence[int], axes: Sequence[int], dtype: npt.DTypeLike, threads: int = 1) -> None:
         super().__init__(shape, axes, dtype, threads)
@@ -32,9 +37,12 @@ class MKLTransform(Transform):
         self._frequencies = self.spectrum_shape[first:]
         self._continued: Block | None = None  # the buffer of signals that are copied
         self._lengths: tuple[int, ...] = ()
-        self._made: dict[tuple[int, int], tuple[Descriptor, Descriptor]] = {}
+        self._made: dict[int, tuple[Descriptor, Descriptor]] = {}
+        self._instead: NumPyTransform | None = None  # in a forked process
 
     def forward(self, x: Block) -> Block:
+        if forks():
+            return self._in_child().forward(x)
         batch, lengths = x.shape[: self._first], x.shape[self._first :]
         if lengths != self.sizes or not (x.flags.c_contiguous and x.flags.aligned):
             x = self._copy(x, batch, lengths)
@@ -46,6 +54,9 @@ class MKLTransform(Transform):
         return spectrum
 
     def inverse(self, spectrum: Block, out: Block) -> None:
+        if forks():
+            self._in_child().inverse(spectrum, out)
+            return
         batch, lengths = out.shape[: self._first], out.shape[self._first :]
         _, back = self._descriptors(math.prod(batch))
         if lengths == self.sizes and out.flags.c_contiguous and out.flags.aligned:
@@ -58,11 +69,13 @@ class MKLTransform(Transform):
     def filtered(self, multiplier: Block) -> Callable[[Block], Block]:
         shape, dtype, spectrum, address = self.shape, self.dtype, self._spectrum, _address(self._spectrum)
         multiply, empty = np.multiply, np.empty
-        (forth, back), made_in = self._descriptors(math.prod(shape[: self._first])), forks()
+        if forks():
+            return super().filtered(multiplier)
+        forth, back = self._descriptors(math.prod(shape[: self._first]))
 
         def run(x: Block) -> Block:
             out: Block = empty(shape, dtype=dtype)
-            if x.flags.c_contiguous and x.flags.aligned and (self.threads == 1 or made_in == forks()):
+            if x.flags.c_contiguous and x.flags.aligned and not forks():
                 forth.forward(_address(x), address)
                 multiply(spectrum, multiplier, spectrum)
                 back.backward(address, _address(out))
@@ -81,15 +94,21 @@ class MKLTransform(Transform):
 
     def _descriptors(self, count: int) -> tuple[Descriptor, Descriptor]:
         """Forth and back, for this many signals."""
-        threads = 1 if forks() else self.threads
-        made = self._made.get((count, threads))
+        made = self._made.get(count)
         if made is None:
             if len(self._made) >= _KEPT:
                 self._made.clear()
-            forth = Descriptor(self.sizes, count, self.dtype, threads=threads)
-            back = Descriptor(self.sizes, count, self.dtype, inverse=True, threads=threads) if self.is_real else forth
-            made = self._made[count, threads] = forth, back
+            forth = Descriptor(self.sizes, count, self.dtype, threads=self.threads)
+            back = (
+                Descriptor(self.sizes, count, self.dtype, inverse=True, threads=self.threads) if self.is_real else forth
+            )
+            made = self._made[count] = forth, back
         return made
+
+    def _in_child(self) -> NumPyTransform:
+        if self._instead is None:
+            self._instead = NumPyTransform(self.shape, self.axes, self.dtype)
+        return self._instead
 
     def _copy(self, x: Block, batch: tuple[int, ...], lengths: tuple[int, ...]) -> Block:
         """x in memory in order, continued by zeros to the length of the transform."""
