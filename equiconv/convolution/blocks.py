@@ -93,8 +93,11 @@ class BlockedProduct:
             else:
                 give(*item)
             return
-        threads = self.threads if x.nbytes >= _PARALLEL and self.engine != "torch" else 1
-        run_parallel(lambda some: self._run(key, some, x, out), parts, threads)
+        run_parallel(lambda some: self._run(key, some, x, out), parts, self._threads(x.nbytes))
+
+    def _threads(self, size: int) -> int:
+        """Among how many threads blocks of so many bytes in all are dealt out."""
+        return self.threads if size >= _PARALLEL and self.engine != "torch" else 1
 
     def single(self, shape: tuple[int, ...]) -> Callable[[Array], Array] | None:
         """For signals of this shape that are one block, a function that returns the product; it serves one thread.
@@ -137,10 +140,17 @@ class BlockedProduct:
 
     def _lay_out(self, shape: tuple[int, ...]) -> tuple[TransformKey, list[Index]]:
         batch = shape[: len(shape) - self._levels]
-        block, parts = split(batch, signals_in_block(self.engine, self._dtype_name, self.grid, self.dtype.itemsize))
+        most = signals_in_block(self.engine, self._dtype_name, self.grid, self.dtype.itemsize)
+        total, threads = math.prod(batch), self._threads(math.prod(shape) * self.dtype.itemsize)
+        if (
+            total > most and threads > 1
+        ):  # as many blocks for each thread, so that none waits for the last one of another
+            rounds = -(-total // (most * threads))
+            most = -(-total // (rounds * threads))
+        block, parts = split(batch, most)
         axes = tuple(range(len(batch), len(shape)))
         # One block is the engine's to divide among threads; of several, each thread takes some.
-        threads = self.threads if len(parts) == 1 and math.prod(shape) * self.dtype.itemsize >= _PARALLEL else 1
+        threads = threads if len(parts) == 1 else 1
         key = TransformKey(self.engine, (*block, *self.grid), axes, self._dtype_name, threads, self.measured)
         if len(self._layouts) >= 8:
             self._layouts.clear()

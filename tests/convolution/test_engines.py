@@ -16,6 +16,7 @@ from equiconv.convolution.blocks import BlockedProduct, split
 from equiconv.convolution.engines import ENGINES, available, make_transform
 from equiconv.convolution.engines.pool import TransformKey, borrow, set_idle_limit
 from equiconv.convolution.multipliers import kernel_multiplier
+from equiconv.convolution.parallel import run_parallel
 from equiconv.convolution.tiles import TiledProduct, factor_pair
 
 DTYPES = ("float32", "float64", "complex64", "complex128")
@@ -109,6 +110,30 @@ def test_many_blocks_among_threads(engine: str, threads: int, monkeypatch: pytes
     x = noise(rng, (3, 37, 5, 16), "float32")
     check(BlockedProduct, engine, x, noise(rng, (16,), "float32"), (16,), threads)
     check(BlockedProduct, engine, x, noise(rng, (1, 37, 1, 16), "float32"), (16,), threads)
+
+
+@pytest.mark.parametrize(("threads", "blocks"), [(1, 3), (2, 4), (3, 3), (4, 4)])
+def test_every_thread_has_as_many_blocks(threads: int, blocks: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Three blocks among two threads would leave one of them idle for half of the time."""
+    monkeypatch.setattr("equiconv.convolution.blocks._PARALLEL", 0)
+    monkeypatch.setattr("equiconv.convolution.blocks.signals_in_block", lambda *_: 25)
+    seen: list[int] = []
+
+    def recorded(run: Any, parts: Any, threads: int) -> None:
+        seen.append(len(parts))
+        run_parallel(run, parts, threads)
+
+    monkeypatch.setattr("equiconv.convolution.blocks.run_parallel", recorded)
+    rng = np.random.default_rng(0)
+    check(
+        BlockedProduct,
+        "ducc0" if "ducc0" in available() else "scipy",
+        noise(rng, (64, 12), "float32"),
+        noise(rng, (12,), "float32"),
+        (12,),
+        threads,
+    )
+    assert seen == [blocks]
 
 
 @given(batch=st.lists(st.integers(1, 6), max_size=4), most=st.integers(1, 40))
