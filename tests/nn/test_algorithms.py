@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import pytest
@@ -127,6 +128,16 @@ def same(k: int, axes: int = 2, stride: int = 1, groups: int = 1) -> Window:
     return Window((stride,) * axes, (k // 2,) * (2 * axes), (1,) * axes, groups)
 
 
+@pytest.fixture
+def threads() -> Iterator[Callable[[int], None]]:
+    """Sets the number of torch's threads, one to begin with; it is afterwards what it was."""
+    before = torch.get_num_threads()
+    torch.set_num_threads(1)
+    yield torch.set_num_threads
+    torch.set_num_threads(before)
+
+
+@pytest.mark.usefixtures("threads")
 @pytest.mark.parametrize(
     ("x_shape", "w_shape", "window", "expected"),
     [
@@ -147,6 +158,7 @@ def test_the_choice_where_one_method_is_far_faster(x_shape: Any, w_shape: Any, w
     assert choose_algorithm(x_shape, w_shape, window) == expected
 
 
+@pytest.mark.usefixtures("threads")
 def test_once_spectral_the_choice_stays_spectral_for_larger_kernels() -> None:
     choices = [
         choose_algorithm((8, 64, 56, 56), (64, 64, k, k), same(k), dtype)
@@ -158,12 +170,14 @@ def test_once_spectral_the_choice_stays_spectral_for_larger_kernels() -> None:
         assert set(half) == {"direct", "spectral"}
 
 
+@pytest.mark.usefixtures("threads")
 def test_float64_which_torch_convolves_slowly_turns_spectral_earlier() -> None:
     case = ((8, 64, 28, 28), (64, 64, 5, 5), same(5))
     assert choose_algorithm(*case, torch.float32) == "direct"
     assert choose_algorithm(*case, torch.float64) == "spectral"
 
 
+@pytest.mark.usefixtures("threads")
 def test_the_weight_gradient_of_a_depthwise_convolution_turns_spectral_earlier() -> None:
     """torch's is up to 30 times slower than its convolution there, but not for 3×3 kernels."""
     for k, expected in ((3, "direct"), (7, "spectral")):
@@ -172,6 +186,17 @@ def test_the_weight_gradient_of_a_depthwise_convolution_turns_spectral_earlier()
         assert choose_algorithm(*case, of_weight=True) == expected
 
 
+def test_several_threads_are_the_direct_method_s(threads: Callable[[int], None]) -> None:
+    """With two, torch's convolution took 18 ms for 9×9 taps and the spectral method 32; for 31×31 taps 200 and 49."""
+    cases = [((4, 64, 56, 56), (64, 64, k, k), same(k)) for k in (9, 31)]
+    assert [choose_algorithm(*case) for case in cases] == ["spectral", "spectral"]
+    threads(2)
+    assert [choose_algorithm(*case) for case in cases] == ["direct", "spectral"]
+    threads(1)
+    assert choose_algorithm(*cases[0]) == "spectral"  # nothing of the other number is remembered
+
+
+@pytest.mark.usefixtures("threads")
 def test_a_device_without_measurements_must_promise_more() -> None:
     def first_spectral(device: str) -> int:
         return next(
@@ -183,6 +208,7 @@ def test_a_device_without_measurements_must_promise_more() -> None:
     assert first_spectral("cuda") > first_spectral("cpu")
 
 
+@pytest.mark.usefixtures("threads")
 def test_the_layer_follows_the_choice() -> None:
     """The two methods round differently, which says which one ran."""
     torch.manual_seed(0)
