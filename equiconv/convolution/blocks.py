@@ -1,7 +1,7 @@
 """Products of spectra on the CPU, block by block: y = F⁻¹(F x ⊙ M) with each block in the cache from forth to back.
 
 Whole-array passes (a transform of everything, a product of everything, a transform back) read and write main memory at
-every step. A block of a megabyte or less goes through all steps before the next is touched, so that memory is read
+every step. A block of two megabytes or less goes through all steps before the next is touched, so that memory is read
 once and written once. Signals that are larger than the cache themselves are the business of `tiles`.
 """
 
@@ -28,7 +28,7 @@ Index = tuple[slice, ...]
 
 # Bytes of signal in a block, as measured. FFTW copies into buffers of its own and holds three times as much; a call of
 # torch costs more.
-_BLOCK = {"fftw": 2**17, "ducc0": 2**20, "mkl": 2**20, "torch": 2**20, "scipy": 2**19}
+_BLOCK = {"fftw": 2**17, "ducc0": 2**21, "mkl": 2**20, "torch": 2**20, "scipy": 2**19}
 # Engines that transform several signals at once, one in each lane of a vector register, are given as many; but not where
 # they would then take tens of megabytes.
 _LEAST = {"fftw": 1, "ducc0": 4, "mkl": 1, "torch": 1, "scipy": 4}
