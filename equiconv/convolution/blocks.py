@@ -142,9 +142,8 @@ class BlockedProduct:
         batch = shape[: len(shape) - self._levels]
         most = signals_in_block(self.engine, self._dtype_name, self.grid, self.dtype.itemsize)
         total, threads = math.prod(batch), self._threads(math.prod(shape) * self.dtype.itemsize)
-        if (
-            total > most and threads > 1
-        ):  # as many blocks for each thread, so that none waits for the last one of another
+        if total > most and threads > 1:
+            # as many blocks for each thread, so that none waits for the last one of another
             rounds = -(-total // (most * threads))
             most = -(-total // (rounds * threads))
         block, parts = split(batch, most)
