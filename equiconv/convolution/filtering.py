@@ -16,7 +16,7 @@ from equiconv.convolution.candidates import SMALL, candidates
 from equiconv.convolution.costs import FEW
 from equiconv.convolution.geometry import geometry
 from equiconv.convolution.multipliers import signals_of, spectrum_of
-from equiconv.convolution.prepared import host, is_plain
+from equiconv.convolution.plain import host, is_plain
 from equiconv.convolution.tiles import TiledProduct
 
 __all__ = ["SpectralFilter", "filter_spectrum", "from_spectrum", "half_spectrum", "is_fast"]

@@ -9,10 +9,9 @@ from __future__ import annotations
 import itertools
 import operator
 from collections.abc import Callable, Sequence
-from typing import TYPE_CHECKING, Any, TypeAlias
+from typing import TYPE_CHECKING, TypeAlias
 
 import numpy as np
-import numpy.typing as npt
 import torch
 from torch.autograd.graph import increment_version
 
@@ -25,19 +24,17 @@ from equiconv.convolution.fourier import convolve_by_fourier, embed_kernel
 from equiconv.convolution.fused import convolve_fused, prepare_fused
 from equiconv.convolution.geometry import Geometry, geometry
 from equiconv.convolution.multipliers import kernel_multiplier
+from equiconv.convolution.plain import Host, host, is_plain
 from equiconv.convolution.stencil import Stencil
 from equiconv.convolution.tiles import TiledProduct
 
 if TYPE_CHECKING:
     from equiconv.convolution.planning import Plan
 
-__all__ = ["PreparedConvolution", "convolve_by_library", "execute", "host", "is_plain", "run"]
+__all__ = ["PreparedConvolution", "convolve_by_library", "execute", "run"]
 
-Host: TypeAlias = npt.NDArray[Any]
 # Up to this many samples calls count as much as what they do.
 _SHORT = 2**16
-# What NumPy does not have, or computes slowly, and what it is computed in.
-_WIDER = {torch.float16: torch.float32, torch.bfloat16: torch.float32, torch.complex32: torch.complex64}
 
 Kernel: TypeAlias = Callable[[Host, Host], None]
 
@@ -157,39 +154,6 @@ def run(plan: Plan, x: Array, w: Array, out: Array | None = None) -> Array:
         if y is not None:
             return torch.from_numpy(y) if isinstance(x, torch.Tensor) else y
     return _run(plan, _prepared(plan, host(w)), x, _result_shape(plan, x), out)
-
-
-def is_plain(x: Array) -> bool:
-    """Whether `x` is memory on the CPU and nothing else: nothing records, transforms or watches what is done to it.
-
-    >>> is_plain(np.zeros(2)), is_plain(torch.zeros(2, requires_grad=True))
-    (True, False)
-    """
-    if not isinstance(x, torch.Tensor):
-        return type(x) is np.ndarray
-    return (
-        type(x) in (torch.Tensor, torch.nn.Parameter)
-        and not torch.compiler.is_compiling()  # first: a compiler cannot follow the others
-        and x.device.type == "cpu"
-        and x.layout == torch.strided
-        and not (x.requires_grad and torch.is_grad_enabled())
-        and not (x.is_conj() or x.is_neg())
-        and torch._C._functorch.peek_interpreter_stack() is None
-        and torch._C._get_tracing_state() is None
-        and torch.autograd.forward_ad.unpack_dual(x).tangent is None  # type: ignore[no-untyped-call]
-        and torch._C._len_torch_dispatch_stack() == 0
-        and torch._C._len_torch_function_stack() == 0
-    )
-
-
-def host(x: Array) -> Host:
-    """NumPy's view of a plain array, in native byte order."""
-    if isinstance(x, torch.Tensor):
-        x = x.detach()
-        wide: Host = x.to(_WIDER.get(x.dtype, x.dtype)).numpy()
-        return wide
-    array: Host = x
-    return array if array.dtype.isnative else array.astype(array.dtype.newbyteorder("="))
 
 
 # ---------------------------------------------------------------------------------------------------------------------

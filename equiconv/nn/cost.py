@@ -23,7 +23,7 @@ from equiconv.convolution.costs import is_smooth
 from equiconv.nn.spectral import by_channel_seconds, is_by_channel, kernel_products
 from equiconv.nn.window import Window
 
-__all__ = ["Algorithm", "choose_algorithm", "use_algorithm"]
+__all__ = ["Algorithm", "choose_algorithm", "forced_algorithm", "use_algorithm"]
 
 Algorithm: TypeAlias = Literal["direct", "spectral"]
 Work: TypeAlias = Literal["output", "input", "weight"]
@@ -105,6 +105,11 @@ def choose_algorithm(
     is_cpu = (device if isinstance(device, torch.device) else torch.device(device)).type == "cpu"
     threads = torch.get_num_threads() if is_cpu else 1
     return _cheaper(tuple(input_shape), tuple(weight_shape), window, work, is_wide, is_cpu, prepared, threads)
+
+
+def forced_algorithm() -> Algorithm | None:
+    """What `use_algorithm` says, if anything."""
+    return _forced
 
 
 @lru_cache(maxsize=256)

@@ -6,64 +6,149 @@ integers they are exact, and so commute with shifts bitwise.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
+from typing import NamedTuple
 
 import torch
+import torch.nn.functional as F
 from torch import Tensor
 
 from equiconv.nn.padding import circular_pad
 from equiconv.nn.window import Window
 
-__all__ = ["convolve", "input_adjoint", "weight_adjoint"]
+__all__ = [
+    "Layout",
+    "convolve",
+    "gradients",
+    "input_adjoint",
+    "layout",
+    "recorded_layout",
+    "weight_adjoint",
+    "whole_layout",
+]
 
 # Bytes of padded signals and of results at a time, for each thread; but no single signals, with which torch is slower.
 _CACHED_BYTES = 2**22
 _LEAST_SIGNALS = 2
+# Padded signals of at most this many samples are gathered by indices, which takes less than the slices that torch copies
+# on one core; and by `torch.take` up to the second number. Where gradients are recorded, torch's of an index takes less
+# than that of its padding for many more.
+_GATHERED, _TAKEN, _GATHERED_RECORDED = 2**14, 2**11, 2**17
+# Indices are kept for each of the latest shapes, in 8 bytes.
+_MOST_INDICES = 2**15
 
 
-def convolve(input: Tensor, weight: Tensor, window: Window, bias: Tensor | None = None) -> Tensor:
-    """y[b, o, i] = bias[o] + Σ_c Σ_t weight[o, c, t]·input[b, c, i·stride + t·dilation − left mod n]."""
-    step = _signals_at_once(input, weight, window)
-    if step >= len(input):
-        return _convolve(input, weight, window, bias)
+class Layout(NamedTuple):
+    """How signals are padded: that many at once, by `indices` where there are some (of each of all padded samples, or of
+    those of one channel of one signal), and else by `padding`, as torch lists it, where that wraps once around at most."""
+
+    signals: int
+    indices: Tensor | None = None
+    padding: tuple[int, ...] | None = None
+
+
+def convolve(
+    input: Tensor, weight: Tensor, window: Window, bias: Tensor | None = None, how: Layout | None = None
+) -> Tensor:
+    """y[b, o, i] = bias[o] + Σ_c Σ_t weight[o, c, t]·input[b, c, i·stride + t·dilation − left mod n].
+
+    `how` is the `layout` of these, where it is known; by their `recorded_layout` or `whole_layout` torch may record a gradient.
+    """
+    step, indices, padding = how or layout(input, weight, window)
+    if indices is not None:
+        padded = _gather(input, indices)
+    elif step < len(input):
+        return _convolve_parts(input, weight, window, bias, step)
+    elif padding is None:
+        padded = _wrap(input, window)
+    else:
+        padded = F.pad(input, padding, "circular") if padding else input
+    none = (0,) * len(window.stride)
+    y = torch.convolution(padded, weight, bias, window.stride, none, window.dilation, False, none, window.groups)
+    return y.contiguous()
+
+
+def _convolve_parts(input: Tensor, weight: Tensor, window: Window, bias: Tensor | None, step: int) -> Tensor:
     y = input.new_empty((len(input), len(weight), *window.output_sizes(input.shape[2:], weight.shape[2:])))
     for i in range(0, len(input), step):
-        y[i : i + step] = _convolve(input[i : i + step], weight, window, bias)
+        y[i : i + step] = convolve(input[i : i + step], weight, window, bias, Layout(step))
     return y
 
 
-def _convolve(input: Tensor, weight: Tensor, window: Window, bias: Tensor | None) -> Tensor:
-    none = [0] * window.axes
-    return torch.convolution(
-        _wrap(input, window), weight, bias, window.stride, none, window.dilation, False, none, window.groups
-    )
+def _gather(x: Tensor, indices: Tensor) -> Tensor:
+    if indices.ndim == x.ndim:
+        return torch.take(x, indices)
+    channels = x.shape[:2]
+    return x.reshape(channels.numel(), -1).index_select(1, indices.view(-1)).view(*channels, *indices.shape)
 
 
-def _signals_at_once(input: Tensor, weight: Tensor, window: Window) -> int:
-    """How many signals to pad and convolve at a time.
+def layout(input: Tensor, weight: Tensor, window: Window) -> Layout:
+    """How signals of this shape are padded where no gradient is recorded.
 
     On a CPU, signals that are in the cache from the padding to the result were measured to take up to a third less time,
     and half of it where the padded signals would be memory that comes fresh from the system. Each call lays out the
     weight anew, so that large weights take all signals at once.
     """
-    batch = len(input)
-    if input.device.type != "cpu":
-        return batch
-    padded, outputs = input.shape[1], len(weight)
-    sizes = window.output_sizes(input.shape[2:], weight.shape[2:])
-    for n, m, left, right in zip(input.shape[2:], sizes, window.left, window.right, strict=True):
-        padded, outputs = padded * (n + left + right), outputs * m
+    batch, channels, *sizes = input.shape
+    whole = whole_layout(input, window)
+    if not input.is_cpu or not any(window.padding):
+        return whole
+    gathered = _gathered(input, window, _GATHERED)
+    if gathered is not None:
+        return gathered
+    padded = channels * math.prod(_padded_sizes(sizes, window))
+    outputs = len(weight) * math.prod(window.output_sizes(sizes, weight.shape[2:]))
     cached, of_signal = _CACHED_BYTES * torch.get_num_threads(), (padded + outputs) * input.element_size()
     step = max(_LEAST_SIGNALS, cached // of_signal)
     if step >= batch or batch * of_signal < 2 * cached or 2 * weight.numel() > step * padded:
-        return batch
-    return -(-batch // -(-batch // step))  # parts of about the same size
+        return whole
+    return Layout(-(-batch // -(-batch // step)))  # parts of about the same size
+
+
+def whole_layout(input: Tensor, window: Window) -> Layout:
+    """All signals at once, by torch's own padding where that can."""
+    pairs = zip(input.shape[2:], window.left, window.right, strict=True)
+    padding: tuple[int, ...] | None = None
+    if not any(window.padding):
+        padding = ()
+    elif all(max(pair) <= n for n, *pair in pairs):
+        padding = tuple(_last_first(window))
+    return Layout(len(input), padding=padding)
+
+
+def recorded_layout(input: Tensor, window: Window) -> Layout | None:
+    """How signals of this shape are padded so that torch records the gradients, or None where `gradients` takes less."""
+    if not any(window.padding):
+        return whole_layout(input, window)
+    return _gathered(input, window, _GATHERED_RECORDED) if input.is_cpu else None
+
+
+def _gathered(input: Tensor, window: Window, most: int) -> Layout | None:
+    """The layout by indices, where there are at most so many samples, and some."""
+    batch, channels, *sizes = input.shape
+    of_channel = math.prod(_padded_sizes(sizes, window))
+    padded = batch * channels * of_channel
+    if not (0 < padded <= most and of_channel <= _MOST_INDICES):
+        return None
+    # indices outlive the call: in inference mode they could not be used by one that records a gradient
+    with torch.inference_mode(False):
+        index = torch.zeros((), dtype=torch.int64, device="cpu")
+        for n, left, right in zip(sizes, window.left, window.right, strict=True):
+            index = index.unsqueeze(-1) * n + torch.arange(-left, n + right, device="cpu") % n
+        if padded <= _TAKEN:
+            planes = torch.arange(batch * channels, device="cpu").reshape(batch, channels, *(1,) * window.axes)
+            index = planes * math.prod(sizes) + index
+    return Layout(batch, index)
+
+
+def _padded_sizes(sizes: Sequence[int], window: Window) -> list[int]:
+    return [n + left + right for n, left, right in zip(sizes, window.left, window.right, strict=True)]
 
 
 def input_adjoint(grad: Tensor, weight: Tensor, sizes: Sequence[int], window: Window) -> Tensor:
     """The transpose of `convolve` in its input, applied to `grad`: the shape of the input."""
-    padded = [n + left + right for n, left, right in zip(sizes, window.left, window.right, strict=True)]
-    like = grad.new_empty(1).expand(grad.shape[0], weight.shape[1] * window.groups, *padded)
+    like = _padded_like(grad, (grad.shape[0], weight.shape[1] * window.groups, *sizes), window)
     return _unwrap(_backward(grad, like, weight, window, of_input=True), sizes, window)
 
 
@@ -71,6 +156,22 @@ def weight_adjoint(grad: Tensor, input: Tensor, kernel_size: Sequence[int], wind
     """The transpose of `convolve` in its weight, applied to `grad`: the shape of the weight."""
     like = grad.new_empty(1).expand(grad.shape[1], input.shape[1] // window.groups, *kernel_size)
     return _backward(grad, _wrap(input, window), like, window, of_input=False)
+
+
+def gradients(
+    grad: Tensor, input: Tensor, weight: Tensor, window: Window, wanted: Sequence[bool]
+) -> tuple[Tensor | None, ...]:
+    """Both adjoints of real operands and the sum over all but the filters, the bias's gradient; those that are wanted."""
+    none, (of_input, of_weight, _) = [0] * window.axes, wanted
+    x = _wrap(input, window) if of_weight else _padded_like(grad, input.shape, window)
+    in_input, of_kernel, of_bias = torch.ops.aten.convolution_backward(
+        grad, x, weight, [len(weight)], window.stride, none, window.dilation, False, none, window.groups, list(wanted)
+    )
+    return (
+        _unwrap(in_input, input.shape[2:], window).contiguous() if of_input else None,
+        of_kernel.contiguous() if of_weight else None,
+        of_bias,
+    )
 
 
 def _backward(grad: Tensor, input: Tensor, weight: Tensor, window: Window, *, of_input: bool) -> Tensor:
@@ -83,8 +184,17 @@ def _backward(grad: Tensor, input: Tensor, weight: Tensor, window: Window, *, of
 
 
 def _wrap(x: Tensor, window: Window) -> Tensor:
-    last_first = [p for pair in reversed(list(zip(window.left, window.right, strict=True))) for p in pair]
-    return circular_pad(x, last_first)
+    return circular_pad(x, _last_first(window))
+
+
+def _last_first(window: Window) -> list[int]:
+    """The padding as torch lists it."""
+    return [p for pair in reversed(list(zip(window.left, window.right, strict=True))) for p in pair]
+
+
+def _padded_like(grad: Tensor, shape: Sequence[int], window: Window) -> Tensor:
+    """A tensor of the shape of a padded input, whose values do not count."""
+    return grad.new_empty(1).expand(*shape[:2], *_padded_sizes(shape[2:], window))
 
 
 def _unwrap(x: Tensor, sizes: Sequence[int], window: Window) -> Tensor:

@@ -6,11 +6,13 @@ from collections.abc import Sequence
 
 import torch
 from torch import Tensor
+from torch.autograd import forward_ad
 
-from equiconv.nn.ops import are_plain, circular_conv_op, convolve_plain
-from equiconv.nn.window import Window
+from equiconv.nn.eager import convolve, is_eager
+from equiconv.nn.ops import circular_conv_op, expand_convolution
+from equiconv.nn.window import kept_window_of, window_of
 
-__all__ = ["circular_conv", "window_arguments"]
+__all__ = ["circular_conv"]
 
 
 def circular_conv(
@@ -54,45 +56,28 @@ def circular_conv(
     >>> circular_conv(x, torch.tensor([[[1.0, 10.0, 100.0]]]), padding="same")
     tensor([[[214., 321., 432., 143.]]])
     """
-    strides, pads, dilations = window_arguments(weight, stride, padding, dilation)
+    if is_eager(input, weight, bias):
+        # lists cannot be looked up
+        stride = tuple(stride) if isinstance(stride, list) else stride
+        padding = tuple(padding) if isinstance(padding, list) else padding
+        dilation = tuple(dilation) if isinstance(dilation, list) else dilation
+        window = kept_window_of(weight.shape[2:], stride, padding, dilation, groups)
+        if input.ndim == weight.ndim - 1:
+            return convolve(input.unsqueeze(0), weight, bias, window).squeeze(0)
+        return convolve(input, weight, bias, window)
     device = input.device.type
     if torch.amp.is_autocast_available(device) and torch.is_autocast_enabled(device):
         dtype = torch.get_autocast_dtype(device)
         input, weight = _autocast(input, dtype), _autocast(weight, dtype)
         bias = None if bias is None else _autocast(bias, dtype)
+    w = window_of(weight.shape[2:], stride, padding, dilation, groups)
     alone = input.ndim == weight.ndim - 1
     x = input.unsqueeze(0) if alone else input
-    if are_plain(input, weight, bias):
-        y = convolve_plain(x, weight, bias, Window(tuple(strides), tuple(pads), tuple(dilations), groups))
-    else:
-        y = circular_conv_op(x, weight, bias, strides, pads, dilations, groups)
+    arguments = list(w.stride), list(w.padding), list(w.dilation), w.groups
+    # Asking for the level makes a compiled program ask at each call: none drops the tangents of a later one.
+    operation = circular_conv_op if forward_ad._current_level < 0 else expand_convolution
+    y: Tensor = operation(x, weight, bias, *arguments)
     return y.squeeze(0) if alone else y
-
-
-def window_arguments(
-    weight: Tensor, stride: int | Sequence[int], padding: int | Sequence[int] | str, dilation: int | Sequence[int]
-) -> tuple[list[int], list[int], list[int]]:
-    """Stride, padding and dilation as the operation takes them: an entry an axis, and two of padding."""
-    axes = weight.ndim - 2
-    strides, dilations = _each(stride, axes), _each(dilation, axes)
-    if isinstance(padding, str):
-        return strides, _named_padding(padding, weight.shape[2:], strides, dilations), dilations
-    return strides, [p for p in _each(padding, axes) for _ in range(2)], dilations
-
-
-def _each(value: int | Sequence[int], axes: int) -> list[int]:
-    return [value] * axes if isinstance(value, int) else list(value)
-
-
-def _named_padding(name: str, kernel_size: Sequence[int], stride: list[int], dilation: list[int]) -> list[int]:
-    if name == "valid":
-        return [0] * (2 * len(kernel_size))
-    if name != "same":
-        raise ValueError(f"padding must be 'same', 'valid', an integer or one for each axis, got {name!r}")
-    if any(s != 1 for s in stride):
-        raise ValueError(f"padding='same' has as many outputs as inputs and needs stride 1, got {tuple(stride)}")
-    totals = [d * (k - 1) for k, d in zip(kernel_size, dilation, strict=True)]
-    return [half for total in totals for half in (total // 2, total - total // 2)]
 
 
 def _autocast(x: Tensor, dtype: torch.dtype) -> Tensor:

@@ -12,9 +12,9 @@ from typing import Any, Literal, TypeVar
 import torch
 from torch import Tensor, nn
 
-from equiconv.nn.functional import circular_conv, window_arguments
+from equiconv.nn.functional import circular_conv
 from equiconv.nn.preparation import convolve_prepared, is_prepared
-from equiconv.nn.window import Window
+from equiconv.nn.window import kept_window_of
 
 __all__ = ["CircularConv1d", "CircularConv2d", "CircularConv3d"]
 
@@ -28,8 +28,7 @@ class _CircularConv(nn.modules.conv._ConvNd):
 
     def _conv_forward(self, input: Tensor, weight: Tensor, bias: Tensor | None) -> Tensor:
         if not torch.compiler.is_compiling() and is_prepared(self):
-            strides, pads, dilations = window_arguments(weight, self.stride, self.padding, self.dilation)
-            window = Window(tuple(strides), tuple(pads), tuple(dilations), self.groups)
+            window = kept_window_of(weight.shape[2:], self.stride, self.padding, self.dilation, self.groups)
             alone = input.ndim == weight.ndim - 1
             y = convolve_prepared(self, input.unsqueeze(0) if alone else input, weight, bias, window)
             if y is not None:

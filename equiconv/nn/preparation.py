@@ -17,8 +17,9 @@ import torch
 from torch import Tensor, nn
 
 from equiconv.nn import spectral
+from equiconv.nn.computation import route_of
 from equiconv.nn.cost import choose_algorithm
-from equiconv.nn.ops import are_plain, require_once
+from equiconv.nn.eager import is_eager, is_recorded
 from equiconv.nn.window import Window
 
 __all__ = ["Preparation", "activate", "convolve_prepared", "is_prepared"]
@@ -132,11 +133,11 @@ def convolve_prepared(
     The shapes are those of the operation. Whoever calls has asked `torch.compiler.is_compiling` before.
     """
     active = _ACTIVE.get(id(layer))
-    if not active or input.dtype not in (torch.float32, torch.float64) or torch.is_autocast_enabled("cpu"):
+    if not active or input.dtype not in (torch.float32, torch.float64) or not input.is_cpu:
         return None
-    if not are_plain(input, weight, bias):
+    if not is_eager(input, weight, bias) or is_recorded(input, weight, bias):
         return None
-    require_once(input, weight, bias, window)
+    route_of(input, weight, bias, window)  # which raises errors
     if choose_algorithm(input.shape, weight.shape, window, input.dtype, prepared=True) == "direct":
         return None
     with torch.no_grad():

@@ -9,10 +9,11 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 
 from torch import Tensor
 
-__all__ = ["Window"]
+__all__ = ["Window", "kept_window_of", "window_of"]
 
 
 @dataclass(frozen=True)
@@ -98,3 +99,44 @@ class Window:
                 f"input of shape {tuple(input.shape)} with padding {self.padding}; pad more, for "
                 f"instance with padding='same'"
             )
+
+
+def window_of(
+    kernel_size: Sequence[int],
+    stride: int | Sequence[int],
+    padding: int | Sequence[int] | str,
+    dilation: int | Sequence[int],
+    groups: int,
+) -> Window:
+    """The window of a kernel by the arguments of torch's layers: integers, one for each axis, or a name of a padding.
+
+    Raises `ValueError` for another name, and for `"same"` with a stride.
+    """
+    axes = len(kernel_size)
+    strides, dilations = _each(stride, axes), _each(dilation, axes)
+    if isinstance(padding, str):
+        pads = _named_padding(padding, kernel_size, strides, dilations)
+    else:
+        pads = tuple(p for p in _each(padding, axes) for _ in range(2))
+    return Window(strides, pads, dilations, groups)
+
+
+# Layers ask for the same windows again and again. With types, so that 1.0 is refused whether or not 1 came before.
+kept_window_of = lru_cache(maxsize=1024, typed=True)(window_of)
+
+
+def _each(value: int | Sequence[int], axes: int) -> tuple[int, ...]:
+    return (value,) * axes if isinstance(value, int) else tuple(value)
+
+
+def _named_padding(
+    name: str, kernel_size: Sequence[int], stride: tuple[int, ...], dilation: tuple[int, ...]
+) -> tuple[int, ...]:
+    if name == "valid":
+        return (0,) * (2 * len(kernel_size))
+    if name != "same":
+        raise ValueError(f"padding must be 'same', 'valid', an integer or one for each axis, got {name!r}")
+    if any(s != 1 for s in stride):
+        raise ValueError(f"padding='same' has as many outputs as inputs and needs stride 1, got {stride}")
+    totals = [d * (k - 1) for k, d in zip(kernel_size, dilation, strict=True)]
+    return tuple(half for total in totals for half in (total // 2, total - total // 2))

@@ -29,7 +29,7 @@ from equiconv.arrays import (
     transform_bound,
 )
 from equiconv.convolution.filtering import filter_spectrum, from_spectrum, half_spectrum, is_fast
-from equiconv.convolution.prepared import host, is_plain
+from equiconv.convolution.plain import host, is_plain
 from equiconv.operators.base import Convention, Operator, broadcast, check_convention, integer, scale
 from equiconv.operators.indexing import differences
 from equiconv.operators.kept import Kept, kept_of

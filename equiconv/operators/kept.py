@@ -17,7 +17,7 @@ import torch
 
 from equiconv.arrays import Array
 from equiconv.convolution.filtering import SpectralFilter, half_spectrum, is_fast
-from equiconv.convolution.prepared import host
+from equiconv.convolution.plain import host
 
 __all__ = ["LARGEST", "Kept", "kept_of", "values_of"]
 

@@ -23,7 +23,7 @@ from equiconv.arrays import (
     require_floating,
 )
 from equiconv.convolution.filtering import SpectralFilter, half_spectrum, is_fast
-from equiconv.convolution.prepared import host
+from equiconv.convolution.plain import host
 from equiconv.operators.base import Convention, Operator, broadcast, check_convention, integer, scale
 from equiconv.operators.kept import kept_of
 from equiconv.operators.mapping import unmapped

@@ -13,26 +13,9 @@ from hypothesis import strategies as st
 
 from equiconv.arrays import fourier_bound, gamma
 from equiconv.nn import CircularConv2d, Window, choose_algorithm, circular_conv, direct, spectral, use_algorithm
+from tests.nn.problems import problems
 
 OPS = torch.ops.equiconv
-
-
-@st.composite
-def problems(draw: st.DrawFn) -> tuple[Window, tuple[int, ...], tuple[int, ...], int]:
-    """(window, input shape, weight shape, seed) over everything the operation takes, wraps and asymmetry included."""
-    axes = draw(st.integers(1, 3))
-    groups = draw(st.integers(1, 3))
-    sizes = tuple(draw(st.integers(1, 8 if axes < 3 else 4)) for _ in range(axes))
-    kernel_size = tuple(draw(st.integers(1, 5)) for _ in range(axes))
-    dilation = tuple(draw(st.integers(1, 3)) for _ in range(axes))
-    padding: list[int] = []
-    for n, k, d in zip(sizes, kernel_size, dilation, strict=True):
-        left = draw(st.integers(0, 2 * n + 1))
-        padding += [left, draw(st.integers(max(0, d * (k - 1) + 1 - n - left), 3 * n + d * k))]
-    window = Window(tuple(draw(st.integers(1, 3)) for _ in range(axes)), tuple(padding), dilation, groups)
-    channels, filters = draw(st.integers(1, 3)), groups * draw(st.integers(1, 3))
-    shape = (draw(st.integers(1, 3)), groups * channels, *sizes)
-    return window, shape, (filters, channels, *kernel_size), draw(st.integers(0, 2**31))
 
 
 def arguments(window: Window) -> tuple[Any, ...]:
@@ -306,19 +289,20 @@ def test_windows_of_a_large_batch_are_computed_in_parts() -> None:
     window, weight = same(3), torch.empty(8, 8, 3, 3)
 
     def at_once(batch: int) -> int:
-        return direct._signals_at_once(torch.empty(batch, 8, 128, 128), weight, window)
+        return direct.layout(torch.empty(batch, 8, 128, 128), weight, window).signals
 
     assert at_once(7) == 7
     assert at_once(9) == 3  # 3.9 signals of 1.07 MB fit
     assert at_once(8) == 3
-    assert direct._signals_at_once(torch.empty(64, 8, 16, 16), torch.empty(512, 8, 31, 31), same(31)) == 64
+    assert direct.layout(torch.empty(64, 8, 16, 16), torch.empty(512, 8, 31, 31), same(31)).signals == 64
     generator = torch.Generator().manual_seed(0)
     x = torch.randint(-5, 6, (8, 8, 128, 128), generator=generator).float()
     weight = torch.randint(-5, 6, weight.shape, generator=generator).float()
     bias = torch.randint(-5, 6, (8,), generator=generator).float()
     with use_algorithm("direct"):
         parts = circular_conv(x, weight, bias, padding=1)
-    assert torch.equal(parts, direct._convolve(x, weight, window, bias))
+    whole = direct.Layout(8, padding=(1, 1, 1, 1))
+    assert torch.equal(parts, direct.convolve(x, weight, window, bias, whole))
 
 
 def test_both_gradients_at_once_are_refused() -> None:

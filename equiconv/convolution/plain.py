@@ -1,0 +1,64 @@
+"""Plain arrays: memory and nothing else, of which results may be computed at once, behind the back of torch.
+
+A tensor may stand for more than its memory: torch may record a gradient through it, trace a program with it, map over
+it, or hand its operations to a mode that watches. What is computed of such a tensor goes through torch's own operations.
+"""
+
+from __future__ import annotations
+
+from typing import Any, TypeAlias
+
+import numpy as np
+import numpy.typing as npt
+import torch
+from torch.autograd import forward_ad
+
+from equiconv.arrays import Array
+
+__all__ = ["Host", "host", "is_bare", "is_plain", "is_watched"]
+
+Host: TypeAlias = npt.NDArray[Any]
+
+# What NumPy does not have, or computes slowly, and what it is computed in.
+_WIDER = {torch.float16: torch.float32, torch.bfloat16: torch.float32, torch.complex32: torch.complex64}
+
+
+_TENSORS = (torch.Tensor, torch.nn.Parameter)
+
+
+def is_watched() -> bool:
+    """Whether torch compiles, traces, transforms or watches what is called now, whatever it is called with."""
+    return (
+        torch.compiler.is_compiling()  # first: a compiler cannot follow the others
+        or torch._C._functorch.peek_interpreter_stack() is not None
+        or torch._C._get_tracing_state() is not None
+        or torch._C._len_torch_dispatch_stack() > 0
+        or torch._C._len_torch_function_stack() > 0
+        or forward_ad._current_level >= 0
+    )
+
+
+def is_bare(x: torch.Tensor) -> bool:
+    """Whether `x` is memory on some device, read as it lies; a gradient may be recorded."""
+    return type(x) in _TENSORS and x.layout == torch.strided and not (x.is_conj() or x.is_neg())
+
+
+def is_plain(x: Array) -> bool:
+    """Whether `x` is memory on the CPU and nothing else: nothing records, transforms or watches what is done to it.
+
+    >>> is_plain(np.zeros(2)), is_plain(torch.zeros(2, requires_grad=True))
+    (True, False)
+    """
+    if not isinstance(x, torch.Tensor):
+        return type(x) is np.ndarray
+    return not is_watched() and is_bare(x) and x.is_cpu and not (x.requires_grad and torch.is_grad_enabled())
+
+
+def host(x: Array) -> Host:
+    """NumPy's view of a plain array, in native byte order."""
+    if isinstance(x, torch.Tensor):
+        x = x.detach()
+        wide: Host = x.to(_WIDER.get(x.dtype, x.dtype)).numpy()
+        return wide
+    array: Host = x
+    return array if array.dtype.isnative else array.astype(array.dtype.newbyteorder("="))
