@@ -37,8 +37,9 @@ WORKS = ("forward", "prepared", "step")
 KERNELS = (3, 5, 7, 9, 11, 15, 21, 31, 51)
 QUICK = (3, 31)
 INPUTS = 3
-# A case stops after this many seconds, but not before three turns.
-LONGEST = 12.0
+# A case stops after this many seconds, but not before three turns; one of microseconds goes on for so many.
+LONGEST, SHORTEST = 12.0, 0.3
+MOST_TURNS = 3000
 # float64 by torch takes minutes for large kernels: the truth is then found for these many signals of the batch.
 SIGNALS_CHECKED = 1
 
@@ -108,6 +109,13 @@ def cases(kernels: tuple[int, ...]) -> Iterator[Case]:
         yield Case("32→32, 4096", 32, 32, k, (4, 4096))
     for k in (3, 5, 7):
         yield Case("8→8, 24³", 8, 8, k, (2, 24, 24, 24))
+    # of microseconds, where calls count as much as what they do
+    for k in (3, 7):
+        yield Case("64→64, 14²", 64, 64, k, (8, 14, 14))
+        yield Case("depthwise 32, 14²", 32, 32, k, (2, 14, 14), groups=32)
+        yield Case("16→16, 16²", 16, 16, k, (8, 16, 16))
+        yield Case("3→8, 8²", 3, 8, k, (1, 8, 8))
+        yield Case("1→1, 1024", 1, 1, k, (1, 1024))
 
 
 def measure(case: Case, work: str, dtype: torch.dtype, turns: int) -> Row:
@@ -123,13 +131,14 @@ def measure(case: Case, work: str, dtype: torch.dtype, turns: int) -> Row:
         errors = _errors(case, work, inputs[0], theirs, ours)
         times: dict[str, list[float]] = {"torch": [], "ours": []}
         start = time.perf_counter()
-        for turn in range(-1, turns):  # the first one warms up
+        for turn in range(-1, MOST_TURNS):  # the first one warms up
             for name in ("torch", "ours") if turn % 2 else ("ours", "torch"):
                 before = time.perf_counter()
                 run[name]()
                 if turn >= 0:
                     times[name].append(time.perf_counter() - before)
-            if turn >= 2 and time.perf_counter() - start > LONGEST:
+            passed = time.perf_counter() - start
+            if (turn >= 2 and passed > LONGEST) or (turn + 1 >= turns and passed > SHORTEST):
                 break
         held = 0 if spectra is None else spectra.nbytes
     median, quartile = ({k: float(np.quantile(v, q)) * 1e3 for k, v in times.items()} for q in (0.5, 0.25))
@@ -198,7 +207,9 @@ def _errors(case: Case, work: str, x: Tensor, theirs: nn.Module, ours: nn.Module
 def main(arguments: Sequence[str] | None = None) -> None:
     made = parser(__doc__, seconds=None)
     made.add_argument(
-        "--turns", type=int, help="repetitions of a case, fewer where they take long (default: 15; quick: 3)"
+        "--turns",
+        type=int,
+        help="repetitions of a case, fewer where they take long, more where they take microseconds (default: 15; quick: 3)",
     )
     made.add_argument("--kernels", type=int, nargs="+", help=f"of planes (default: {KERNELS}; quick: {QUICK})")
     made.add_argument("--works", nargs="+", choices=WORKS, default=list(WORKS))
@@ -301,8 +312,8 @@ def _cells(row: Row) -> list[str]:
         row.case,
         str(row.kernel),
         row.work,
-        f"{row.torch_quartile:.2f}",
-        f"{row.ours_quartile:.2f}",
+        f"{row.torch_quartile:.3g}" if row.torch_quartile < 1 else f"{row.torch_quartile:.2f}",
+        f"{row.ours_quartile:.3g}" if row.ours_quartile < 1 else f"{row.ours_quartile:.2f}",
         f"{row.ratio_of_quartiles:.2f}",
         f"{row.ratio_of_medians:.2f}",
         f"{row.torch_error:.1g}",
