@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-__all__ = ["DenseProduct", "circulant_matrix"]
+__all__ = ["DenseProduct", "circulant_matrix", "differences"]
 
 Array = npt.NDArray[Any]
 
@@ -68,11 +68,11 @@ def circulant_matrix(u: Array, levels: int) -> Array:
         )
         return np.ascontiguousarray(windows)
     flat = u.reshape(*u.shape[: u.ndim - levels], -1)
-    return np.ascontiguousarray(flat[..., _differences(sizes)])
+    return np.ascontiguousarray(flat[..., differences(sizes)])
 
 
 @lru_cache(maxsize=16)
-def _differences(sizes: tuple[int, ...]) -> Array:
+def differences(sizes: tuple[int, ...]) -> Array:
     """(i − j) mod n over flattened indices."""
     index = np.zeros((1, 1), dtype=np.intp)
     for n in sizes:

@@ -31,7 +31,13 @@ from torch import Tensor
 from equiconv.arrays import Array, Device, device, dtype_name, library, normalize_axes, promote, require_floating
 from equiconv.convolution.geometry import Geometry, lay_out
 from equiconv.convolution.planning import Method, Plan, normalize_origins, plan
-from equiconv.convolution.prepared import convolve_by_library, run
+from equiconv.convolution.portable import (
+    aligned_shape,
+    convolve_by_library,
+    kernel_adjoint_by_library,
+    sum_to_signal,
+)
+from equiconv.convolution.prepared import run
 
 __all__ = [
     "circular_convolve_op",
@@ -298,70 +304,16 @@ def expand_kernel_adjoint(
     >>> expand_kernel_adjoint(g, x, [2], [-1], [0], False, "definition")
     tensor([1., 3.])
     """
-    (grad, x), dtype = promote(grad, x)
-    levels, rank = len(axes), len(kernel_shape)
-    last = tuple(range(-levels, 0))
-    taps = [kernel_shape[a] for a in axes]
-    batch = [kernel_shape[a] for a in range(-rank, 0) if a not in axes]
-    g, s = grad.movedim(tuple(axes), last), x.movedim(tuple(axes), last)
-    # an empty batch is refused by some libraries' transforms
-    sums = 0 in (*g.shape, *s.shape) or method in _SUMS
-    if not sums and _known(*x.shape, *kernel_shape, *origin):
+    sums = method in _SUMS
+    if not sums and 0 not in (*grad.shape, *x.shape) and _known(*x.shape, *kernel_shape, *origin):
         chosen = _plan_for(x, tuple(kernel_shape), tuple(axes), tuple(origin), cast(Method, method), correlate)
         sums = chosen.method in _SUMS
-    if sums:
-        terms = []
-        for tap in itertools.product(*map(range, taps)):
-            shift = tuple(o - t if correlate else t - o for t, o in zip(tap, origin, strict=True))
-            terms.append(_sum_to((g * s.roll(shift, last)).sum(dim=last), batch))
-        result = torch.stack(terms, dim=-1).reshape(*batch, *taps)
-    else:
-        # Σ_i a[i + r]·b[i] for every r, of which tap t is that at r = t − origin
-        a, b = (s, g) if correlate else (g, s)
-        # `conj_physical`: below a dispatch mode, where operations may run, torch forgets to conjugate what only says it is
-        sizes = s.shape[-levels:]
-        if x.is_complex():
-            spectrum = torch.fft.fftn(a, dim=last) * torch.fft.fftn(b.conj_physical(), dim=last).conj_physical()
-            every = torch.fft.ifftn(_sum_to(spectrum, [*batch, *spectrum.shape[-levels:]], levels), dim=last)
-        else:
-            spectrum = torch.fft.rfftn(a, dim=last) * torch.fft.rfftn(b, dim=last).conj_physical()
-            every = torch.fft.irfftn(_sum_to(spectrum, [*batch, *spectrum.shape[-levels:]], levels), s=sizes, dim=last)
-        for axis, n, m, o in zip(last, sizes, taps, origin, strict=True):
-            every = every.index_select(axis, (torch.arange(m, device=x.device) - o) % n)
-        result = every
-    return result.movedim(last, tuple(axes)).to(dtype)
-
-
-def _sum_to(t: Tensor, shape: Sequence[int], kept: int = 0) -> Tensor:
-    """The sum over the axes along which `shape` was broadcast to that of t; the last `kept` axes are alike in both."""
-    extra = t.ndim - len(shape)
-    if extra:
-        t = t.sum(dim=tuple(range(extra)))
-    single = [a for a, n in enumerate(shape[: len(shape) - kept]) if n == 1]
-    return t.sum(dim=single, keepdim=True) if single else t
+    return kernel_adjoint_by_library(grad, x, kernel_shape, axes, origin, correlate=correlate, sums=sums)
 
 
 # ---------------------------------------------------------------------------------------------------------------------
 # Gradients
 # ---------------------------------------------------------------------------------------------------------------------
-
-
-def _aligned(w_shape: Sequence[int], axes: Sequence[int]) -> tuple[int, ...]:
-    """The shape of the kernel with its convolved axes at the same places as the signal's, counted from the end."""
-    if len(w_shape) > len(axes):
-        return tuple(w_shape)
-    sizes = dict(zip(axes, w_shape, strict=True))
-    return tuple(sizes.get(a, 1) for a in range(axes[0], 0))
-
-
-def _sum_to_signal(t: Tensor, x_shape: Sequence[int], kernel_shape: Sequence[int], axes: Sequence[int]) -> Tensor:
-    """`_sum_to` for a signal, which is only broadcast where the (aligned) kernel is larger: no other size is asked."""
-    rank = len(x_shape)
-    over = [
-        a for a in range(-min(rank, len(kernel_shape)), 0) if a not in axes and kernel_shape[a] != 1 and x_shape[a] == 1
-    ]
-    t = t.sum(dim=over, keepdim=True) if over else t
-    return t.sum(dim=tuple(range(t.ndim - rank))) if t.ndim > rank else t
 
 
 def _below_autograd(op: Any, keyset: Any, arguments: Sequence[Any]) -> Tensor:
@@ -382,11 +334,11 @@ class _Convolution(torch.autograd.Function):
         x, w = ctx.saved_tensors
         axes, origin, correlate, method = ctx.arguments
         _, of_x, of_w = ctx.needs_input_grad[:3]
-        kernel_shape = _aligned(w.shape, axes)
+        kernel_shape = aligned_shape(w.shape, axes)
         grad_x = grad_w = None
         if of_x:
             every = circular_convolve_op(grad, w.conj(), axes, origin, not correlate, method)
-            grad_x = _sum_to_signal(every, x.shape, kernel_shape, axes)
+            grad_x = sum_to_signal(every, x.shape, kernel_shape, axes)
         if of_w:
             grad_w = kernel_adjoint_op(grad, x.conj(), kernel_shape, axes, origin, correlate, method).reshape(w.shape)
         return None, grad_x, grad_w, None, None, None, None
@@ -409,7 +361,7 @@ class _KernelAdjoint(torch.autograd.Function):
             grad_grad = circular_convolve_op(x.conj(), cotangent, axes, origin, correlate, method)
         if of_x:
             every = circular_convolve_op(grad.conj(), cotangent, axes, origin, not correlate, method)
-            grad_x = _sum_to_signal(every, x.shape, cotangent.shape, axes)
+            grad_x = sum_to_signal(every, x.shape, cotangent.shape, axes)
         return None, grad_grad, grad_x, *(None,) * 5
 
 
@@ -449,7 +401,7 @@ def _map_convolution(
     x_dim, w_dim = in_dims[:2]
     if w_dim is not None:
         w = w.movedim(w_dim, 0)
-        w = w.reshape(w.shape[0], *_aligned(w.shape[1:], axes))
+        w = w.reshape(w.shape[0], *aligned_shape(w.shape[1:], axes))
     rank = max(x.ndim - (x_dim is not None), w.ndim - (w_dim is not None))
     if x_dim is not None:
         x = _front(x, x_dim, rank)

@@ -40,7 +40,12 @@ def is_watched() -> bool:
 
 def is_bare(x: torch.Tensor) -> bool:
     """Whether `x` is memory on some device, read as it lies; a gradient may be recorded."""
-    return type(x) in _TENSORS and x.layout == torch.strided and not (x.is_conj() or x.is_neg())
+    return (
+        type(x) in _TENSORS
+        and x.layout == torch.strided
+        and not (x.is_conj() or x.is_neg())
+        and not torch._C._functorch.is_legacy_batchedtensor(x)  # what `is_grads_batched` maps
+    )
 
 
 def is_plain(x: Array) -> bool:

@@ -101,6 +101,14 @@ class Plan:
         g, origin = self.geometry, self.origin
         return OnceProduct(g, self.chosen, self.dtype, origin, correlate=self.correlate, measured=measured)
 
+    @cached_property
+    def gradient_engine(self) -> str | None:
+        """The library of the transforms of gradients: the plan's own, or the best that transforms signals as they are."""
+        ways = [c for c in self.candidates if c.engine in ENGINES and c.layout and c.grid == self.sizes]
+        if self.chosen in ways:
+            return self.engine
+        return min(ways, key=lambda c: c.score).engine if ways else None
+
     def prepare(self, w: Array) -> PreparedConvolution:
         """The convolution with this kernel: its spectrum (or what the method needs of it) is computed once, here.
 

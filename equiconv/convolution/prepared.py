@@ -8,30 +8,31 @@ from __future__ import annotations
 
 import itertools
 import operator
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from typing import TYPE_CHECKING, TypeAlias
 
 import numpy as np
 import torch
 from torch.autograd.graph import increment_version
 
-from equiconv.arrays import Array, device, dtype_name, library, namespace, promote, require_floating
+from equiconv.arrays import Array, device, dtype_name, library, namespace, require_floating
 from equiconv.convolution.blocks import BlockedProduct
-from equiconv.convolution.definition import convolve_by_definition
 from equiconv.convolution.dense import DenseProduct
 from equiconv.convolution.engines.base import is_regular
-from equiconv.convolution.fourier import convolve_by_fourier, embed_kernel
+from equiconv.convolution.fourier import embed_kernel
 from equiconv.convolution.fused import convolve_fused, prepare_fused
-from equiconv.convolution.geometry import Geometry, geometry
+from equiconv.convolution.geometry import geometry
 from equiconv.convolution.multipliers import kernel_multiplier
 from equiconv.convolution.plain import Host, host, is_plain
+from equiconv.convolution.portable import convolve_by_library
+from equiconv.convolution.recorded import is_recordable, record
 from equiconv.convolution.stencil import Stencil
 from equiconv.convolution.tiles import TiledProduct
 
 if TYPE_CHECKING:
     from equiconv.convolution.planning import Plan
 
-__all__ = ["PreparedConvolution", "convolve_by_library", "execute", "run"]
+__all__ = ["PreparedConvolution", "execute", "run"]
 
 # Up to this many samples calls count as much as what they do.
 _SHORT = 2**16
@@ -118,6 +119,9 @@ class PreparedConvolution:
             if self._fused is not None:
                 kernel = self._w if _requires_grad(x) else self._fused
                 return _stored(convolve_fused(self.plan, x, kernel), out)
+            kept = self._kernel
+            if kept is not None and out is None and is_recordable(self.plan, x, self._w):
+                return record(self.plan, x, self._w, lambda: _run(self.plan, kept, x.detach(), shape, None))
             return _stored(_by_library(self.plan, x, self._w), out)
         y = _run(self.plan, self._kernel, x, shape, out)
         # the shortest way next time: a plain array whose axes need not be moved
@@ -147,6 +151,8 @@ def execute(plan: Plan, x: Array, w: Array, out: Array | None = None) -> Array:
 def run(plan: Plan, x: Array, w: Array, out: Array | None = None) -> Array:
     """`execute` on operands that are known to fit the plan."""
     if not (_is_fast(plan, w) and is_plain(x)):
+        if out is None and is_recordable(plan, x, w):
+            return record(plan, x, w, lambda: run(plan, x.detach(), w.detach()))
         by = convolve_fused if plan.engine == "fused" else _by_library
         return _stored(by(plan, x, w), out)
     if plan.once is not None and out is None and x.shape == plan.geometry.x_shape:  # a plan serves other batches too
@@ -231,27 +237,6 @@ def _run(plan: Plan, kernel: Kernel, x: Array, shape: tuple[int, ...], out: Arra
 def _by_library(plan: Plan, x: Array, w: Array) -> Array:
     sums = plan.method in ("definition", "direct")
     return convolve_by_library(x, w, plan.geometry, plan.origin, correlate=plan.correlate, sums=sums)
-
-
-def convolve_by_library(
-    x: Array, w: Array, shapes: Geometry, origin: Sequence[int], *, correlate: bool, sums: bool
-) -> Array:
-    """The convolution by the array library's own operations: a sum of rolls, or Fourier transforms of whole arrays.
-
-    `shapes` are those of x and w, and `origin` has one entry for each of their axes.
-
-    >>> shapes = geometry((3, 2), (2,), 0)
-    >>> convolve_by_library(np.eye(3, 2), np.asarray([1.0, 5.0]), shapes, (0,), correlate=False, sums=True).tolist()
-    [[1.0, 0.0], [5.0, 1.0], [0.0, 5.0]]
-    """
-    (x, w), dtype = promote(x, w)
-    xp = namespace(x, w)
-    last = tuple(range(-len(shapes.axes), 0))
-    if not shapes.alone:
-        w = xp.moveaxis(w, shapes.axes, last)
-    run = convolve_by_definition if sums else convolve_by_fourier
-    y = run(xp.moveaxis(x, shapes.axes, last), w, origin, correlate=correlate)
-    return xp.astype(xp.moveaxis(y, last, shapes.axes), dtype, copy=False)
 
 
 # ---------------------------------------------------------------------------------------------------------------------

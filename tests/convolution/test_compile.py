@@ -15,7 +15,8 @@ from torch._dynamo.testing import CompileCounterWithBackend
 from torch.utils._python_dispatch import TorchDispatchMode
 
 from equiconv.convolution import circular_convolve, circular_correlate
-from equiconv.convolution.operation import _sum_to_signal, expand_convolution, expand_kernel_adjoint
+from equiconv.convolution.operation import expand_convolution, expand_kernel_adjoint
+from equiconv.convolution.portable import sum_to_signal
 
 OP = torch.ops.equiconv.circular_convolve.default
 ADJOINT = torch.ops.equiconv.circular_convolve_kernel_adjoint.default
@@ -242,7 +243,7 @@ def test_signals_get_gradients_of_their_own_shape(problem: Any) -> None:
     x, w = operands(problem)
     y = OP(x, w, list(problem[2]), list(problem[3]), False, "auto")
     kernel_shape = w.shape if problem[2] != (-3, -1) else (2, 1, 3)
-    found = _sum_to_signal(y, x.shape, kernel_shape, problem[2])
+    found = sum_to_signal(y, x.shape, kernel_shape, problem[2])
     assert torch.equal(found, y.sum_to_size(x.shape))
 
 

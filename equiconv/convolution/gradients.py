@@ -1,0 +1,113 @@
+"""Gradients of convolutions on the CPU, block by block like the convolutions themselves.
+
+With y = x ⋆ u along axes of N samples in all, and g the gradient of y,
+
+    the gradient of x is   F⁻¹(F g ⊙ conj(F u)),     that of u is   F⁻¹(Σ F g ⊙ conj(F x)),
+
+the sum running over the signals that meet the same kernel: three transforms of each signal for both, and the sum is
+formed of spectra, so that there is one transform back for each kernel. As torch defines gradients of complex numbers.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable, Sequence
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from equiconv.arrays import dtype_name
+from equiconv.convolution.blocks import signals_in_block, split
+from equiconv.convolution.dense import circulant_matrix, differences
+from equiconv.convolution.engines.base import spectrum_shape
+from equiconv.convolution.engines.pool import TransformKey, give, take
+from equiconv.convolution.multipliers import kernel_multiplier, signals_of
+from equiconv.convolution.parallel import run_parallel
+
+__all__ = ["gradients_by_blocks", "gradients_by_matrix", "taps_of"]
+
+Array = npt.NDArray[Any]
+# Below this many bytes one thread is faster.
+_PARALLEL = 2**20
+
+
+def gradients_by_blocks(
+    x: Array, g: Array, u: Array, levels: int, engine: str, threads: int, *, of_x: bool, of_u: bool
+) -> tuple[Array | None, Array | None]:
+    """The gradients of x and of u, those that are wanted, for x and g of shape (*batch, *sizes).
+
+    The kernels u, on the signals' own grid, have as many batch axes, with one entry where they broadcast, or none.
+    """
+    batch, sizes, dtype = g.shape[: g.ndim - levels], g.shape[g.ndim - levels :], g.dtype
+    u = u.reshape((1,) * (g.ndim - u.ndim) + u.shape)
+    axes = tuple(range(len(batch), g.ndim))
+    spectra = u.shape[: len(batch)] + spectrum_shape(sizes, range(levels), dtype.kind == "f")
+    multiplier, scale = kernel_multiplier(u, levels, sizes, engine, threads) if of_x else (np.empty(0), None)
+    np.conjugate(multiplier, out=multiplier)
+    grad_x = np.empty(g.shape, dtype=dtype) if of_x else None
+    block, parts = split(batch, max(1, signals_in_block(engine, dtype_name(dtype), sizes, dtype.itemsize) // 2))
+    count = min(threads, len(parts)) if g.nbytes >= _PARALLEL else 1
+    # of one block the engine divides the work, of several each thread takes a run, whose sum is always the same
+    key = TransformKey(engine, (*block, *sizes), axes, dtype_name(dtype), threads if len(parts) == 1 else 1)
+    summed = tuple(a for a in range(len(batch)) if u.shape[a] == 1)
+    sums = [np.zeros(spectra, dtype=np.complex128) for _ in range(count)] if of_u else []
+
+    def run(which: Iterable[int]) -> None:
+        of_g, of_signal = take(key), take(key)
+        for k in which:
+            for part in parts[k * len(parts) // count : (k + 1) * len(parts) // count]:
+                at = tuple(slice(0, 1) if a in summed else part[a] for a in range(len(batch)))
+                spectrum = of_g.forward(g[part])
+                if of_u:
+                    products = of_signal.forward(x[part])
+                    np.conjugate(products, out=products)
+                    np.multiply(products, spectrum, out=products)
+                    sums[k][at] += products.sum(axis=summed, dtype=np.complex128, keepdims=True) if summed else products
+                if grad_x is not None:
+                    np.multiply(spectrum, multiplier[at], out=spectrum)
+                    of_g.inverse(spectrum, grad_x[part])
+        give(key, of_g)
+        give(key, of_signal)
+
+    run_parallel(run, range(count), count)
+    if grad_x is not None and scale is not None:
+        np.multiply(grad_x, scale, out=grad_x)
+    if not of_u:
+        return grad_x, None
+    total = sum(sums[1:], start=sums[0]).astype(np.result_type(dtype, np.complex64), copy=False)
+    grad_u = signals_of(total, sizes, dtype, engine, threads)
+    grad_u *= 1 / math.prod(sizes)
+    return grad_x, grad_u
+
+
+def gradients_by_matrix(
+    x: Array, g: Array, u: Array, levels: int, *, of_x: bool, of_u: bool
+) -> tuple[Array | None, Array | None]:
+    """The same by matrix products, for one short kernel u: y = x D with D[j, i] = u[(i − j) mod n]."""
+    sizes = u.shape[u.ndim - levels :]
+    n = math.prod(sizes)
+    signals, rows = x.reshape(-1, n), g.reshape(-1, n)
+    grad_x = grad_u = None
+    if of_x:
+        grad_x = (rows @ circulant_matrix(u.reshape(sizes), levels).conj().T).reshape(g.shape)
+    if of_u:
+        of_matrix = signals.conj().T @ rows
+        # every entry of u stands n times in D
+        index = differences(sizes).ravel()
+        parts = [np.bincount(index, p.ravel(), n) for p in _parts(of_matrix)]
+        whole = parts[0] if len(parts) == 1 else parts[0] + 1j * parts[1]
+        grad_u = whole.astype(g.dtype).reshape(u.shape)
+    return grad_x, grad_u
+
+
+def _parts(a: Array) -> list[Array]:
+    return [a.real, a.imag] if np.iscomplexobj(a) else [a]
+
+
+def taps_of(grad_u: Array, kernel_sizes: Sequence[int], origin: Sequence[int], *, correlate: bool) -> Array:
+    """The gradient of a kernel's own taps: tap t stands at t − o on the grid, or at o − t for a correlation (mod n)."""
+    for axis, (m, o) in enumerate(zip(kernel_sizes, origin, strict=True), start=grad_u.ndim - len(kernel_sizes)):
+        taps = np.arange(m)
+        grad_u = np.take(grad_u, ((o - taps) if correlate else (taps - o)) % grad_u.shape[axis], axis)
+    return grad_u

@@ -1,0 +1,127 @@
+"""Eager calls of which torch records gradients: forward by the plan, backward block by block, all in memory of the CPU.
+
+Nothing is saved beside the operands. Gradients of gradients, and those that torch maps or watches, are those of the
+operation `equiconv::circular_convolve`.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from equiconv.arrays import Array
+from equiconv.convolution.fourier import embed_kernel
+from equiconv.convolution.gradients import gradients_by_blocks, gradients_by_matrix, taps_of
+from equiconv.convolution.plain import Host, host, is_bare, is_plain, is_watched
+from equiconv.convolution.portable import aligned_shape, convolve_short, sum_to_signal
+
+if TYPE_CHECKING:
+    from equiconv.convolution.planning import Plan
+
+__all__ = ["is_recordable", "record"]
+
+# Up to this many samples torch's own transforms take less than the calls of a backward pass in Python.
+_SHORT = {"fourier": 2**16, "dense": 2**13}
+
+
+def is_recordable(plan: Plan, x: Array, w: Array) -> bool:
+    """Whether a call records a gradient that this module finds.
+
+    Sums of products stay with torch, whose gradients are sums as well: exact on small integers.
+    """
+    if not (isinstance(x, Tensor) and isinstance(w, Tensor) and torch.is_grad_enabled()):
+        return False
+    return (
+        (x.requires_grad or w.requires_grad)
+        and plan.method in ("dense", "fourier")
+        and plan.dtype == plan.result_dtype
+        and not is_watched()
+        and is_bare(x)
+        and is_bare(w)
+        and x.is_cpu
+        and w.is_cpu
+        and 0 not in (*x.shape, *w.shape)
+        and plan.gradient_engine is not None
+    )
+
+
+def record(plan: Plan, x: Tensor, w: Tensor, compute: Callable[[], Array]) -> Tensor:
+    """`compute()`, the convolution of x with w, with its gradients recorded."""
+    if x.numel() <= _SHORT[plan.method] and _is_simple(plan, x):
+        return convolve_short(x, w, plan.origin, correlate=plan.correlate)
+    y: Tensor = _Convolution.apply(plan, compute, x, w)
+    return y
+
+
+def _is_simple(plan: Plan, x: Tensor) -> bool:
+    g = plan.geometry
+    no_wrap = all(m <= n for m, n in zip(g.kernel_sizes, g.sizes, strict=True))
+    return g.alone and g.is_last and no_wrap and not (plan.correlate and x.is_complex())
+
+
+class _Convolution(torch.autograd.Function):
+    @staticmethod
+    def forward(ctx: Any, plan: Plan, compute: Callable[[], Tensor], x: Tensor, w: Tensor) -> Tensor:
+        ctx.plan = plan
+        ctx.save_for_backward(x, w)
+        return compute()
+
+    @staticmethod
+    def backward(ctx: Any, grad: Tensor) -> tuple[Tensor | None, ...]:
+        x, w = ctx.saved_tensors
+        of_x, of_w = ctx.needs_input_grad[2:]
+        if torch.is_grad_enabled() or not (is_plain(grad) and is_plain(x) and is_plain(w)):
+            return None, None, *_by_operations(ctx.plan, grad, x, w, of_x=of_x, of_w=of_w)
+        return None, None, *_at_once(ctx.plan, host(grad), host(x), host(w), of_x=of_x, of_w=of_w)
+
+
+def _by_operations(
+    plan: Plan, grad: Tensor, x: Tensor, w: Tensor, *, of_x: bool, of_w: bool
+) -> tuple[Tensor | None, Tensor | None]:
+    axes, origin, correlate = list(plan.axes), list(plan.origin), plan.correlate
+    kernel_shape = aligned_shape(w.shape, axes)
+    operations = torch.ops.equiconv  # of the module `operation`, which is made of this one
+    grad_x = grad_w = None
+    if of_x:
+        every = operations.circular_convolve(grad, w.conj(), axes, origin, not correlate, "fourier")
+        grad_x = sum_to_signal(every, x.shape, kernel_shape, axes)
+    if of_w:
+        found = operations.circular_convolve_kernel_adjoint(
+            grad, x.conj(), kernel_shape, axes, origin, correlate, "fourier"
+        )
+        grad_w = found.reshape(w.shape)
+    return grad_x, grad_w
+
+
+def _at_once(
+    plan: Plan, grad: Host, x: Host, w: Host, *, of_x: bool, of_w: bool
+) -> tuple[Tensor | None, Tensor | None]:
+    shapes, levels = plan.geometry, len(plan.sizes)
+    last = tuple(range(-levels, 0))
+    g = np.moveaxis(grad, shapes.axes, last)
+    signals = np.broadcast_to(np.moveaxis(x, shapes.axes, last), g.shape)
+    kernels = w if shapes.alone else np.moveaxis(w, shapes.axes, last)
+    u = embed_kernel(kernels, plan.sizes, plan.origin, correlate=plan.correlate)
+    if plan.method == "dense" and math.prod(u.shape[: u.ndim - levels]) == 1:
+        grad_x, grad_u = gradients_by_matrix(signals, g, u, levels, of_x=of_x, of_u=of_w)
+    else:
+        engine = plan.gradient_engine
+        assert engine is not None
+        grad_x, grad_u = gradients_by_blocks(signals, g, u, levels, engine, plan.threads, of_x=of_x, of_u=of_w)
+    made_x = made_w = None
+    if grad_x is not None:
+        whole = np.moveaxis(grad_x, last, shapes.axes)
+        over = tuple(a for a in range(-x.ndim, 0) if x.shape[a] != whole.shape[a])
+        whole = whole.sum(axis=over, keepdims=True) if over else whole
+        whole = whole.sum(axis=tuple(range(whole.ndim - x.ndim))) if whole.ndim > x.ndim else whole
+        made_x = torch.from_numpy(np.ascontiguousarray(whole))
+    if grad_u is not None:
+        taps = taps_of(grad_u, shapes.kernel_sizes, plan.origin, correlate=plan.correlate).reshape(kernels.shape)
+        taps = taps if shapes.alone else np.moveaxis(taps, last, shapes.axes)
+        made_w = torch.from_numpy(np.ascontiguousarray(taps))
+    return made_x, made_w
