@@ -60,6 +60,8 @@ _FLOATING = {"float16", "bfloat16", "float32", "float64", "longdouble", "float96
 _COMPLEX = {"complex32", "complex64", "complex128", "clongdouble", "complex192", "complex256"}
 
 _NUMPY: ModuleType = array_api_compat.array_namespace(np.empty(0))
+_TORCH: ModuleType = array_api_compat.array_namespace(torch.empty(0))
+_TENSORS = (torch.Tensor, torch.nn.Parameter)
 
 # Constants of `fourier_bound`, derived in its docstring.
 _FOURIER_SMOOTH = 16.0
@@ -82,7 +84,7 @@ def _library(x: Array, name: str) -> str:
     kind = type(x)
     if kind is np.ndarray:
         return "numpy"
-    if kind is torch.Tensor:
+    if kind in _TENSORS:
         return "torch"
     if isinstance(x, (np.matrix, np.ma.MaskedArray)):
         raise TypeError(
@@ -114,8 +116,11 @@ def namespace(*arrays: Array) -> ModuleType:
     """
     if not arrays:
         raise TypeError("namespace() needs at least one array, got none")
-    if all(type(x) is np.ndarray for x in arrays):  # the shortest way, where calls are what costs
+    # the shortest ways, where calls are what costs
+    if all(type(x) is np.ndarray for x in arrays):
         return _NUMPY
+    if all(type(x) in _TENSORS for x in arrays) and all(x.device == arrays[0].device for x in arrays[1:]):
+        return _TORCH
     libraries = [_library(x, "an argument") for x in arrays]
     if len(set(libraries)) > 1:
         raise TypeError(
@@ -138,7 +143,7 @@ def device(x: Array) -> Device:
     >>> device(torch.zeros(3))
     device(type='cpu')
     """
-    return array_api_compat.device(x)
+    return x.device if type(x) in _TENSORS else array_api_compat.device(x)
 
 
 def dtype_name(dtype: DType) -> str:

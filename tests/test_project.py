@@ -105,7 +105,7 @@ def test_bench_gives_every_library_its_threads(copy: Path) -> None:
     planned = make("--dry-run", "bench", "THREADS=3", "ARGS=--quick", cwd=copy).stdout
     loop = planned[planned.index("for benchmark in ") :]
     named = set(loop.partition(" in ")[2].partition(";")[0].split())
-    assert named == {"convolution", "growth", "one_shot", "solve", "conv_operator", "layers"}
+    assert named == {"convolution", "growth", "one_shot", "gradients", "solve", "conv_operator", "layers"}
     assert all((ROOT / "benchmarks" / f"{name}.py").is_file() for name in named)
     for name in ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS"):
         assert f"{name}=3 " in loop

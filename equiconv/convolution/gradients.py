@@ -5,7 +5,8 @@ With y = x ⋆ u along axes of N samples in all, and g the gradient of y,
     the gradient of x is   F⁻¹(F g ⊙ conj(F u)),     that of u is   F⁻¹(Σ F g ⊙ conj(F x)),
 
 the sum running over the signals that meet the same kernel: three transforms of each signal for both, and the sum is
-formed of spectra, so that there is one transform back for each kernel. As torch defines gradients of complex numbers.
+formed of spectra, so that there is one transform back for each kernel. Short signals meet the matrix itself, and kernels
+of few taps sums of products. Complex gradients are as torch defines them.
 """
 
 from __future__ import annotations
@@ -24,12 +25,15 @@ from equiconv.convolution.engines.base import spectrum_shape
 from equiconv.convolution.engines.pool import TransformKey, give, take
 from equiconv.convolution.multipliers import kernel_multiplier, signals_of
 from equiconv.convolution.parallel import run_parallel
+from equiconv.convolution.stencil import Stencil, tap_gradients
 
-__all__ = ["gradients_by_blocks", "gradients_by_matrix", "taps_of"]
+__all__ = ["gradients_by_blocks", "gradients_by_matrix", "gradients_by_taps", "taps_of"]
 
 Array = npt.NDArray[Any]
 # Below this many bytes one thread is faster.
 _PARALLEL = 2**20
+# Bytes of rows that are multiplied at a time.
+_ROWS = 2**20
 
 
 def gradients_by_blocks(
@@ -88,17 +92,40 @@ def gradients_by_matrix(
     sizes = u.shape[u.ndim - levels :]
     n = math.prod(sizes)
     signals, rows = x.reshape(-1, n), g.reshape(-1, n)
-    grad_x = grad_u = None
-    if of_x:
-        grad_x = (rows @ circulant_matrix(u.reshape(sizes), levels).conj().T).reshape(g.shape)
+    grad_x = np.empty(rows.shape, dtype=g.dtype) if of_x else None
+    transposed = circulant_matrix(u.reshape(sizes), levels).conj().T if of_x else np.empty(0)
+    of_matrix = np.zeros((n, n), dtype=np.result_type(g.dtype, np.float64))
+    step = max(1, _ROWS // rows[0].nbytes)
+    for i in range(0, len(rows), step):
+        some = rows[i : i + step]
+        if grad_x is not None:
+            np.dot(some, transposed, out=grad_x[i : i + step])
+        if of_u:
+            of_matrix += signals[i : i + step].conj().T @ some
+    grad_u = None
     if of_u:
-        of_matrix = signals.conj().T @ rows
         # every entry of u stands n times in D
         index = differences(sizes).ravel()
         parts = [np.bincount(index, p.ravel(), n) for p in _parts(of_matrix)]
         whole = parts[0] if len(parts) == 1 else parts[0] + 1j * parts[1]
         grad_u = whole.astype(g.dtype).reshape(u.shape)
-    return grad_x, grad_u
+    return None if grad_x is None else grad_x.reshape(g.shape), grad_u
+
+
+def gradients_by_taps(
+    x: Array, g: Array, w: Array, origin: Sequence[int], *, correlate: bool, of_x: bool, of_w: bool
+) -> tuple[Array | None, Array | None]:
+    """The gradients of x and of a kernel of few taps, which has the axes of `gradients_by_blocks`: sums of products.
+
+    They are exact on small integers.
+    """
+    levels = len(origin)
+    sizes = g.shape[g.ndim - levels :]
+    grad_x = None
+    if of_x:
+        grad_x = np.empty(g.shape, dtype=g.dtype)
+        Stencil(w.conj(), sizes, origin, correlate=not correlate)(g, grad_x)
+    return grad_x, tap_gradients(x, g, w.shape, origin, correlate=correlate) if of_w else None
 
 
 def _parts(a: Array) -> list[Array]:

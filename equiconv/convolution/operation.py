@@ -86,8 +86,8 @@ def _plan_for(
 ) -> Plan:
     known = _plain(axes) and _plain(origin) and type(method) is str
     return (cast(Callable[..., Plan], _planned) if known else _plan)(
-        tuple(int(n) for n in x.shape),
-        tuple(int(n) for n in w_shape),
+        tuple(map(int, x.shape)),
+        tuple(map(int, w_shape)),
         axes,
         origin,
         dtype_name(x.dtype),

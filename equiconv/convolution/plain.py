@@ -62,8 +62,9 @@ def is_plain(x: Array) -> bool:
 def host(x: Array) -> Host:
     """NumPy's view of a plain array, in native byte order."""
     if isinstance(x, torch.Tensor):
-        x = x.detach()
-        wide: Host = x.to(_WIDER.get(x.dtype, x.dtype)).numpy()
-        return wide
+        x = x.detach() if x.requires_grad else x
+        wider = _WIDER.get(x.dtype)
+        memory: Host = (x if wider is None else x.to(wider)).numpy()
+        return memory
     array: Host = x
     return array if array.dtype.isnative else array.astype(array.dtype.newbyteorder("="))

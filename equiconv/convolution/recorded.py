@@ -7,7 +7,7 @@ operation `equiconv::circular_convolve`.
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -16,7 +16,8 @@ from torch import Tensor
 
 from equiconv.arrays import Array
 from equiconv.convolution.fourier import embed_kernel
-from equiconv.convolution.gradients import gradients_by_blocks, gradients_by_matrix, taps_of
+from equiconv.convolution.geometry import Geometry
+from equiconv.convolution.gradients import gradients_by_blocks, gradients_by_matrix, gradients_by_taps, taps_of
 from equiconv.convolution.plain import Host, host, is_bare, is_plain, is_watched
 from equiconv.convolution.portable import aligned_shape, convolve_short, sum_to_signal
 
@@ -30,15 +31,12 @@ _SHORT = {"fourier": 2**16, "dense": 2**13}
 
 
 def is_recordable(plan: Plan, x: Array, w: Array) -> bool:
-    """Whether a call records a gradient that this module finds.
-
-    Sums of products stay with torch, whose gradients are sums as well: exact on small integers.
-    """
+    """Whether a call records a gradient that this module finds."""
     if not (isinstance(x, Tensor) and isinstance(w, Tensor) and torch.is_grad_enabled()):
         return False
     return (
         (x.requires_grad or w.requires_grad)
-        and plan.method in ("dense", "fourier")
+        and plan.method != "definition"
         and plan.dtype == plan.result_dtype
         and not is_watched()
         and is_bare(x)
@@ -46,13 +44,13 @@ def is_recordable(plan: Plan, x: Array, w: Array) -> bool:
         and x.is_cpu
         and w.is_cpu
         and 0 not in (*x.shape, *w.shape)
-        and plan.gradient_engine is not None
+        and (plan.method == "direct" or plan.gradient_engine is not None)
     )
 
 
 def record(plan: Plan, x: Tensor, w: Tensor, compute: Callable[[], Array]) -> Tensor:
     """`compute()`, the convolution of x with w, with its gradients recorded."""
-    if x.numel() <= _SHORT[plan.method] and _is_simple(plan, x):
+    if x.numel() <= _SHORT.get(plan.method, 0) and _is_simple(plan, x):
         return convolve_short(x, w, plan.origin, correlate=plan.correlate)
     y: Tensor = _Convolution.apply(plan, compute, x, w)
     return y
@@ -106,6 +104,12 @@ def _at_once(
     g = np.moveaxis(grad, shapes.axes, last)
     signals = np.broadcast_to(np.moveaxis(x, shapes.axes, last), g.shape)
     kernels = w if shapes.alone else np.moveaxis(w, shapes.axes, last)
+    if plan.method == "direct":
+        kernels = kernels if shapes.alone else kernels.reshape((1,) * (g.ndim - kernels.ndim) + kernels.shape)
+        grad_x, taps = gradients_by_taps(
+            signals, g, kernels, plan.origin, correlate=plan.correlate, of_x=of_x, of_w=of_w
+        )
+        return _of_signal(grad_x, x.shape, shapes.axes), _of_kernel(taps, w.shape, shapes)
     u = embed_kernel(kernels, plan.sizes, plan.origin, correlate=plan.correlate)
     if plan.method == "dense" and math.prod(u.shape[: u.ndim - levels]) == 1:
         grad_x, grad_u = gradients_by_matrix(signals, g, u, levels, of_x=of_x, of_u=of_w)
@@ -113,15 +117,28 @@ def _at_once(
         engine = plan.gradient_engine
         assert engine is not None
         grad_x, grad_u = gradients_by_blocks(signals, g, u, levels, engine, plan.threads, of_x=of_x, of_u=of_w)
-    made_x = made_w = None
-    if grad_x is not None:
-        whole = np.moveaxis(grad_x, last, shapes.axes)
-        over = tuple(a for a in range(-x.ndim, 0) if x.shape[a] != whole.shape[a])
-        whole = whole.sum(axis=over, keepdims=True) if over else whole
-        whole = whole.sum(axis=tuple(range(whole.ndim - x.ndim))) if whole.ndim > x.ndim else whole
-        made_x = torch.from_numpy(np.ascontiguousarray(whole))
+    taps = None
     if grad_u is not None:
-        taps = taps_of(grad_u, shapes.kernel_sizes, plan.origin, correlate=plan.correlate).reshape(kernels.shape)
-        taps = taps if shapes.alone else np.moveaxis(taps, last, shapes.axes)
-        made_w = torch.from_numpy(np.ascontiguousarray(taps))
-    return made_x, made_w
+        taps = taps_of(grad_u, shapes.kernel_sizes, plan.origin, correlate=plan.correlate)
+    return _of_signal(grad_x, x.shape, shapes.axes), _of_kernel(taps, w.shape, shapes)
+
+
+def _of_signal(grad: Host | None, shape: Sequence[int], axes: Sequence[int]) -> Tensor | None:
+    """The gradient of a signal of this shape, by that of the signals that it was broadcast to, whose axes come last."""
+    if grad is None:
+        return None
+    whole, rank = np.moveaxis(grad, range(-len(axes), 0), axes), len(shape)
+    over = tuple(a for a in range(-rank, 0) if shape[a] != whole.shape[a])
+    whole = whole.sum(axis=over, keepdims=True) if over else whole
+    whole = whole.sum(axis=tuple(range(whole.ndim - rank))) if whole.ndim > rank else whole
+    return torch.from_numpy(np.ascontiguousarray(whole))
+
+
+def _of_kernel(taps: Host | None, shape: Sequence[int], shapes: Geometry) -> Tensor | None:
+    """The gradient of a kernel of this shape, by that of its taps, whose axes come last."""
+    if taps is None:
+        return None
+    if not shapes.alone:
+        moved = np.moveaxis(np.empty(shape, dtype=bool), shapes.axes, range(-len(shapes.axes), 0)).shape
+        taps = np.moveaxis(taps.reshape(moved), range(-len(shapes.axes), 0), shapes.axes)
+    return torch.from_numpy(np.ascontiguousarray(taps.reshape(tuple(shape))))

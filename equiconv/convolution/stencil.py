@@ -19,7 +19,7 @@ import torch
 from equiconv.convolution.blocks import split
 from equiconv.convolution.engines.torch_fft import undisturbed
 
-__all__ = ["Stencil"]
+__all__ = ["Stencil", "tap_gradients"]
 
 Array = npt.NDArray[Any]
 Index = tuple[slice, ...]
@@ -81,6 +81,38 @@ class Stencil:
                 torch.mul(term, weight, out=result)
             else:
                 result.add_(term, alpha=weight)
+
+
+def tap_gradients(x: Array, g: Array, w_shape: Sequence[int], origin: Sequence[int], *, correlate: bool) -> Array:
+    """Σ_i g[i]·conj(x[i − t + o]) for every tap t, or Σ_i g[i]·conj(x[i + t − o]) with `correlate`.
+
+    x and g have shape (*batch, *sizes); the sum runs over the batch axes too that a kernel of `w_shape` broadcasts along,
+    which has one entry there, or no batch axes at all.
+    """
+    levels = len(origin)
+    batch, sizes, taps = g.shape[: g.ndim - levels], g.shape[g.ndim - levels :], tuple(w_shape)[-levels:]
+    kernels = (1,) * (len(batch) + levels - len(w_shape)) + tuple(w_shape)[: len(w_shape) - levels]
+    padded_sizes, copies, windows = _layout(taps, sizes, tuple(origin), correlate)
+    shape, parts = split(batch, max(1, _BLOCK // (math.prod(padded_sizes) * g.dtype.itemsize)))
+    padded = np.empty((*shape, *padded_sizes), dtype=g.dtype)
+    every = (slice(None),) * len(batch)
+    summed = tuple(a for a, n in enumerate(kernels) if n == 1) + tuple(range(len(batch), g.ndim))
+    # over many blocks in double precision, over one by torch, whose sums of sums lose little
+    sums = np.zeros((*kernels, *taps), dtype=np.result_type(g.dtype, np.float64))
+    with undisturbed():
+        for part in parts:
+            block = x[part]
+            piece = padded[tuple(slice(0, n) for n in block.shape[: len(batch)])]
+            for to, of in copies:
+                np.conjugate(block[(*every, *of)], out=piece[(*every, *to)])
+            source, cotangent = torch.from_numpy(piece), torch.from_numpy(np.ascontiguousarray(g[part]))
+            products = torch.empty_like(cotangent)
+            at = _broadcast(part, kernels)
+            for tap, window in zip(np.ndindex(*taps), windows, strict=True):
+                torch.mul(source[(*every, *window)], cotangent, out=products)
+                total = products.sum(dim=summed).numpy()
+                sums[(*at, *tap)] += total.reshape(sums[(*at, *tap)].shape)
+    return sums.astype(g.dtype).reshape(tuple(w_shape))
 
 
 @lru_cache(maxsize=256)

@@ -14,7 +14,7 @@ import pytest
 import torch
 
 import equiconv as eq
-from benchmarks import conv_operator, convolution, growth, layers, one_shot, solve
+from benchmarks import conv_operator, convolution, gradients, growth, layers, one_shot, solve
 from benchmarks.contest import COPY, OURS
 from benchmarks.truth import exact
 
@@ -101,6 +101,27 @@ def test_contenders_that_need_too_much_memory_are_left_out(monkeypatch: pytest.M
     monkeypatch.setattr(one_shot, "LARGEST_UNFOLDED", 2 * 32 * 8 * 3 - 1)
     assert "torch conv" not in one_shot.run_case((2, 32), (3,), "float64", 1e-3).seconds
     assert "torch conv" in one_shot.run_case((2, 32), (3,), "float32", 1e-3).seconds
+
+
+def test_gradients(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(gradients, "CASES", [((2, 32), (3,)), ((2, 16, 16), (3, 5))])
+    gradients.main(["--out", str(tmp_path), "--seconds", "0.001"])
+    rows = read(tmp_path / "cpu-gradients-1-thread.csv")
+    assert [row["case"] for row in rows] == [gradients.name_of(cell) for cell in gradients.cases(quick=False)]
+    assert all(row["torch.fft s"] and row["torch conv s"] for row in rows)
+
+
+def test_a_wrong_gradient_of_the_kernel_stops_the_run(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The signal's gradient is held to the truth by the contest, as every result is; the kernel's here."""
+    original = gradients.gradients
+
+    def wrong(f: Any, w: Any, g: Any, x: Any) -> Any:
+        of_x, of_w = original(f, w, g, x)
+        return of_x, of_w.flip(0) if w.dtype == torch.float32 else of_w
+
+    monkeypatch.setattr(gradients, "gradients", wrong)
+    with pytest.raises(AssertionError, match="equiconv: the kernel's gradient is wrong"):
+        gradients.run_case((2, 32), (3,), "float32", 1e-3)
 
 
 def test_solve(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
