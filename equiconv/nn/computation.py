@@ -67,7 +67,11 @@ _MOST_ROUTES = 128
 def _route(input: Tensor, weight: Tensor, bias: Tensor | None, window: Window) -> Route:
     window.require(input, weight, bias)
     method = choose_algorithm(input.shape, weight.shape, window, input.dtype, input.device)
-    if method != "direct" or not (input.dtype in _WIDE or (input.dtype in _NARROW and not input.is_cpu)):
+    if (
+        0 in (*input.shape, *weight.shape)
+        or method != "direct"
+        or not (input.dtype in _WIDE or (input.dtype in _NARROW and not input.is_cpu))
+    ):
         return Route(method, None, None)
     is_recorded = _are_direct(input, weight, window, of_input=True, of_weight=True) and forced_algorithm() is None
     recorded = direct.recorded_layout(input, window) if is_recorded else None
@@ -79,14 +83,19 @@ def convolve(input: Tensor, weight: Tensor, bias: Tensor | None, window: Window,
     method, layout, _ = route or route_of(input, weight, bias, window)
     if layout is not None:
         return direct.convolve(input, weight, window, bias, layout)
-    # a bias is added by torch's convolution where it can, which saves a pass over the result
-    y = _compute("convolve", method, input, weight, (), window)
+    if 0 in (*input.shape, *weight.shape):  # torch loses filters without channels
+        y = input.new_zeros((len(input), len(weight), *window.output_sizes(input.shape[2:], weight.shape[2:])))
+    else:
+        # a bias is added by torch's convolution where it can, which saves a pass over the result
+        y = _compute("convolve", method, input, weight, (), window)
     return y if bias is None else y.add_(bias.reshape(-1, *(1,) * window.axes))
 
 
 def input_adjoint(grad: Tensor, weight: Tensor, sizes: Sequence[int], window: Window) -> Tensor:
     """The transpose of `convolve` in its input of these sizes, applied to `grad`: the shape of the input."""
     shapes = (grad.shape[0], weight.shape[1] * window.groups, *sizes), weight.shape
+    if 0 in (*shapes[0], *shapes[1]):
+        return grad.new_zeros(shapes[0])
     method = choose_algorithm(*shapes, window, grad.dtype, grad.device, of_input=True)
     return _compute("input_adjoint", method, grad, weight, (tuple(sizes),), window)
 
@@ -94,6 +103,8 @@ def input_adjoint(grad: Tensor, weight: Tensor, sizes: Sequence[int], window: Wi
 def weight_adjoint(grad: Tensor, input: Tensor, kernel_size: Sequence[int], window: Window) -> Tensor:
     """The transpose of `convolve` in its weight of this size, applied to `grad`: the shape of the weight."""
     shapes = input.shape, (grad.shape[1], input.shape[1] // window.groups, *kernel_size)
+    if 0 in (*shapes[0], *shapes[1]):
+        return grad.new_zeros(shapes[1])
     method = choose_algorithm(*shapes, window, grad.dtype, grad.device, of_weight=True)
     return _compute("weight_adjoint", method, grad, input, (tuple(kernel_size),), window)
 
@@ -108,8 +119,14 @@ def gradients(
 ) -> tuple[Tensor | None, ...]:
     """The gradients of the input, the weight and the bias, those that are wanted, as torch defines them."""
     of_input, of_weight, of_bias = wanted
-    if grad.dtype in _WIDE and _are_direct(input, weight, window, of_input=of_input, of_weight=of_weight):
-        return direct.gradients(grad, input, weight, window, wanted)
+    is_empty = 0 in (*input.shape, *weight.shape)
+    if (
+        grad.dtype in _WIDE
+        and not is_empty
+        and _are_direct(input, weight, window, of_input=of_input, of_weight=of_weight)
+    ):
+        made = direct.gradients(grad, input, weight, window, of_input=of_input, of_weight=of_weight)
+        return *made, bias_gradient(grad) if of_bias else None
     return (
         input_adjoint(grad, weight.conj(), input.shape[2:], window) if of_input else None,
         weight_adjoint(grad, input.conj(), weight.shape[2:], window) if of_weight else None,
@@ -152,8 +169,11 @@ def _compute(name: str, method: Algorithm, a: Tensor, b: Tensor, size: tuple[Any
         return result
 
     if a.dtype in _NARROW and (method == "spectral" or a.is_cpu):
-        return kernel(a.float(), b.float()).to(a.dtype).contiguous()
-    return _bilinear(kernel, a, b).contiguous()
+        y = kernel(a.float(), b.float()).to(a.dtype).contiguous()
+    else:
+        y = _bilinear(kernel, a, b).contiguous()
+    # a view of nobody else's memory; as one, it could not be written to where a gradient is recorded
+    return torch.ops.aten._unsafe_view(y, y.shape) if y._is_view() else y
 
 
 def _bilinear(kernel: Callable[[Tensor, Tensor], Tensor], a: Tensor, b: Tensor) -> Tensor:

@@ -159,18 +159,30 @@ def weight_adjoint(grad: Tensor, input: Tensor, kernel_size: Sequence[int], wind
 
 
 def gradients(
-    grad: Tensor, input: Tensor, weight: Tensor, window: Window, wanted: Sequence[bool]
-) -> tuple[Tensor | None, ...]:
-    """Both adjoints of real operands and the sum over all but the filters, the bias's gradient; those that are wanted."""
-    none, (of_input, of_weight, _) = [0] * window.axes, wanted
+    grad: Tensor, input: Tensor, weight: Tensor, window: Window, *, of_input: bool, of_weight: bool
+) -> tuple[Tensor | None, Tensor | None]:
+    """Both adjoints of real operands, those that are wanted, by one call of torch's."""
+    if not (of_input or of_weight):
+        return None, None
+    none = [0] * window.axes
     x = _wrap(input, window) if of_weight else _padded_like(grad, input.shape, window)
-    in_input, of_kernel, of_bias = torch.ops.aten.convolution_backward(
-        grad, x, weight, [len(weight)], window.stride, none, window.dilation, False, none, window.groups, list(wanted)
+    # the bias's gradient is not asked of it: in float32 that sum loses digits
+    in_input, of_kernel, _ = torch.ops.aten.convolution_backward(
+        grad,
+        x,
+        weight,
+        None,
+        window.stride,
+        none,
+        window.dilation,
+        False,
+        none,
+        window.groups,
+        [of_input, of_weight, False],
     )
     return (
         _unwrap(in_input, input.shape[2:], window).contiguous() if of_input else None,
         of_kernel.contiguous() if of_weight else None,
-        of_bias,
     )
 
 

@@ -46,6 +46,9 @@ def convolve(input: Tensor, weight: Tensor, bias: Tensor | None, window: Window)
         if route.layout is not None:
             return direct.convolve(input, weight, window, bias, route.layout)
         return computation.convolve(input, weight, bias, window, route)
+    # a tensor of inference mode cannot be saved for the backward pass, a copy of it can
+    input = input.clone() if input.is_inference() else input
+    weight = weight.clone() if weight.is_inference() else weight
     if route.recorded is not None:
         return direct.convolve(input, weight, window, bias, route.recorded)
     recorded: Tensor = _Convolution.apply(input, weight, bias, window, route)

@@ -14,11 +14,13 @@ from torch import Tensor, nn
 
 from equiconv.nn.functional import circular_conv
 from equiconv.nn.preparation import convolve_prepared, is_prepared
-from equiconv.nn.window import kept_window_of
+from equiconv.nn.window import window_of
 
 __all__ = ["CircularConv1d", "CircularConv2d", "CircularConv3d"]
 
 _Layer = TypeVar("_Layer", bound="_CircularConv")
+
+torch.fx.wrap("circular_conv")  # a layer that `torch.fx.symbolic_trace` meets is one call
 
 
 class _CircularConv(nn.modules.conv._ConvNd):
@@ -28,7 +30,7 @@ class _CircularConv(nn.modules.conv._ConvNd):
 
     def _conv_forward(self, input: Tensor, weight: Tensor, bias: Tensor | None) -> Tensor:
         if not torch.compiler.is_compiling() and is_prepared(self):
-            window = kept_window_of(weight.shape[2:], self.stride, self.padding, self.dilation, self.groups)
+            window = window_of(weight.shape[2:], self.stride, self.padding, self.dilation, self.groups)
             alone = input.ndim == weight.ndim - 1
             y = convolve_prepared(self, input.unsqueeze(0) if alone else input, weight, bias, window)
             if y is not None:

@@ -74,13 +74,29 @@ def _convolution(input: Tensor, weight: Tensor, bias: Tensor | None, *window: An
 
 
 def _input_adjoint(grad: Tensor, weight: Tensor, sizes: Sequence[int], *window: Any) -> Tensor:
+    of = _window(*window)
+    _require_rank(grad, "weight", weight)
+    shape = (len(grad), weight.shape[1] * of.groups, *sizes)
+    of.require_adjoint(grad, grad.new_empty(shape, device="meta"), weight)
     with _without_casts(grad):
-        return computation.input_adjoint(grad, weight, sizes, _window(*window))
+        return computation.input_adjoint(grad, weight, sizes, of)
 
 
 def _weight_adjoint(grad: Tensor, input: Tensor, kernel_size: Sequence[int], *window: Any) -> Tensor:
+    of = _window(*window)
+    _require_rank(grad, "input", input)
+    shape = (grad.shape[1], input.shape[1] // max(1, of.groups), *kernel_size)
+    of.require_adjoint(grad, input, grad.new_empty(shape, device="meta"))
     with _without_casts(grad):
-        return computation.weight_adjoint(grad, input, kernel_size, _window(*window))
+        return computation.weight_adjoint(grad, input, kernel_size, of)
+
+
+def _require_rank(grad: Tensor, name: str, other: Tensor) -> None:
+    if grad.ndim != other.ndim or grad.ndim < 3:
+        raise ValueError(
+            f"grad and {name} must have as many axes, a batch, channels and 1 to 3 spatial ones, got {tuple(grad.shape)} "
+            f"and {tuple(other.shape)}"
+        )
 
 
 def _fake_convolution(input: Tensor, weight: Tensor, bias: Tensor | None, *window: Any) -> Tensor:
@@ -226,6 +242,10 @@ def _front(x: Tensor, dim: int | None, size: int) -> Tensor:
     return x.expand(size, *x.shape) if dim is None else x.movedim(dim, 0)
 
 
+def _one(x: Tensor, dim: int | None) -> Tensor:
+    return x if dim is None else x.select(dim, 0)
+
+
 def _channels(x: Tensor) -> Tensor:
     """(v, batch, channels, …) to (batch, v·channels, …)."""
     return x.movedim(0, 1).flatten(1, 2)
@@ -240,6 +260,8 @@ def _map_convolution(
     info: Any, in_dims: Any, input: Tensor, weight: Tensor, bias: Tensor | None, *window: Any
 ) -> tuple[Tensor, int]:
     size, (x_dim, w_dim, b_dim) = info.batch_size, in_dims[:3]
+    # one of each, as if nothing were mapped
+    _window(*window).require(_one(input, x_dim), _one(weight, w_dim), None if bias is None else _one(bias, b_dim))
     if w_dim is not None:
         x, w = _channels(_front(input, x_dim, size)), _front(weight, w_dim, size).flatten(0, 1)
         y = circular_conv_op(x, w, None, *_grouped(window, size)).unflatten(1, (size, -1)).movedim(1, 0)

@@ -7,13 +7,16 @@ for i = 0 … m − 1 along each spatial axis, where m is the size that torch's 
 
 from __future__ import annotations
 
+import operator
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import lru_cache
+from typing import Any
 
+import torch
 from torch import Tensor
 
-__all__ = ["Window", "kept_window_of", "window_of"]
+__all__ = ["Window", "window_of"]
 
 
 @dataclass(frozen=True)
@@ -100,6 +103,15 @@ class Window:
                 f"instance with padding='same'"
             )
 
+    def require_adjoint(self, grad: Tensor, input: Tensor, weight: Tensor) -> None:
+        """Refuse a gradient of the result of `input` and `weight` that does not fit them."""
+        self.require(input, weight, None)
+        shape = len(input), len(weight), *self.output_sizes(input.shape[2:], weight.shape[2:])
+        if tuple(grad.shape) != shape:
+            raise ValueError(f"grad must have the shape of the result, {shape}, got {tuple(grad.shape)}")
+        if grad.dtype != input.dtype:
+            raise TypeError(f"grad and input must have one dtype, got {grad.dtype} and {input.dtype}")
+
 
 def window_of(
     kernel_size: Sequence[int],
@@ -110,8 +122,32 @@ def window_of(
 ) -> Window:
     """The window of a kernel by the arguments of torch's layers: integers, one for each axis, or a name of a padding.
 
-    Raises `ValueError` for another name, and for `"same"` with a stride.
+    Raises `TypeError` for what is no integer, `ValueError` for another name, and for `"same"` with a stride.
     """
+    if type(stride) is tuple and type(dilation) is tuple:
+        if type(padding) is tuple:
+            return _kept(kernel_size, groups, len(stride), len(padding), *stride, *padding, *dilation)
+        if type(padding) is str:
+            return _kept(kernel_size, groups, len(stride), padding, *stride, *dilation)
+    return _made(kernel_size, stride, padding, dilation, groups)
+
+
+# Layers ask for the same windows again and again. By types, of which the cache looks at those of its own arguments: so a
+# float that equals an integer does not find the integer's window.
+@lru_cache(maxsize=1024, typed=True)
+def _kept(kernel_size: Sequence[int], groups: int, axes: int, pads: int | str, *values: int) -> Window:
+    padding = pads if isinstance(pads, str) else values[axes : axes + pads]
+    count = 0 if isinstance(pads, str) else pads
+    return _made(kernel_size, values[:axes], padding, values[axes + count :], groups)
+
+
+def _made(
+    kernel_size: Sequence[int],
+    stride: int | Sequence[int],
+    padding: int | Sequence[int] | str,
+    dilation: int | Sequence[int],
+    groups: int,
+) -> Window:
     axes = len(kernel_size)
     strides, dilations = _each(stride, axes), _each(dilation, axes)
     if isinstance(padding, str):
@@ -121,12 +157,13 @@ def window_of(
     return Window(strides, pads, dilations, groups)
 
 
-# Layers ask for the same windows again and again. With types, so that 1.0 is refused whether or not 1 came before.
-kept_window_of = lru_cache(maxsize=1024, typed=True)(window_of)
-
-
 def _each(value: int | Sequence[int], axes: int) -> tuple[int, ...]:
-    return (value,) * axes if isinstance(value, int) else tuple(value)
+    return (value,) * axes if isinstance(value, int) else tuple(_integer(v) for v in value)
+
+
+def _integer(value: Any) -> int:
+    symbol: int = value  # of an export with sizes that are not numbers
+    return symbol if isinstance(value, torch.SymInt) else operator.index(value)
 
 
 def _named_padding(

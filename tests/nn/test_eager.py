@@ -2,14 +2,29 @@
 
 from __future__ import annotations
 
+from collections import deque
+from contextlib import nullcontext
 from typing import Any
 
+import numpy as np
 import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from torch.autograd import forward_ad
 
-from equiconv.nn import CircularConv2d, Window, circular_conv, computation, direct, eager, use_algorithm
+from equiconv.convolution.plain import is_bare, is_plain, is_watched
+from equiconv.nn import (
+    CircularConv1d,
+    CircularConv2d,
+    Window,
+    circular_conv,
+    computation,
+    direct,
+    eager,
+    prepared,
+    use_algorithm,
+)
 from tests.nn.problems import problems
 
 OP = torch.ops.equiconv.circular_conv.default
@@ -185,8 +200,183 @@ def test_the_arguments_of_a_layer_may_change() -> None:
     assert torch.equal(circular_conv(x, layer.weight, stride=[2, 2], padding=[1, 1]), layer(x))
 
 
-def test_a_float_is_refused_after_the_integer_that_equals_it() -> None:
-    x, w = torch.ones(1, 1, 4), torch.ones(1, 1, 3)
-    circular_conv(x, w, stride=2, padding=1)
-    with pytest.raises(TypeError):
-        circular_conv(x, w, stride=2.0, padding=1)  # type: ignore[arg-type]
+@pytest.mark.parametrize("padding", [1, (1,), [1], np.array([1])])
+def test_what_only_equals_an_integer_is_refused_before_and_after_it(padding: Any) -> None:
+    """What is kept of one call must not serve another, or spoil it, that hashes alike."""
+    x, w = torch.ones(1, 1, 6), torch.ones(1, 1, 3)
+    expected = OP(x, w, None, [3], [1, 1], [1], 1)
+    for _ in range(2):
+        for wrong in (3.0, (3.0,), [3.0]):
+            with pytest.raises(TypeError):
+                circular_conv(x, w, stride=wrong, padding=padding)  # type: ignore[arg-type]
+            with pytest.raises(TypeError):
+                circular_conv(x, w, stride=3, padding=wrong)  # type: ignore[arg-type]
+        for stride in (3, (3,), [3], np.array([3]), deque([3]), (np.uint8(3),)):
+            assert torch.equal(circular_conv(x, w, stride=stride, padding=padding), expected)  # type: ignore[arg-type]
+        assert torch.equal(CircularConv1d(1, 1, 3, stride=3, padding=1, bias=False)._conv_forward(x, w, None), expected)
+
+
+def test_lists_as_attributes_of_a_layer() -> None:
+    layer, x = CircularConv2d(1, 1, 3, padding=1), torch.randn(1, 1, 6, 6)
+    layer.stride = [2, 2]  # type: ignore[assignment]
+    with torch.no_grad():
+        expected = layer(x)
+        with prepared(layer):
+            torch.testing.assert_close(layer(x), expected)
+
+
+@pytest.mark.parametrize("name", ["taken", "gathered", "padded", "spectral", "depthwise"])
+def test_a_bad_call_right_after_a_good_one_is_refused(name: str) -> None:
+    """What is kept of the good one must not let it pass: each of these differs from it in one thing."""
+    x, w, b, arguments = (t.detach() if isinstance(t, torch.Tensor) else t for t in way(name))
+    circular_conv(x, w, b, **arguments)
+    for wrong, error in (
+        ((x, w.double(), b), TypeError),
+        ((x, w, b.double()), TypeError),
+        ((x, w, b[:-1]), ValueError),
+        ((x, w, b.reshape(1, -1)), ValueError),
+        ((x[:, :-1], w, b), ValueError),
+        ((x, torch.cat([w, w], 1), b), ValueError),
+        ((x.int(), w.int(), b.int()), TypeError),
+    ):
+        with pytest.raises(error):
+            circular_conv(*wrong, **arguments)
+
+
+@pytest.mark.parametrize("algorithm", ["direct", "spectral", None])
+@pytest.mark.parametrize(
+    "wanted", [(True, True, True), (True, False, False), (False, True, False), (False, False, True)]
+)
+def test_complex_gradients(algorithm: Any, wanted: Any) -> None:
+    """Conjugates and all: against the real layers that a complex one is made of."""
+    generator = torch.Generator().manual_seed(0)
+
+    def leaf(shape: Any, r: bool) -> torch.Tensor:
+        return torch.randn(shape, dtype=torch.complex128, generator=generator).requires_grad_(r)
+
+    x, w, b = (leaf(s, r) for s, r in zip(((2, 3, 7, 6), (4, 3, 3, 3), (4,)), wanted, strict=True))
+    with use_algorithm(algorithm) if algorithm else nullcontext():
+        y = circular_conv(x, w, b, padding=1)
+        g = torch.randn(y.shape, dtype=y.dtype, generator=generator)
+        leaves = [t for t in (x, w, b) if t.requires_grad]
+        found = torch.autograd.grad(y, leaves, g)
+    conv, pad = torch.nn.functional.conv2d, lambda t: torch.nn.functional.pad(t, (1, 1, 1, 1), mode="circular")
+    real = conv(pad(x.real), w.real) - conv(pad(x.imag), w.imag)
+    imaginary = conv(pad(x.real), w.imag) + conv(pad(x.imag), w.real)
+    expected = torch.complex(real, imaginary) + b.reshape(-1, 1, 1)
+    torch.testing.assert_close(y, expected)
+    for a, c in zip(found, torch.autograd.grad(expected, leaves, g), strict=True):
+        torch.testing.assert_close(a, c)
+
+
+@pytest.mark.parametrize("name", ["taken", "padded", "in parts", "spectral", "depthwise"])
+def test_gradients_that_autograd_maps(name: str) -> None:
+    """`is_grads_batched` maps tensors that look like any other."""
+    x, w, b, arguments = way(name)
+    y = circular_conv(x, w, b, **arguments)
+    rows = torch.randn(2, *y.shape, generator=torch.Generator().manual_seed(0))
+    batched = torch.autograd.grad(y, (x, w, b), rows, is_grads_batched=True, retain_graph=True)
+    for k, row in enumerate(rows):
+        for a, c in zip(batched, torch.autograd.grad(y, (x, w, b), row, retain_graph=True), strict=True):
+            assert (a[k] - c).abs().max() <= 1e-5 * c.abs().max()
+
+
+def test_a_tensor_that_torch_maps_is_no_memory() -> None:
+    seen: list[Any] = []
+
+    class Probe(torch.autograd.Function):
+        @staticmethod
+        def forward(ctx: Any, x: torch.Tensor) -> torch.Tensor:
+            return x * 2
+
+        @staticmethod
+        def backward(ctx: Any, grad: torch.Tensor) -> torch.Tensor:  # type: ignore[override]
+            seen.append((is_bare(grad), is_plain(grad)))
+            return grad * 2
+
+    x = torch.ones(3, requires_grad=True)
+    y = Probe.apply(x)
+    torch.autograd.grad(y, x, torch.eye(3), is_grads_batched=True, retain_graph=True)
+    torch.autograd.grad(y, x, torch.ones(3))
+    assert seen == [(False, False), (True, True)]
+
+
+class Watched(torch.Tensor):
+    """A subclass that nothing may be computed behind the back of."""
+
+
+def test_what_is_not_bare_memory() -> None:
+    z = torch.randn(4, dtype=torch.complex64)
+    assert is_bare(z)
+    assert is_bare(torch.nn.Parameter(z))
+    assert not is_bare(z.conj())
+    assert not is_bare(z.conj().imag)  # lazily negative
+    assert not is_bare(z.as_subclass(Watched))  # type: ignore[no-untyped-call]
+    assert not is_bare(torch.eye(3).to_sparse())
+    assert not is_watched()
+    with forward_ad.dual_level():  # type: ignore[no-untyped-call]
+        assert is_watched()
+
+
+@pytest.mark.parametrize("taps", [3, 25])
+@pytest.mark.parametrize("algorithm", ["direct", "spectral"])
+def test_lazy_operands(taps: int, algorithm: Any) -> None:
+    """Conjugates and negatives that are only said to be, of which the memory is something else."""
+    z, v = torch.randn(2, 2, 30, dtype=torch.complex128), torch.randn(3, 2, taps, dtype=torch.complex128)
+    with use_algorithm(algorithm):
+        for x, w in ((z.conj(), v), (z, v.conj()), (z.conj().imag, v.imag), (z.imag, v.conj().imag)):
+            torch.testing.assert_close(
+                circular_conv(x, w, padding="same"),
+                circular_conv(
+                    x.resolve_conj().resolve_neg().clone(), w.resolve_conj().resolve_neg().clone(), padding="same"
+                ),
+            )
+
+
+@pytest.mark.parametrize("name", WAYS)
+def test_an_activation_in_place_may_follow(name: str) -> None:
+    x, w, b, arguments = way(name)
+    y = torch.nn.functional.relu(circular_conv(x, w, b, **arguments), inplace=True)
+    y.sum().backward()  # type: ignore[no-untyped-call]
+    found = [t.grad for t in (x, w, b)]
+    x, w, b, arguments = way(name)
+    torch.nn.functional.relu(circular_conv(x, w, b, **arguments)).sum().backward()  # type: ignore[no-untyped-call]
+    for a, t in zip(found, (x, w, b), strict=True):
+        assert a is not None
+        assert t.grad is not None
+        assert torch.equal(a, t.grad)
+
+
+@pytest.mark.parametrize("name", WAYS)
+def test_inputs_of_inference_mode_may_be_trained_on(name: str) -> None:
+    """As with torch's layer, which copies them by padding."""
+    x, w, b, arguments = way(name)
+    with torch.inference_mode():
+        made = x.detach() * 1
+    circular_conv(made, w, b, **arguments).sum().backward()  # type: ignore[no-untyped-call]
+    assert w.grad is not None
+    assert w.grad.abs().max() > 0
+
+
+def test_without_a_batch_no_other_axis_is_lost() -> None:
+    x, w = torch.randn(1, 1), torch.randn(1, 1, 1)
+    assert circular_conv(x, w).shape == (1, 1)
+    assert circular_conv(x.unsqueeze(0), w).shape == (1, 1, 1)
+
+
+def test_the_gradient_of_the_bias_keeps_its_digits() -> None:
+    """A sum over 147,456 entries of one sign: one after another in float32 they would lose four digits."""
+    layer = CircularConv2d(8, 8, 3, padding=1)
+    y = layer(torch.randn(9, 8, 128, 128, generator=torch.Generator().manual_seed(0)))
+    y.backward(torch.full_like(y, 0.1))  # type: ignore[no-untyped-call]
+    assert layer.bias is not None
+    assert layer.bias.grad is not None
+    exact = 9 * 128 * 128 * float(torch.tensor(0.1))
+    assert (layer.bias.grad.double() / exact - 1).abs().max() < 1e-6
+
+
+def test_layers_are_one_call_where_fx_traces_them() -> None:
+    model = torch.nn.Sequential(CircularConv1d(1, 2, 3, padding=1), torch.nn.ReLU(), CircularConv1d(2, 1, 3))
+    traced, x = torch.fx.symbolic_trace(model), torch.randn(1, 1, 8)
+    assert [n.target for n in traced.graph.nodes].count(circular_conv) == 2
+    assert torch.equal(traced(x), model(x))

@@ -187,6 +187,53 @@ def test_batched_gradients(algorithm: Any) -> None:
                 assert torch.equal(a[k].round(decimals=9), b.round(decimals=9))
 
 
+def test_a_mapped_bias_must_fit() -> None:
+    x, w = torch.randn(3, 1, 2, 6), torch.randn(4, 2, 3)
+    for b, error in (
+        (torch.randn(1), ValueError),
+        (torch.randn(1, 4), ValueError),
+        (torch.randn(4).double(), TypeError),
+    ):
+        with pytest.raises(error):
+            torch.func.vmap(lambda x, b=b: circular_conv(x, w, b))(x)
+    with pytest.raises(ValueError, match="bias must have shape"):
+        torch.func.vmap(lambda b: circular_conv(x[0], w, b))(torch.randn(5, 3))
+
+
+@pytest.mark.parametrize("algorithm", ALGORITHMS)
+def test_the_adjoints_refuse_what_does_not_fit(algorithm: Any) -> None:
+    window = ([1, 1], [1] * 4, [1, 1], 1)
+    one = torch.ones
+    with use_algorithm(algorithm):
+        for g, w, sizes in (
+            (one(1, 4, 5, 5), one(3, 2, 3, 3), [5, 5]),  # another number of filters
+            (one(1, 3, 5, 5), one(3, 2, 3, 3), [5, 6]),
+            (one(1, 3, 5, 5), one(3, 2, 3, 3), [5]),
+            (one(1, 3, 5), one(3, 2, 3, 3), [5, 5]),
+        ):
+            with pytest.raises(ValueError, match="must"):
+                INPUT_ADJOINT(g, w, sizes, *window)
+        for g, x, taps in (
+            (one(4, 3, 5, 5), one(1, 2, 5, 5), [3, 3]),  # another batch
+            (one(1, 3, 5, 5), one(1, 2, 5, 5), [3, 2]),
+            (one(1, 3, 5), one(1, 2, 5, 5), [3, 3]),
+        ):
+            with pytest.raises(ValueError, match="must"):
+                WEIGHT_ADJOINT(g, x, taps, *window)
+        with pytest.raises(TypeError):
+            INPUT_ADJOINT(one(1, 3, 5, 5).int(), one(3, 2, 3, 3).int(), [5, 5], *window)
+        with pytest.raises(TypeError):
+            INPUT_ADJOINT(one(1, 3, 5, 5).double(), one(3, 2, 3, 3), [5, 5], *window)
+
+
+def test_no_channels_at_all() -> None:
+    x, w = torch.zeros(2, 0, 6, requires_grad=True), torch.zeros(4, 0, 6, requires_grad=True)
+    y = OP(x, w, None, [1], [2, 3], [1], 1)
+    assert torch.equal(y, torch.zeros(2, 4, 6))
+    for t, g in zip((x, w), torch.autograd.grad(y.sum(), (x, w)), strict=True):
+        assert g.shape == t.shape
+
+
 def transformed(f: Any, operand: torch.Tensor, tangent: torch.Tensor) -> dict[str, torch.Tensor]:
     """The derivative of f along a tangent, by each of torch's ways."""
 
