@@ -43,46 +43,79 @@ def gradients_by_blocks(
 
     The kernels u, on the signals' own grid, have as many batch axes, with one entry where they broadcast, or none.
     """
-    batch, sizes, dtype = g.shape[: g.ndim - levels], g.shape[g.ndim - levels :], g.dtype
+    sizes, dtype = g.shape[g.ndim - levels :], g.dtype
     u = u.reshape((1,) * (g.ndim - u.ndim) + u.shape)
-    axes = tuple(range(len(batch), g.ndim))
-    spectra = u.shape[: len(batch)] + spectrum_shape(sizes, range(levels), dtype.kind == "f")
-    multiplier, scale = kernel_multiplier(u, levels, sizes, engine, threads) if of_x else (np.empty(0), None)
-    np.conjugate(multiplier, out=multiplier)
-    grad_x = np.empty(g.shape, dtype=dtype) if of_x else None
-    block, parts = split(batch, max(1, signals_in_block(engine, dtype_name(dtype), sizes, dtype.itemsize) // 2))
-    count = min(threads, len(parts)) if g.nbytes >= _PARALLEL else 1
-    # of one block the engine divides the work, of several each thread takes a run, whose sum is always the same
-    key = TransformKey(engine, (*block, *sizes), axes, dtype_name(dtype), threads if len(parts) == 1 else 1)
-    summed = tuple(a for a in range(len(batch)) if u.shape[a] == 1)
-    sums = [np.zeros(spectra, dtype=np.complex128) for _ in range(count)] if of_u else []
-
-    def run(which: Iterable[int]) -> None:
-        of_g, of_signal = take(key), take(key)
-        for k in which:
-            for part in parts[k * len(parts) // count : (k + 1) * len(parts) // count]:
-                at = tuple(slice(0, 1) if a in summed else part[a] for a in range(len(batch)))
-                spectrum = of_g.forward(g[part])
-                if of_u:
-                    products = of_signal.forward(x[part])
-                    np.conjugate(products, out=products)
-                    np.multiply(products, spectrum, out=products)
-                    sums[k][at] += products.sum(axis=summed, dtype=np.complex128, keepdims=True) if summed else products
-                if grad_x is not None:
-                    np.multiply(spectrum, multiplier[at], out=spectrum)
-                    of_g.inverse(spectrum, grad_x[part])
-        give(key, of_g)
-        give(key, of_signal)
-
-    run_parallel(run, range(count), count)
+    blocks = _Blocks(x, g, u.shape[: g.ndim - levels], levels, engine, threads)
+    grad_x = multiplier = scale = total = None
+    if of_x:
+        grad_x = np.empty(g.shape, dtype=dtype)
+        multiplier, scale = kernel_multiplier(u, levels, sizes, engine, threads)
+        np.conjugate(multiplier, out=multiplier)
+    # the product of two spectra may overflow where the gradient does not, of which it is N times as large
+    with np.errstate(over="ignore", invalid="ignore"):
+        total = blocks.run(grad_x, multiplier, of_u=of_u)
     if grad_x is not None and scale is not None:
         np.multiply(grad_x, scale, out=grad_x)
-    if not of_u:
+    if total is None:
         return grad_x, None
-    total = sum(sums[1:], start=sums[0]).astype(np.result_type(dtype, np.complex64), copy=False)
-    grad_u = signals_of(total, sizes, dtype, engine, threads)
-    grad_u *= 1 / math.prod(sizes)
-    return grad_x, grad_u
+    if not np.isfinite(total).all():
+        small = 0.5 ** math.prod(sizes).bit_length()  # a power of two, which rounds nothing
+        total = blocks.run(None, None, of_u=True, scale=small)
+        assert total is not None
+        total /= small
+    total /= math.prod(sizes)
+    spectrum = total.astype(np.result_type(dtype, np.complex64), copy=False)
+    return grad_x, signals_of(spectrum, sizes, dtype, engine, threads)
+
+
+class _Blocks:
+    """Signals x and cotangents g, taken through the transforms block by block.
+
+    Of one block the engine divides the work among threads; of several each thread takes a run, whose sum is always the
+    same.
+    """
+
+    def __init__(self, x: Array, g: Array, kernels: tuple[int, ...], levels: int, engine: str, threads: int) -> None:
+        self.x, self.g = x, g
+        batch, sizes, name = g.shape[: g.ndim - levels], g.shape[g.ndim - levels :], dtype_name(g.dtype)
+        block, self.parts = split(batch, max(1, signals_in_block(engine, name, sizes, g.dtype.itemsize) // 2))
+        self.runs = min(threads, len(self.parts)) if g.nbytes >= _PARALLEL else 1
+        axes = tuple(range(len(batch), g.ndim))
+        self.key = TransformKey(engine, (*block, *sizes), axes, name, threads if len(self.parts) == 1 else 1)
+        # the axes of the batch along which kernels broadcast
+        self.summed = tuple(a for a, n in enumerate(kernels) if n == 1)
+        self.spectra = kernels + spectrum_shape(sizes, range(levels), g.dtype.kind == "f")
+
+    def run(
+        self, grad_x: Array | None, multiplier: Array | None, *, of_u: bool, scale: float = 1.0
+    ) -> npt.NDArray[np.complex128] | None:
+        """Write F⁻¹(F g ⊙ multiplier) to `grad_x`, where there is one; Σ F g ⊙ conj(F x)·scale, if wanted."""
+        sums = [np.zeros(self.spectra, dtype=np.complex128) if of_u else None for _ in range(self.runs)]
+
+        def run(which: Iterable[int]) -> None:
+            of_g, of_x = take(self.key), take(self.key)
+            for k in which:
+                for part in self.parts[k * len(self.parts) // self.runs : (k + 1) * len(self.parts) // self.runs]:
+                    at = tuple(slice(0, 1) if a in self.summed else s for a, s in enumerate(part))
+                    spectrum, of_run = of_g.forward(self.g[part]), sums[k]
+                    if of_run is not None:
+                        products = of_x.forward(self.x[part])
+                        np.conjugate(products, out=products)
+                        if scale != 1.0:
+                            products *= scale
+                        np.multiply(products, spectrum, out=products)
+                        if self.summed:
+                            products = products.sum(axis=self.summed, dtype=np.complex128, keepdims=True)
+                        of_run[at] += products
+                    if grad_x is not None and multiplier is not None:
+                        np.multiply(spectrum, multiplier[at], out=spectrum)
+                        of_g.inverse(spectrum, grad_x[part])
+            give(self.key, of_g)
+            give(self.key, of_x)
+
+        run_parallel(run, range(self.runs), self.runs)
+        found = [s for s in sums if s is not None]
+        return sum(found[1:], start=found[0]) if found else None
 
 
 def gradients_by_matrix(

@@ -43,7 +43,7 @@ def is_bare(x: torch.Tensor) -> bool:
     return (
         type(x) in _TENSORS
         and x.layout == torch.strided
-        and not (x.is_conj() or x.is_neg())
+        and not (x.is_conj() or x.is_neg() or x._is_zerotensor())
         and not torch._C._functorch.is_legacy_batchedtensor(x)  # what `is_grads_batched` maps
     )
 

@@ -48,11 +48,16 @@ def convolve_short(x: Tensor, w: Tensor, origin: Sequence[int], *, correlate: bo
     [[1.0, 5.0, 0.0], [0.0, 1.0, 5.0]]
     """
     sizes, axes = x.shape[x.ndim - w.ndim :], tuple(range(-w.ndim, 0))
+    # Both spectra are divided by √N before they meet, and the inverse divides by nothing: neither the product nor those of
+    # the gradients, which meet either spectrum, then overflow long before their results would.
     if x.is_complex():
-        y = torch.fft.ifftn(torch.fft.fftn(x, dim=axes) * torch.fft.fftn(w, sizes, axes), dim=axes)
+        kernel = torch.fft.fftn(w, sizes, axes, norm="ortho")
+        y = torch.fft.ifftn(torch.fft.fftn(x, dim=axes, norm="ortho") * kernel, dim=axes, norm="forward")
     else:
-        kernel = torch.fft.rfftn(w, sizes, axes)
-        y = torch.fft.irfftn(torch.fft.rfftn(x, dim=axes) * (kernel.conj() if correlate else kernel), sizes, axes)
+        kernel = torch.fft.rfftn(w, sizes, axes, norm="ortho")
+        kernel = kernel.conj() if correlate else kernel
+        spectrum = torch.fft.rfftn(x, dim=axes, norm="ortho") * kernel
+        y = torch.fft.irfftn(spectrum, sizes, axes, norm="forward")
     if any(origin):
         y = torch.roll(y, tuple(origin) if correlate else tuple(-o for o in origin), axes)
     made: Tensor = y

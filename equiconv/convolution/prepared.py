@@ -64,7 +64,9 @@ class PreparedConvolution:
                 "equiconv.circular_convolve, which is differentiable"
             )
         self.plan = plan
-        self._w = namespace(w).asarray(w, copy=True)
+        # in inference mode the copy could not be used by a call that records a gradient
+        with torch.inference_mode(False):
+            self._w = namespace(w).asarray(w, copy=True)
         self._kernel = _prepared(plan, host(self._w)) if _is_fast(plan, w) else None
         self._fused = prepare_fused(plan, w) if plan.engine == "fused" else None
         if isinstance(self._kernel, BlockedProduct):

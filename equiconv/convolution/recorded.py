@@ -18,6 +18,7 @@ from equiconv.arrays import Array
 from equiconv.convolution.fourier import embed_kernel
 from equiconv.convolution.geometry import Geometry
 from equiconv.convolution.gradients import gradients_by_blocks, gradients_by_matrix, gradients_by_taps, taps_of
+from equiconv.convolution.multipliers import usual_peaks
 from equiconv.convolution.plain import Host, host, is_bare, is_plain, is_watched
 from equiconv.convolution.portable import aligned_shape, convolve_short, sum_to_signal
 
@@ -50,7 +51,9 @@ def is_recordable(plan: Plan, x: Array, w: Array) -> bool:
 
 def record(plan: Plan, x: Tensor, w: Tensor, compute: Callable[[], Array]) -> Tensor:
     """`compute()`, the convolution of x with w, with its gradients recorded."""
-    if x.numel() <= _SHORT.get(plan.method, 0) and _is_simple(plan, x):
+    # a tensor of inference mode cannot be saved for the backward pass, a copy of it can
+    x, w = (t.clone() if t.is_inference() else t for t in (x, w))
+    if x.numel() <= _SHORT.get(plan.method, 0) and _is_simple(plan, x) and _is_usual(plan, w):
         return convolve_short(x, w, plan.origin, correlate=plan.correlate)
     y: Tensor = _Convolution.apply(plan, compute, x, w)
     return y
@@ -60,6 +63,12 @@ def _is_simple(plan: Plan, x: Tensor) -> bool:
     g = plan.geometry
     no_wrap = all(m <= n for m, n in zip(g.kernel_sizes, g.sizes, strict=True))
     return g.alone and g.is_last and no_wrap and not (plan.correlate and x.is_complex())
+
+
+def _is_usual(plan: Plan, w: Tensor) -> bool:
+    """Whether the entries of w are neither so small nor so large that its spectrum would have to be scaled."""
+    least, most, _ = usual_peaks(plan.dtype, math.prod(plan.sizes))
+    return bool(least <= np.abs(host(w)).max() <= most)
 
 
 class _Convolution(torch.autograd.Function):
@@ -83,14 +92,15 @@ def _by_operations(
 ) -> tuple[Tensor | None, Tensor | None]:
     axes, origin, correlate = list(plan.axes), list(plan.origin), plan.correlate
     kernel_shape = aligned_shape(w.shape, axes)
+    method = "direct" if plan.method == "direct" else "fourier"  # sums stay sums, which are exact on small integers
     operations = torch.ops.equiconv  # of the module `operation`, which is made of this one
     grad_x = grad_w = None
     if of_x:
-        every = operations.circular_convolve(grad, w.conj(), axes, origin, not correlate, "fourier")
+        every = operations.circular_convolve(grad, w.conj(), axes, origin, not correlate, method)
         grad_x = sum_to_signal(every, x.shape, kernel_shape, axes)
     if of_w:
         found = operations.circular_convolve_kernel_adjoint(
-            grad, x.conj(), kernel_shape, axes, origin, correlate, "fourier"
+            grad, x.conj(), kernel_shape, axes, origin, correlate, method
         )
         grad_w = found.reshape(w.shape)
     return grad_x, grad_w

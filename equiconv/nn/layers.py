@@ -12,6 +12,7 @@ from typing import Any, Literal, TypeVar
 import torch
 from torch import Tensor, nn
 
+from equiconv.nn.eager import convolve, is_eager
 from equiconv.nn.functional import circular_conv
 from equiconv.nn.preparation import convolve_prepared, is_prepared
 from equiconv.nn.window import window_of
@@ -29,13 +30,15 @@ class _CircularConv(nn.modules.conv._ConvNd):
     _torch_layer: type[nn.Module]
 
     def _conv_forward(self, input: Tensor, weight: Tensor, bias: Tensor | None) -> Tensor:
-        if not torch.compiler.is_compiling() and is_prepared(self):
-            window = window_of(weight.shape[2:], self.stride, self.padding, self.dilation, self.groups)
-            alone = input.ndim == weight.ndim - 1
-            y = convolve_prepared(self, input.unsqueeze(0) if alone else input, weight, bias, window)
-            if y is not None:
-                return y.squeeze(0) if alone else y
-        return circular_conv(input, weight, bias, self.stride, self.padding, self.dilation, self.groups)
+        if not is_eager(input, weight, bias):
+            return circular_conv(input, weight, bias, self.stride, self.padding, self.dilation, self.groups)
+        window = window_of(weight.shape[2:], self.stride, self.padding, self.dilation, self.groups)
+        alone = input.ndim == weight.ndim - 1
+        x = input.unsqueeze(0) if alone else input
+        y = convolve_prepared(self, x, weight, bias, window) if is_prepared(self) else None
+        if y is None:
+            y = convolve(x, weight, bias, window)
+        return y.squeeze(0) if alone else y
 
     @classmethod
     def from_torch(cls: type[_Layer], layer: nn.Module, *, copy: bool = False) -> _Layer:

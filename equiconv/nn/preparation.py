@@ -19,7 +19,7 @@ from torch import Tensor, nn
 from equiconv.nn import spectral
 from equiconv.nn.computation import route_of
 from equiconv.nn.cost import choose_algorithm
-from equiconv.nn.eager import is_eager, is_recorded
+from equiconv.nn.eager import is_recorded
 from equiconv.nn.window import Window
 
 __all__ = ["Preparation", "activate", "convolve_prepared", "is_prepared"]
@@ -130,12 +130,12 @@ def convolve_prepared(
 ) -> Tensor | None:
     """The convolution of a layer by the spectrum of its kernel that is held, or will be; None where nothing is.
 
-    The shapes are those of the operation. Whoever calls has asked `torch.compiler.is_compiling` before.
+    The shapes are those of the operation, and the operands are eager.
     """
     active = _ACTIVE.get(id(layer))
     if not active or input.dtype not in (torch.float32, torch.float64) or not input.is_cpu:
         return None
-    if not is_eager(input, weight, bias) or is_recorded(input, weight, bias):
+    if is_recorded(input, weight, bias):
         return None
     route_of(input, weight, bias, window)  # which raises errors
     if choose_algorithm(input.shape, weight.shape, window, input.dtype, prepared=True) == "direct":

@@ -271,3 +271,118 @@ def test_gradients_of_sums_are_exact_on_small_integers(problem: Any, function: A
     assert torch.equal(y, exact)
     for a, c in zip(torch.autograd.grad(y, (x, w), g), torch.autograd.grad(exact, (x, w), g), strict=True):
         assert torch.equal(a, c)
+
+
+def test_complex_correlations_of_short_signals() -> None:
+    """A correlation does not conjugate its kernel, and half a spectrum does not serve."""
+    x, w = (torch.randn(s, dtype=torch.complex128, requires_grad=True) for s in ((3, 8), (8,)))
+    exact = circular_correlate(x, w, method="definition")
+    torch.testing.assert_close(circular_correlate(x, w, method="fourier"), exact)
+
+
+@pytest.mark.parametrize("function", FUNCTIONS)
+@pytest.mark.parametrize("w_shape", [(3,), (3, 1, 2), (1, 50, 2), (3, 50, 2)])
+def test_taps_of_many_blocks(function: Any, w_shape: Any, at_once: list[str]) -> None:
+    """Exact on small integers: one kernel for all signals, some, each; the last block shorter than the others."""
+    generator = torch.Generator().manual_seed(0)
+    x = torch.randint(-9, 10, (3, 50, 1000), generator=generator).double().requires_grad_()
+    w = torch.randint(-9, 10, w_shape, generator=generator).double().requires_grad_()
+    g = torch.randint(-9, 10, (3, 50, 1000), generator=generator).double()
+    found = torch.autograd.grad(function(x, w, origin=1, method="direct"), (x, w), g)
+    expected = torch.autograd.grad(function(x, w, origin=1, method="definition"), (x, w), g)
+    for a, c in zip(found, expected, strict=True):
+        assert torch.equal(a, c)
+    assert at_once == ["gradients_by_taps"]
+
+
+def test_gradients_of_sums_stay_exact_where_operations_take_them(at_once: list[str]) -> None:
+    generator = torch.Generator().manual_seed(0)
+    x, w, g = (torch.randint(-9, 10, s, generator=generator).double() for s in ((3, 50), (3,), (3, 50)))
+    x.requires_grad_()
+    w.requires_grad_()
+    expected = torch.autograd.grad(circular_convolve(x, w, method="definition"), (x, w), g)
+    y = circular_convolve(x, w, method="direct")
+    for a, c in zip(torch.autograd.grad(y, (x, w), g, create_graph=True), expected, strict=True):
+        assert torch.equal(a, c)
+    batched = torch.autograd.grad(y, (x, w), torch.stack([g, 2 * g]), is_grads_batched=True)
+    for a, c in zip(batched, expected, strict=True):
+        assert torch.equal(a, torch.stack([c, 2 * c]))
+    assert at_once == ["_by_operations", "_by_operations"]
+
+
+@pytest.mark.parametrize(("n", "size"), [(1000, 1e17), (1000, 1e-19), (70001, 1e15), (70001, 1e-19)])
+def test_a_recorded_call_overflows_no_sooner_than_another(n: int, size: float) -> None:
+    x = torch.full((n,), 1e17)
+    w = torch.full((n,), size)
+    w[0] = 0
+    y = circular_convolve(x.clone().requires_grad_(), w, method="fourier")
+    plain = circular_convolve(x, w, method="fourier")
+    assert plain.isfinite().all()
+    assert y.isfinite().all()
+    assert (y - plain).abs().max() <= 1e-5 * plain.abs().max()
+
+
+@pytest.mark.parametrize("shape", [(2, 65537), (64, 4096)])
+def test_gradients_of_kernels_overflow_no_sooner_than_they_must(shape: Any) -> None:
+    """N times as large as the gradient is the product of the spectra that it is made of."""
+    x, w, g = (torch.full(s, 1e16) for s in (shape, shape[-1:], shape))
+    x[..., 0], g[..., 1] = -1e16, 3e16
+    x.requires_grad_()
+    w.requires_grad_()
+    found = torch.autograd.grad(circular_convolve(x, w, method="fourier"), (x, w), g)
+    wide = [t.detach().double().requires_grad_() for t in (x, w)]
+    expected = torch.autograd.grad(circular_convolve(wide[0], wide[1], method="fourier"), wide, g.double())
+    for a, c in zip(found, expected, strict=True):
+        assert c.abs().max() < torch.finfo(torch.float32).max
+        assert (a.double() - c).abs().max() <= 1e-5 * c.abs().max()
+
+
+def test_a_short_kernel_of_the_smallest_numbers_keeps_its_digits() -> None:
+    x = torch.randn(64, 512, generator=torch.Generator().manual_seed(0))
+    w = torch.randn(512, generator=torch.Generator().manual_seed(1)) * 1e-40
+    exact = circular_convolve(x.double(), w.double())
+    for y in (circular_convolve(x, w), circular_convolve(x.requires_grad_(), w)):
+        assert (y.double() - exact).abs().max() <= 1e-6 * exact.abs().max()
+
+
+@pytest.mark.parametrize("rows", [8, 80])
+@pytest.mark.parametrize("method", ["fourier", "direct"])
+def test_operands_of_inference_mode(rows: int, method: Any) -> None:
+    with torch.inference_mode():
+        w = torch.randn(1000) if method == "fourier" else torch.randn(2)
+        kept = plan((rows, 1000), tuple(w.shape), library="torch", dtype="float32", method=method).prepare(w)
+    x = torch.randn(rows, 1000, requires_grad=True)
+    y = circular_convolve(x, w, method=method)
+    (found,) = torch.autograd.grad(y.sum(), x)
+    (again,) = torch.autograd.grad(kept(x).sum(), x)
+    torch.testing.assert_close(found, again)
+    torch.testing.assert_close(found, w.sum().expand_as(found).clone(), rtol=1e-4, atol=1e-4)
+
+
+@pytest.mark.parametrize("dtype", [torch.float16, torch.bfloat16])
+@pytest.mark.parametrize("shape", [(4, 64), (80, 1000)])
+def test_narrow_floats_keep_their_dtype(dtype: torch.dtype, shape: Any) -> None:
+    x, w = torch.randn(shape).to(dtype).requires_grad_(), torch.randn(9).to(dtype).requires_grad_()
+    y = circular_convolve(x, w)
+    found = torch.autograd.grad(y, (x, w), torch.ones_like(y))
+    assert [t.dtype for t in (y, *found)] == [dtype] * 3
+    assert (found[0].float() - w.detach().float().sum()).abs().max() <= 0.02 * w.detach().float().abs().sum()
+
+
+def test_empty_batches() -> None:
+    x, w = torch.randn(0, 1000, requires_grad=True), torch.randn(1000, requires_grad=True)
+    found = torch.autograd.grad(circular_convolve(x, w).sum(), (x, w))
+    assert found[0].shape == (0, 1000)
+    assert torch.equal(found[1], torch.zeros(1000))
+
+
+@pytest.mark.parametrize("way", ["matrix", "taps"])
+def test_other_sums_over_many_signals_keep_their_digits(way: str) -> None:
+    x, g = np.ones((2**17, 16), dtype=np.float32), np.full((2**17, 16), np.float32(0.1))
+    if way == "matrix":
+        _, found = gradients.gradients_by_matrix(x, g, np.ones(16, dtype=np.float32), 1, of_x=False, of_u=True)
+    else:
+        w = np.ones(2, dtype=np.float32)
+        _, found = gradients.gradients_by_taps(x, g, w, (0,), correlate=False, of_x=False, of_w=True)
+    assert found is not None
+    assert np.abs(found / (np.float64(np.float32(0.1)) * 2**21) - 1).max() < 3e-6
