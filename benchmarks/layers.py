@@ -188,8 +188,8 @@ def _errors(case: Case, work: str, x: Tensor, theirs: nn.Module, ours: nn.Module
                 return [layer(x).double()]
         x = x.clone().requires_grad_()
         y = layer(x)
-        # not the sum, whose gradients are constant
-        weights = torch.linspace(-1, 1, y.numel(), dtype=torch.float64).sin().reshape(y.shape).to(y.dtype)
+        # not the sum, whose gradients are constant; nor what sums to nothing, as the gradient of a bias then is
+        weights = torch.linspace(-1, 2, y.numel(), dtype=torch.float64).sin().reshape(y.shape).to(y.dtype)
         return [g.double() for g in torch.autograd.grad((y * weights).sum(), [x, *layer.parameters()])]
 
     truth = results(wide, x.double())

@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from functools import lru_cache
+from typing import Any, cast
 
+import numpy as np
 import torch
 
 from equiconv.arrays import Array, namespace, require_floating
+from equiconv.convolution.once import OnceProduct, OnceSums
 from equiconv.convolution.operation import convolve_planned, convolve_traced
-from equiconv.convolution.planning import Method
+from equiconv.convolution.planning import Method, plan
 
 __all__ = ["circular_convolve", "circular_correlate"]
 
@@ -89,8 +93,18 @@ def circular_correlate(
 def _convolve(
     x: Array, w: Array, axes: int | Iterable[int], origin: int | Iterable[int], method: Method, *, correlate: bool
 ) -> Array:
-    if isinstance(x, torch.Tensor) and isinstance(w, torch.Tensor) and torch.compiler.is_compiling():
-        return convolve_traced(x, w, axes, origin, method, correlate=correlate)
+    if torch.compiler.is_compiling():
+        if isinstance(x, torch.Tensor) and isinstance(w, torch.Tensor):
+            return convolve_traced(x, w, axes, origin, method, correlate=correlate)
+    elif (
+        type(x) is type(w) is np.ndarray and x.dtype == w.dtype and isinstance(method, str) and _are_plain(axes, origin)
+    ):
+        # where calls are what costs, nothing is looked at twice
+        place = cast(int, axes), cast(int, origin)
+        once = _once(x.shape, w.shape, x.dtype, *place, method, correlate, torch.get_num_threads())
+        y = None if once is None else once(x, w)
+        if y is not None:
+            return y
     require_floating(x, "x")
     require_floating(w, "w")
     xp = namespace(x, w)
@@ -98,3 +112,27 @@ def _convolve(
         dtype = xp.result_type(x.dtype, w.dtype)
         x, w = xp.astype(x, dtype, copy=False), xp.astype(w, dtype, copy=False)
     return convolve_planned(x, w, axes, origin, method, correlate=correlate)
+
+
+def _are_plain(axes: Any, origin: Any) -> bool:
+    """Integers themselves: what only equals one (True, for 1) must not find what is kept of another call."""
+    return type(axes) is int and type(origin) is int
+
+
+@lru_cache(maxsize=512)
+def _once(
+    x_shape: tuple[int, ...],
+    w_shape: tuple[int, ...],
+    dtype: np.dtype[Any],
+    axis: int,
+    origin: int,
+    method: Method,
+    correlate: bool,
+    threads: int,
+) -> OnceProduct | OnceSums | None:
+    """The shortest way for NumPy arrays of these shapes and this dtype, where there is one."""
+    if dtype.kind not in "fc" or not dtype.isnative:
+        return None
+    return plan(
+        x_shape, w_shape, axis, dtype, method, origin=origin, correlate=correlate, threads=threads, once=True
+    ).once

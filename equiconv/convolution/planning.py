@@ -24,7 +24,7 @@ from equiconv.convolution.candidates import Method as Chosen
 from equiconv.convolution.engines import ENGINES, available
 from equiconv.convolution.geometry import Geometry, geometry
 from equiconv.convolution.measuring import noise, seconds_of
-from equiconv.convolution.once import OnceProduct
+from equiconv.convolution.once import OnceProduct, OnceSums, once_way
 from equiconv.convolution.prepared import PreparedConvolution, execute
 
 __all__ = ["Effort", "Method", "Plan", "normalize_origins", "plan", "plan_of"]
@@ -93,13 +93,12 @@ class Plan:
         return self.geometry.shape
 
     @cached_property
-    def once(self) -> OnceProduct | None:
+    def once(self) -> OnceProduct | OnceSums | None:
         """The shortest way for a kernel that is met once, where there is one."""
-        if self.dtype != self.result_dtype or not OnceProduct.serves(self.geometry, self.chosen):
+        if self.dtype != self.result_dtype:
             return None
-        measured = self.effort == "measure"
-        g, origin = self.geometry, self.origin
-        return OnceProduct(g, self.chosen, self.dtype, origin, correlate=self.correlate, measured=measured)
+        measured, g, origin = self.effort == "measure", self.geometry, self.origin
+        return once_way(g, self.chosen, self.dtype, origin, correlate=self.correlate, measured=measured)
 
     @cached_property
     def gradient_engine(self) -> str | None:

@@ -35,9 +35,11 @@ _WIDE = (torch.float32, torch.float64)
 
 class Route(NamedTuple):
     """How a convolution is computed. `layout` is there where it is by windows and in the operands' own dtype, and
-    `recorded` where its gradients are as well and torch's own are as fast."""
+    `recorded` where its gradients are as well and torch's own are as fast; `prepared` is the method where the kernel's
+    spectrum is there."""
 
     method: Algorithm
+    prepared: Algorithm
     layout: direct.Layout | None
     recorded: direct.Layout | None
 
@@ -66,28 +68,31 @@ _MOST_ROUTES = 128
 
 def _route(input: Tensor, weight: Tensor, bias: Tensor | None, window: Window) -> Route:
     window.require(input, weight, bias)
-    method = choose_algorithm(input.shape, weight.shape, window, input.dtype, input.device)
+    given = input.shape, weight.shape, window, input.dtype, input.device
+    method = choose_algorithm(*given)
+    is_kept = input.is_cpu and input.dtype in _WIDE
+    prepared = choose_algorithm(*given, prepared=True) if is_kept else "direct"
     if (
         0 in (*input.shape, *weight.shape)
         or method != "direct"
         or not (input.dtype in _WIDE or (input.dtype in _NARROW and not input.is_cpu))
     ):
-        return Route(method, None, None)
+        return Route(method, prepared, None, None)
     is_recorded = _are_direct(input, weight, window, of_input=True, of_weight=True) and forced_algorithm() is None
     recorded = direct.recorded_layout(input, window) if is_recorded else None
-    return Route(method, direct.layout(input, weight, window), recorded)
+    return Route(method, prepared, direct.layout(input, weight, window), recorded)
 
 
 def convolve(input: Tensor, weight: Tensor, bias: Tensor | None, window: Window, route: Route | None = None) -> Tensor:
     """y[b, o, i] = bias[o] + Σ_c Σ_t weight[o, c, t]·input[b, c, i·stride + t·dilation − left mod n]."""
-    method, layout, _ = route or route_of(input, weight, bias, window)
-    if layout is not None:
-        return direct.convolve(input, weight, window, bias, layout)
+    route = route or route_of(input, weight, bias, window)
+    if route.layout is not None:
+        return direct.convolve(input, weight, window, bias, route.layout)
     if 0 in (*input.shape, *weight.shape):  # torch loses filters without channels
         y = input.new_zeros((len(input), len(weight), *window.output_sizes(input.shape[2:], weight.shape[2:])))
     else:
         # a bias is added by torch's convolution where it can, which saves a pass over the result
-        y = _compute("convolve", method, input, weight, (), window)
+        y = _compute("convolve", route.method, input, weight, (), window)
     return y if bias is None else y.add_(bias.reshape(-1, *(1,) * window.axes))
 
 

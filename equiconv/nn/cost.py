@@ -29,7 +29,7 @@ Algorithm: TypeAlias = Literal["direct", "spectral"]
 Work: TypeAlias = Literal["output", "input", "weight"]
 
 # Nanoseconds, in float32; float64 moves twice as much.
-_DIRECT_CALL = 4.0e4
+_DIRECT_CALL = 1.2e4
 # A multiply-add of torch's convolution, of its input's gradient and of its weight's: of several channels, in float32 and
 # float64; of one channel a group; of one channel a group and several filters, which has no fast way.
 _MULTIPLY_ADD: dict[Work, dict[torch.dtype, tuple[float, float, float]]] = {
@@ -49,7 +49,7 @@ _SLOW_DEPTHWISE_INPUT = 4.0
 _SAMPLE = 0.65
 
 # Calls: with matrices, by channel, by channel with the spectrum prepared.
-_SPECTRAL_CALL, _BY_CHANNEL_CALL, _PREPARED_CALL = 1.3e5, 1.6e5, 2.0e4
+_SPECTRAL_CALL, _BY_CHANNEL_CALL, _PREPARED_CALL = 1.3e5, 1.6e5, 3.0e4
 # A sample that is transformed and laid out by frequency, times more for sizes with large prime factors, and for spectra so
 # large that the system supplies their memory page by page.
 _TRANSFORMED, _ROUGH, _FRESH = 3.6, 2.7, 1.8

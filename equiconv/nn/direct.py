@@ -34,7 +34,7 @@ _LEAST_SIGNALS = 2
 # Padded signals of at most this many samples are gathered by indices, which takes less than the slices that torch copies
 # on one core; and by `torch.take` up to the second number. Where gradients are recorded, torch's of an index takes less
 # than that of its padding for many more.
-_GATHERED, _TAKEN, _GATHERED_RECORDED = 2**14, 2**11, 2**17
+_GATHERED, _TAKEN, _GATHERED_RECORDED = 2**15, 2**11, 2**17
 # Indices are kept for each of the latest shapes, in 8 bytes.
 _MOST_INDICES = 2**15
 

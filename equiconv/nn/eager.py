@@ -39,9 +39,11 @@ def is_recorded(input: Tensor, weight: Tensor, bias: Tensor | None) -> bool:
     )
 
 
-def convolve(input: Tensor, weight: Tensor, bias: Tensor | None, window: Window) -> Tensor:
-    """`equiconv::circular_conv` of operands that are eager."""
-    route = computation.route_of(input, weight, bias, window)
+def convolve(
+    input: Tensor, weight: Tensor, bias: Tensor | None, window: Window, route: computation.Route | None = None
+) -> Tensor:
+    """`equiconv::circular_conv` of operands that are eager; `route` is theirs, where it is known."""
+    route = route or computation.route_of(input, weight, bias, window)
     if not is_recorded(input, weight, bias):
         if route.layout is not None:
             return direct.convolve(input, weight, window, bias, route.layout)

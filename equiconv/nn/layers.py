@@ -12,6 +12,7 @@ from typing import Any, Literal, TypeVar
 import torch
 from torch import Tensor, nn
 
+from equiconv.nn.computation import route_of
 from equiconv.nn.eager import convolve, is_eager
 from equiconv.nn.functional import circular_conv
 from equiconv.nn.preparation import convolve_prepared, is_prepared
@@ -35,9 +36,11 @@ class _CircularConv(nn.modules.conv._ConvNd):
         window = window_of(weight.shape[2:], self.stride, self.padding, self.dilation, self.groups)
         alone = input.ndim == weight.ndim - 1
         x = input.unsqueeze(0) if alone else input
-        y = convolve_prepared(self, x, weight, bias, window) if is_prepared(self) else None
+        route = route_of(x, weight, bias, window)
+        by_spectrum = route.prepared == "spectral" and is_prepared(self)
+        y = convolve_prepared(self, x, weight, bias, window) if by_spectrum else None
         if y is None:
-            y = convolve(x, weight, bias, window)
+            y = convolve(x, weight, bias, window, route)
         return y.squeeze(0) if alone else y
 
     @classmethod

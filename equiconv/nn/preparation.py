@@ -17,8 +17,6 @@ import torch
 from torch import Tensor, nn
 
 from equiconv.nn import spectral
-from equiconv.nn.computation import route_of
-from equiconv.nn.cost import choose_algorithm
 from equiconv.nn.eager import is_recorded
 from equiconv.nn.window import Window
 
@@ -130,15 +128,10 @@ def convolve_prepared(
 ) -> Tensor | None:
     """The convolution of a layer by the spectrum of its kernel that is held, or will be; None where nothing is.
 
-    The shapes are those of the operation, and the operands are eager.
+    The shapes are those of the operation, the operands are eager, and their route says that spectra pay.
     """
     active = _ACTIVE.get(id(layer))
-    if not active or input.dtype not in (torch.float32, torch.float64) or not input.is_cpu:
-        return None
-    if is_recorded(input, weight, bias):
-        return None
-    route_of(input, weight, bias, window)  # which raises errors
-    if choose_algorithm(input.shape, weight.shape, window, input.dtype, prepared=True) == "direct":
+    if not active or is_recorded(input, weight, bias):
         return None
     with torch.no_grad():
         weight = weight.detach()

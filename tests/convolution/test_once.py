@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from equiconv.arrays import fourier_bound
 from equiconv.convolution import circular_convolve, circular_correlate, plan
 from equiconv.convolution.engines import available
-from equiconv.convolution.once import OnceProduct
+from equiconv.convolution.once import OnceProduct, OnceSums
 
 DTYPES = ("float32", "float64", "complex64", "complex128")
 
@@ -53,6 +53,50 @@ def test_the_short_way_is_the_convolution(data: st.DataObject) -> None:
     last = tuple(range(-levels, 0))
     signal = np.sqrt((np.abs(x) ** 2).sum(last, keepdims=True))
     assert (np.abs(y - truth) <= fourier_bound(signal, np.linalg.norm(w.reshape(-1)), sizes, dtype)).all()
+
+
+@settings(max_examples=150, deadline=None)
+@given(data=st.data())
+def test_the_short_sum_is_the_definition(data: st.DataObject) -> None:
+    """Exact lane: bitwise on small integers, wherever the window starts, and whatever the signal's memory."""
+    n = data.draw(st.integers(1, 12))
+    m = data.draw(st.integers(1, n))
+    origin, correlate = data.draw(st.integers(-15, 15)), data.draw(st.booleans())
+    batch = tuple(data.draw(st.lists(st.integers(1, 3), max_size=2)))
+    dtype = data.draw(st.sampled_from(DTYPES))
+    rng = np.random.default_rng(data.draw(st.integers(0, 2**32 - 1)))
+    x, w = (rng.integers(-9, 10, s).astype(dtype) for s in ((*batch, n), (m,)))
+    if dtype.startswith("complex"):
+        x, w = x + 1j * np.flip(x, -1), (w * (1 + 2j)).astype(dtype)
+    if data.draw(st.booleans()):
+        x = x[..., ::-1].copy()[..., ::-1]
+    x = x.astype(dtype, copy=False)
+    once = plan(x.shape, w.shape, -1, dtype, "direct", origin=origin, correlate=correlate).once
+    assert isinstance(once, OnceSums)
+    y = once(x, w)
+    function = circular_correlate if correlate else circular_convolve
+    assert y.dtype == x.dtype
+    assert np.array_equal(y, function(x, w, -1, origin, method="definition"))
+    assert not np.shares_memory(y, x)
+
+
+def test_what_is_kept_of_a_call_serves_no_other() -> None:
+    """Arguments that hash alike, or that follow a call of the same shapes, are looked at as if they came first."""
+    x, w = np.arange(6.0), np.array([1.0, 2.0, 4.0])
+    expected = circular_convolve(x, w)
+    for wrong in (True, 0.0, np.float64(0.0)):
+        with pytest.raises(TypeError):
+            circular_convolve(x, w, origin=wrong)  # type: ignore[arg-type]
+    with pytest.raises(TypeError):
+        circular_convolve(x.astype(int), w)
+    with pytest.raises(TypeError):
+        circular_convolve(x.astype(int), w.astype(int))
+    with pytest.raises(ValueError, match="method"):
+        circular_convolve(x, w, method="fast")  # type: ignore[arg-type]
+    assert np.array_equal(circular_convolve(x.astype(">f8"), w.astype(">f8")), expected)
+    assert circular_convolve(x.astype(np.float32), w.astype(np.float32)).dtype == np.float32
+    assert np.array_equal(circular_convolve(x, w, -1, 1), np.roll(expected, -1))
+    assert np.array_equal(circular_convolve(x, w), expected)
 
 
 @pytest.mark.parametrize("size", [1e-38, 3e38])
