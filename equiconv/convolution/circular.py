@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable
 from functools import lru_cache
 from typing import Any, cast
@@ -10,9 +11,10 @@ import numpy as np
 import torch
 
 from equiconv.arrays import Array, namespace, require_floating
-from equiconv.convolution.once import OnceProduct, OnceSums
 from equiconv.convolution.operation import convolve_planned, convolve_traced
-from equiconv.convolution.planning import Method, plan
+from equiconv.convolution.plain import host, is_plain
+from equiconv.convolution.planning import Method, Plan, plan
+from equiconv.convolution.recorded import SHORT, is_recordable, record_short
 
 __all__ = ["circular_convolve", "circular_correlate"]
 
@@ -96,13 +98,11 @@ def _convolve(
     if torch.compiler.is_compiling():
         if isinstance(x, torch.Tensor) and isinstance(w, torch.Tensor):
             return convolve_traced(x, w, axes, origin, method, correlate=correlate)
-    elif (
-        type(x) is type(w) is np.ndarray and x.dtype == w.dtype and isinstance(method, str) and _are_plain(axes, origin)
-    ):
+    elif _are_usual(x, w) and isinstance(method, str) and _is_plain(axes) and _is_plain(origin):
         # where calls are what costs, nothing is looked at twice
-        place = cast(int, axes), cast(int, origin)
-        once = _once(x.shape, w.shape, x.dtype, *place, method, correlate, torch.get_num_threads())
-        y = None if once is None else once(x, w)
+        place = cast(Any, axes), cast(Any, origin)
+        seen = _planned(x.shape, w.shape, x.dtype, *place, method, correlate, torch.get_num_threads())
+        y = None if seen is None else _at_once(seen, x, w)
         if y is not None:
             return y
     require_floating(x, "x")
@@ -114,25 +114,67 @@ def _convolve(
     return convolve_planned(x, w, axes, origin, method, correlate=correlate)
 
 
-def _are_plain(axes: Any, origin: Any) -> bool:
+def _are_usual(x: Array, w: Array) -> bool:
+    """Whether the operands are of the kinds that `_planned` keeps plans for."""
+    kinds = type(x), type(w)
+    return x.dtype == w.dtype if kinds in _KINDS else False
+
+
+_KINDS = {
+    (np.ndarray, np.ndarray),
+    *((a, b) for a in (torch.Tensor, torch.nn.Parameter) for b in (torch.Tensor, torch.nn.Parameter)),
+}
+
+
+def _is_plain(value: Any) -> bool:
     """Integers themselves: what only equals one (True, for 1) must not find what is kept of another call."""
-    return type(axes) is int and type(origin) is int
+    return type(value) is int or (type(value) is tuple and all(type(v) is int for v in value))
+
+
+def _at_once(seen: Plan, x: Array, w: Array) -> Array | None:
+    """The convolution of small operands in memory by the shortest way, where there is one for them."""
+    once = seen.once
+    if isinstance(x, torch.Tensor):
+        if not (x.is_cpu and w.is_cpu):
+            return None
+        if is_recordable(seen, x, w):
+            return record_short(seen, x, w)
+        if once is None or not (is_plain(x) and is_plain(w)):
+            return None
+        y = once(host(x), host(w))
+        return None if y is None else torch.from_numpy(y)
+    return None if once is None else once(x, w)
 
 
 @lru_cache(maxsize=512)
-def _once(
+def _planned(
     x_shape: tuple[int, ...],
     w_shape: tuple[int, ...],
-    dtype: np.dtype[Any],
-    axis: int,
-    origin: int,
+    dtype: Any,
+    axes: Any,
+    origin: Any,
     method: Method,
     correlate: bool,
     threads: int,
-) -> OnceProduct | OnceSums | None:
-    """The shortest way for NumPy arrays of these shapes and this dtype, where there is one."""
-    if dtype.kind not in "fc" or not dtype.isnative:
+) -> Plan | None:
+    """The plan for small operands on the CPU of these shapes and this dtype; None for others, and for other dtypes."""
+    of_numpy = isinstance(dtype, np.dtype)
+    usual = dtype.kind in "fc" and dtype.isnative if of_numpy else dtype in _WIDE
+    if not usual or math.prod(x_shape) > SHORT:
         return None
+    library = "numpy" if of_numpy else "torch"
     return plan(
-        x_shape, w_shape, axis, dtype, method, origin=origin, correlate=correlate, threads=threads, once=True
-    ).once
+        x_shape,
+        w_shape,
+        axes,
+        dtype,
+        method,
+        origin=origin,
+        correlate=correlate,
+        library=library,
+        threads=threads,
+        once=True,
+    )
+
+
+_WIDE = (torch.float32, torch.float64, torch.complex64, torch.complex128)

@@ -25,10 +25,11 @@ from equiconv.convolution.portable import aligned_shape, convolve_short, sum_to_
 if TYPE_CHECKING:
     from equiconv.convolution.planning import Plan
 
-__all__ = ["is_recordable", "record"]
+__all__ = ["SHORT", "is_recordable", "record", "record_short"]
 
 # Up to this many samples torch's own transforms take less than the calls of a backward pass in Python.
-_SHORT = {"fourier": 2**16, "dense": 2**13}
+SHORT = 2**16
+_SHORT = {"fourier": SHORT, "dense": 2**13}
 
 
 def is_recordable(plan: Plan, x: Array, w: Array) -> bool:
@@ -51,12 +52,21 @@ def is_recordable(plan: Plan, x: Array, w: Array) -> bool:
 
 def record(plan: Plan, x: Tensor, w: Tensor, compute: Callable[[], Array]) -> Tensor:
     """`compute()`, the convolution of x with w, with its gradients recorded."""
+    short = record_short(plan, x, w)
+    if short is not None:
+        return short
     # a tensor of inference mode cannot be saved for the backward pass, a copy of it can
     x, w = (t.clone() if t.is_inference() else t for t in (x, w))
-    if x.numel() <= _SHORT.get(plan.method, 0) and _is_simple(plan, x) and _is_usual(plan, w):
-        return convolve_short(x, w, plan.origin, correlate=plan.correlate)
     y: Tensor = _Convolution.apply(plan, compute, x, w)
     return y
+
+
+def record_short(plan: Plan, x: Tensor, w: Tensor) -> Tensor | None:
+    """The same by torch's own transforms, where that takes less."""
+    if not (x.numel() <= _SHORT.get(plan.method, 0) and _is_simple(plan, x) and _is_usual(plan, w)):
+        return None
+    x, w = (t.clone() if t.is_inference() else t for t in (x, w))
+    return convolve_short(x, w, plan.origin, correlate=plan.correlate)
 
 
 def _is_simple(plan: Plan, x: Tensor) -> bool:
