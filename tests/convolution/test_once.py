@@ -87,6 +87,10 @@ def test_what_is_kept_of_a_call_serves_no_other() -> None:
     for wrong in (True, 0.0, np.float64(0.0)):
         with pytest.raises(TypeError):
             circular_convolve(x, w, origin=wrong)  # type: ignore[arg-type]
+    for wrong in ((True,), [True], (1.0,)):
+        circular_convolve(x, w, (0,), (1,))
+        with pytest.raises(TypeError):
+            circular_convolve(x, w, (0,), wrong)  # type: ignore[arg-type]
     with pytest.raises(TypeError):
         circular_convolve(x.astype(int), w)
     with pytest.raises(TypeError):
@@ -97,6 +101,17 @@ def test_what_is_kept_of_a_call_serves_no_other() -> None:
     assert circular_convolve(x.astype(np.float32), w.astype(np.float32)).dtype == np.float32
     assert np.array_equal(circular_convolve(x, w, -1, 1), np.roll(expected, -1))
     assert np.array_equal(circular_convolve(x, w), expected)
+    # tensors of the same shapes, with a gradient and without, and lazily conjugate
+    tensors = torch.from_numpy(x), torch.from_numpy(w)
+    assert torch.equal(circular_convolve(*tensors), torch.from_numpy(expected))
+    recorded = circular_convolve(tensors[0].requires_grad_(), tensors[1])
+    assert recorded.requires_grad
+    torch.testing.assert_close(recorded.detach(), torch.from_numpy(expected))
+    z = torch.from_numpy(x) * (1 + 2j)
+    lazy = circular_convolve(z.conj(), torch.from_numpy(w).to(z.dtype))
+    torch.testing.assert_close(lazy, torch.from_numpy(expected) * (1 - 2j))
+    with pytest.raises(TypeError):
+        circular_convolve(x, torch.from_numpy(w))
 
 
 @pytest.mark.parametrize("size", [1e-38, 3e38])
