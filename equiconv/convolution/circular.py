@@ -11,7 +11,7 @@ import numpy as np
 import torch
 
 from equiconv.arrays import Array, namespace, require_floating
-from equiconv.convolution.operation import convolve_planned, convolve_traced
+from equiconv.convolution.operation import are_integers, convolve_planned, convolve_traced
 from equiconv.convolution.plain import host, is_plain
 from equiconv.convolution.planning import Method, Plan, plan
 from equiconv.convolution.recorded import SHORT, is_recordable, record_short
@@ -98,7 +98,7 @@ def _convolve(
     if torch.compiler.is_compiling():
         if isinstance(x, torch.Tensor) and isinstance(w, torch.Tensor):
             return convolve_traced(x, w, axes, origin, method, correlate=correlate)
-    elif _are_usual(x, w) and isinstance(method, str) and _is_plain(axes) and _is_plain(origin):
+    elif _are_usual(x, w) and isinstance(method, str) and are_integers(axes) and are_integers(origin):
         # where calls are what costs, nothing is looked at twice
         place = cast(Any, axes), cast(Any, origin)
         seen = _planned(x.shape, w.shape, x.dtype, *place, method, correlate, torch.get_num_threads())
@@ -124,11 +124,6 @@ _KINDS = {
     (np.ndarray, np.ndarray),
     *((a, b) for a in (torch.Tensor, torch.nn.Parameter) for b in (torch.Tensor, torch.nn.Parameter)),
 }
-
-
-def _is_plain(value: Any) -> bool:
-    """Integers themselves: what only equals one (True, for 1) must not find what is kept of another call."""
-    return type(value) is int or (type(value) is tuple and all(type(v) is int for v in value))
 
 
 def _at_once(seen: Plan, x: Array, w: Array) -> Array | None:

@@ -40,6 +40,7 @@ from equiconv.convolution.portable import (
 from equiconv.convolution.prepared import run
 
 __all__ = [
+    "are_integers",
     "circular_convolve_op",
     "convolve_planned",
     "convolve_traced",
@@ -84,7 +85,7 @@ def _plan_for(
     method: Method,
     correlate: bool,
 ) -> Plan:
-    known = _plain(axes) and _plain(origin) and type(method) is str
+    known = are_integers(axes) and are_integers(origin) and type(method) is str
     return (cast(Callable[..., Plan], _planned) if known else _plan)(
         tuple(map(int, x.shape)),
         tuple(map(int, w_shape)),
@@ -129,7 +130,7 @@ def _plan(
 _planned = lru_cache(maxsize=512)(_plan)
 
 
-def _plain(value: int | Iterable[int]) -> bool:
+def are_integers(value: int | Iterable[int]) -> bool:
     """Integers themselves: what only equals one (True, for 1) must not find the plan of another call."""
     return type(value) is int or (type(value) is tuple and all(type(v) is int for v in value))
 

@@ -10,7 +10,7 @@ from torch.autograd import forward_ad
 
 from equiconv.nn.eager import convolve, is_eager
 from equiconv.nn.ops import circular_conv_op, expand_convolution
-from equiconv.nn.window import window_of
+from equiconv.nn.window import kept_window_of, window_of
 
 __all__ = ["circular_conv"]
 
@@ -57,7 +57,7 @@ def circular_conv(
     tensor([[[214., 321., 432., 143.]]])
     """
     if is_eager(input, weight, bias):
-        window = window_of(weight.shape[2:], stride, padding, dilation, groups)
+        window = kept_window_of(weight.shape[2:], stride, padding, dilation, groups)
         if input.ndim == weight.ndim - 1:
             return convolve(input.unsqueeze(0), weight, bias, window).squeeze(0)
         return convolve(input, weight, bias, window)

@@ -16,7 +16,7 @@ from equiconv.nn.computation import route_of
 from equiconv.nn.eager import convolve, is_eager
 from equiconv.nn.functional import circular_conv
 from equiconv.nn.preparation import convolve_prepared, is_prepared
-from equiconv.nn.window import window_of
+from equiconv.nn.window import kept_window_of
 
 __all__ = ["CircularConv1d", "CircularConv2d", "CircularConv3d"]
 
@@ -33,7 +33,7 @@ class _CircularConv(nn.modules.conv._ConvNd):
     def _conv_forward(self, input: Tensor, weight: Tensor, bias: Tensor | None) -> Tensor:
         if not is_eager(input, weight, bias):
             return circular_conv(input, weight, bias, self.stride, self.padding, self.dilation, self.groups)
-        window = window_of(weight.shape[2:], self.stride, self.padding, self.dilation, self.groups)
+        window = kept_window_of(weight.shape[2:], self.stride, self.padding, self.dilation, self.groups)
         alone = input.ndim == weight.ndim - 1
         x = input.unsqueeze(0) if alone else input
         route = route_of(x, weight, bias, window)

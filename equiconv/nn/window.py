@@ -16,7 +16,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-__all__ = ["Window", "window_of"]
+__all__ = ["Window", "kept_window_of", "window_of"]
 
 
 @dataclass(frozen=True)
@@ -113,6 +113,31 @@ class Window:
             raise TypeError(f"grad and input must have one dtype, got {grad.dtype} and {input.dtype}")
 
 
+def kept_window_of(
+    kernel_size: Sequence[int],
+    stride: int | Sequence[int],
+    padding: int | Sequence[int] | str,
+    dilation: int | Sequence[int],
+    groups: int,
+) -> Window:
+    """`window_of`, kept between calls: layers ask for the same windows again and again. Sizes must be numbers."""
+    if type(stride) is tuple and type(dilation) is tuple:
+        if type(padding) is tuple:
+            return _kept(kernel_size, groups, len(stride), len(padding), *stride, *padding, *dilation)
+        if type(padding) is str:
+            return _kept(kernel_size, groups, len(stride), padding, *stride, *dilation)
+    return window_of(kernel_size, stride, padding, dilation, groups)
+
+
+# By types, of which the cache looks at those of its own arguments: so a
+# float that equals an integer does not find the integer's window.
+@lru_cache(maxsize=1024, typed=True)
+def _kept(kernel_size: Sequence[int], groups: int, axes: int, pads: int | str, *values: int) -> Window:
+    padding = pads if isinstance(pads, str) else values[axes : axes + pads]
+    count = 0 if isinstance(pads, str) else pads
+    return window_of(kernel_size, values[:axes], padding, values[axes + count :], groups)
+
+
 def window_of(
     kernel_size: Sequence[int],
     stride: int | Sequence[int],
@@ -124,30 +149,6 @@ def window_of(
 
     Raises `TypeError` for what is no integer, `ValueError` for another name, and for `"same"` with a stride.
     """
-    if type(stride) is tuple and type(dilation) is tuple:
-        if type(padding) is tuple:
-            return _kept(kernel_size, groups, len(stride), len(padding), *stride, *padding, *dilation)
-        if type(padding) is str:
-            return _kept(kernel_size, groups, len(stride), padding, *stride, *dilation)
-    return _made(kernel_size, stride, padding, dilation, groups)
-
-
-# Layers ask for the same windows again and again. By types, of which the cache looks at those of its own arguments: so a
-# float that equals an integer does not find the integer's window.
-@lru_cache(maxsize=1024, typed=True)
-def _kept(kernel_size: Sequence[int], groups: int, axes: int, pads: int | str, *values: int) -> Window:
-    padding = pads if isinstance(pads, str) else values[axes : axes + pads]
-    count = 0 if isinstance(pads, str) else pads
-    return _made(kernel_size, values[:axes], padding, values[axes + count :], groups)
-
-
-def _made(
-    kernel_size: Sequence[int],
-    stride: int | Sequence[int],
-    padding: int | Sequence[int] | str,
-    dilation: int | Sequence[int],
-    groups: int,
-) -> Window:
     axes = len(kernel_size)
     strides, dilations = _each(stride, axes), _each(dilation, axes)
     if isinstance(padding, str):

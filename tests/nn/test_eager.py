@@ -380,3 +380,19 @@ def test_layers_are_one_call_where_fx_traces_them() -> None:
     traced, x = torch.fx.symbolic_trace(model), torch.randn(1, 1, 8)
     assert [n.target for n in traced.graph.nodes].count(circular_conv) == 2
     assert torch.equal(traced(x), model(x))
+
+
+def test_prepared_layers_record_the_gradient_of_a_bias_alone() -> None:
+    layer = CircularConv2d(32, 32, 31, padding=15)
+    layer.weight.requires_grad_(False)
+    with prepared(layer) as spectra:
+        y = layer(torch.randn(1, 32, 48, 48))
+        assert y.requires_grad
+        y.sum().backward()  # type: ignore[no-untyped-call]
+        assert len(spectra) == 0
+        with torch.no_grad():
+            layer(torch.randn(1, 32, 48, 48))
+        assert len(spectra) == 1  # the same layer is one of those whose spectra are kept
+    assert layer.bias is not None
+    assert layer.bias.grad is not None
+    torch.testing.assert_close(layer.bias.grad, torch.full((32,), 48.0 * 48.0))

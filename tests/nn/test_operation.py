@@ -375,6 +375,21 @@ def test_export_with_dynamic_sizes() -> None:
     assert torch.equal(program.module()(x), layer(x))
 
 
+@pytest.mark.parametrize("strict", [False, True])
+def test_export_of_a_kernel_whose_size_is_a_symbol(strict: bool) -> None:
+    """With strides and paddings as tuples, for which eager calls look their windows up by the kernel's size."""
+
+    class Call(nn.Module):
+        def forward(self, x: torch.Tensor, w: torch.Tensor) -> torch.Tensor:
+            return circular_conv(x, w, stride=(2,), padding=(1,), dilation=(1,))
+
+    x, w = torch.randn(2, 3, 12), torch.randn(4, 3, 5)
+    sizes = {"x": {0: torch.export.Dim("b")}, "w": {2: torch.export.Dim("k", min=2, max=8)}}
+    program = torch.export.export(Call(), (x, w), dynamic_shapes=sizes, strict=strict)
+    x, w = torch.randn(3, 3, 12), torch.randn(4, 3, 3)
+    torch.testing.assert_close(program.module()(x, w), Call()(x, w))
+
+
 def test_exported_programs_survive_a_file() -> None:
     layer, x = CircularConv1d(2, 4, 3, padding=1), torch.randn(2, 2, 7)
     file = io.BytesIO()
