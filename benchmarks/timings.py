@@ -123,8 +123,8 @@ def _transform_jobs(
                                 spectrum = spectrum_shape(sizes, range(len(sizes)), np.dtype(dtype).kind == "f")
                                 multiplier = _noise(spectrum, str(np.result_type(dtype, np.complex64)))
                                 made = product(multiplier, sizes, sizes, dtype, engine, 1, measured=measured)
-                                # two of each in turn, so that large ones are not found in the cache
-                                pairs = [(x, np.empty_like(x)), (x.copy(), np.empty_like(x))]
+                                # some of each in turn, so that large ones are not found in the cache
+                                pairs = [(x.copy(), np.empty_like(x)) for _ in range(4)]
                                 inner = max(1, 2**14 // x.size)
                                 turn = itertools.cycle(pairs)
 

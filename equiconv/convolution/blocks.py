@@ -29,10 +29,10 @@ Index = tuple[slice, ...]
 # Bytes of signal in a block, as measured. FFTW copies into buffers of its own and holds three times as much; a call of
 # torch costs more.
 _BLOCK = {"fftw": 2**17, "ducc0": 2**21, "mkl": 2**20, "torch": 2**20, "scipy": 2**19}
-# Engines that transform several signals at once, one in each lane of a vector register, are given as many; but not where
-# they would then take tens of megabytes.
-_LEAST = {"fftw": 1, "ducc0": 4, "mkl": 1, "torch": 1, "scipy": 4}
-_LARGE = 2**21
+# Engines that gather several rows, one in each lane of a vector register, are given as many; but not where they would
+# then take tens of megabytes.
+_LANES = {"ducc0": 8, "scipy": 4}
+_LARGE, _VERY_LARGE = 2**19, 2**21
 # ducc0 gathers 16 rows of float32 for AVX-512; where rows lie a multiple of a page apart, they share their places in the
 # cache and throw each other out, and fewer rows are twice as fast.
 _PAGE, _SHARING = 4096, 8
@@ -164,8 +164,11 @@ def signals_in_block(engine: str, dtype: str, grid: Sequence[int], itemsize: int
     16
     """
     signal = math.prod(grid) * itemsize
-    most = max(_LEAST[engine] if signal <= _LARGE else 1, _BLOCK[engine] // signal)
-    if engine == "ducc0" and dtype == "float32" and len(grid) == 1 and signal % _PAGE == 0:
+    most = max(1, _BLOCK[engine] // signal)
+    single = dtype in ("float32", "complex64")
+    if engine in _LANES and len(grid) == 1 and signal <= _VERY_LARGE:
+        most = max(most, _LANES[engine] if signal <= _LARGE * (1 + single) else 4)
+    if engine == "ducc0" and single and len(grid) == 1 and signal % _PAGE == 0:
         most = min(most, _SHARING)
     return most
 

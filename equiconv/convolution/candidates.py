@@ -30,7 +30,7 @@ _PREPARED = {"direct": 3e-6, "dense": 7e-6, "fourier": 6e-6}
 # Bytes a second of a small matrix product that waits for its matrix.
 _BANDWIDTH = 5e9
 # Tiles depend more on what else the caches hold than the table, which was measured with warm ones, can say.
-_TILES_MARGIN = 1.15
+_TILES_MARGIN = 1.05
 # Up to this many samples in all, the calls count as much as the samples do.
 SMALL = 2**13
 _LARGE_ROWS = 2**20

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from functools import lru_cache
 from typing import Any
 
@@ -22,13 +22,20 @@ _BLOCK = 2**18
 
 
 def kernel_multiplier(
-    u: Array, levels: int, grid: Sequence[int], engine: str, threads: int = 1, *, measured: bool = False
+    u: Array,
+    levels: int,
+    grid: Sequence[int],
+    engine: str,
+    threads: int = 1,
+    *,
+    measured: bool = False,
+    transform: Callable[..., Array] | None = None,
 ) -> tuple[Array, Array | None]:
     """F u / N for kernels u of shape (*batch, *sizes) on the signals' own grid, and the scale of the result, if any.
 
     Where a kernel is so small that F u / N would underflow, it is first raised by a power of two, which is exact, and
     one so large that F u would overflow is lowered; the result is then to be multiplied by `scale`, of shape
-    (*batch, 1, …, 1).
+    (*batch, 1, …, 1). `transform` takes the place of `spectrum_of` where frequencies are to lie in another order.
     """
     axes = tuple(range(u.ndim - levels, u.ndim))
     peak = np.abs(u).max(axis=axes, keepdims=True)
@@ -47,7 +54,7 @@ def kernel_multiplier(
                 u.dtype, copy=False
             )
             scale = np.ldexp(np.ones_like(peak), exponent)
-    spectrum = spectrum_of(continued(u, levels, grid), levels, engine, threads, measured=measured)
+    spectrum = (transform or spectrum_of)(continued(u, levels, grid), levels, engine, threads, measured=measured)
     spectrum *= 1 / math.prod(grid)
     return spectrum, scale
 

@@ -27,7 +27,7 @@ from equiconv.convolution.plain import Host, host, is_plain
 from equiconv.convolution.portable import convolve_by_library
 from equiconv.convolution.recorded import is_recordable, record
 from equiconv.convolution.stencil import Stencil
-from equiconv.convolution.tiles import TiledProduct
+from equiconv.convolution.tiles import TiledProduct, tiled_spectra
 
 if TYPE_CHECKING:
     from equiconv.convolution.planning import Plan
@@ -193,9 +193,17 @@ def _prepared(plan: Plan, w: Host) -> Kernel:
         return DenseProduct(u, plan.sizes)
     grid, threads, engine = plan.chosen.grid, plan.threads, plan.engine
     measured = plan.effort == "measure"
-    multiplier, scale = kernel_multiplier(u, levels, grid, engine, threads, measured=measured)
-    made = BlockedProduct if plan.chosen.layout == "blocks" else TiledProduct
-    product = made(multiplier, plan.sizes, grid, plan.dtype, engine, threads, measured=measured)
+    product: BlockedProduct | TiledProduct
+    if plan.chosen.layout == "blocks":
+        multiplier, scale = kernel_multiplier(u, levels, grid, engine, threads, measured=measured)
+        product = BlockedProduct(multiplier, plan.sizes, grid, plan.dtype, engine, threads, measured=measured)
+    else:
+        multiplier, scale = kernel_multiplier(
+            u, levels, grid, engine, threads, measured=measured, transform=tiled_spectra
+        )
+        product = TiledProduct(
+            multiplier, plan.sizes, grid, plan.dtype, engine, threads, measured=measured, ordered=True
+        )
     if scale is None:
         return product
 

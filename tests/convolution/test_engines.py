@@ -96,7 +96,10 @@ def test_blocks_compute_the_convolution(engine: str, dtype: str, data: st.DataOb
 def test_tiles_compute_the_convolution(
     engine: str, dtype: str, threads: int, batch: Any, sizes: Any, grid: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("equiconv.convolution.tiles._BLOCK", 2**12)  # several tiles of each kind
+    # several tiles of each kind
+    monkeypatch.setattr("equiconv.convolution.tiles.columns.STRIP", 2**12)
+    monkeypatch.setattr("equiconv.convolution.tiles.grids.TILE", dict.fromkeys(ENGINES, 2**12))
+    monkeypatch.setattr("equiconv.convolution.tiles.columns._LEAST", 8)
     rng = np.random.default_rng(0)
     x = noise(rng, (*batch, *sizes), dtype)
     check(TiledProduct, engine, x, noise(rng, sizes, dtype), grid, threads)

@@ -60,6 +60,20 @@ class Transform(ABC):
     def inverse(self, spectrum: Block, out: Block) -> None:
         """n·F⁻¹ of what `forward` returned (and the caller changed in place), written to `out`; the spectrum is lost."""
 
+    def forward_into(self, x: Block, out: Block) -> None:
+        """Write F x to `out`, which may lie in memory in any order."""
+        out[...] = self.forward(x)
+
+    def forward_product(self, x: Block, factors: Block) -> Block:
+        """F (x ⊙ factors) as `forward` returns it, for signals that are not continued; x is lost."""
+        np.multiply(x, factors, out=x)
+        return self.forward(x)
+
+    def inverse_product(self, spectrum: Block, factors: Block, out: Block) -> None:
+        """n·F⁻¹(S) ⊙ factors of what `forward` returned, written to `out`; the spectrum is lost."""
+        self.inverse(spectrum, out)
+        np.multiply(out, factors, out=out)
+
     def filter(self, x: Block, multiplier: Block, out: Block) -> None:
         """Write n·F⁻¹(F x ⊙ M) to `out`: forth, the product, and back."""
         spectrum = self.forward(x)

@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from functools import cached_property
 
 import ducc0
 import numpy as np
-import numpy.typing as npt
 
 from equiconv.convolution.engines.base import Block, Transform, part
 
@@ -16,18 +15,21 @@ __all__ = ["DuccTransform"]
 class DuccTransform(Transform):
     """By ducc0, which reads and writes strided arrays where they lie."""
 
-    def __init__(self, shape: Sequence[int], axes: Sequence[int], dtype: npt.DTypeLike, threads: int = 1) -> None:
-        super().__init__(shape, axes, dtype, threads)
-        self._spectrum = np.empty(self.spectrum_shape, dtype=self.spectrum_dtype)
+    @cached_property
+    def _spectrum(self) -> Block:
+        return np.empty(self.spectrum_shape, dtype=self.spectrum_dtype)
 
     def forward(self, x: Block) -> Block:
-        x = self._filled(x)
         spectrum = self._spectrum if x.shape == self.shape else self._spectrum[self._batch(x)]
-        if self.is_real:
-            ducc0.fft.r2c(x, axes=self.axes, nthreads=self.threads, out=spectrum)
-        else:
-            ducc0.fft.c2c(x, axes=self.axes, nthreads=self.threads, out=spectrum)
+        self.forward_into(x, spectrum)
         return spectrum
+
+    def forward_into(self, x: Block, out: Block) -> None:
+        x = self._filled(x)
+        if self.is_real:
+            ducc0.fft.r2c(x, axes=self.axes, nthreads=self.threads, out=out)
+        else:
+            ducc0.fft.c2c(x, axes=self.axes, nthreads=self.threads, out=out)
 
     def inverse(self, spectrum: Block, out: Block) -> None:
         whole = self._empty_like(out) if self._is_padded(out) else out

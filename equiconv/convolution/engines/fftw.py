@@ -104,6 +104,17 @@ class FFTWTransform(Transform):
         self._forth()
         return self._spectrum[self._batch(x)]
 
+    def forward_product(self, x: Block, factors: Block) -> Block:
+        batch = self._batch(x)
+        multiply(x, factors, self._source[batch])
+        self._lengths = self.sizes
+        self._forth()
+        return self._spectrum[batch]
+
+    def inverse_product(self, spectrum: Block, factors: Block, out: Block) -> None:  # noqa: ARG002 (as in `inverse`)
+        self._back()
+        multiply(self._result[self._batch(out)], factors, out)
+
     def filter(self, x: Block, multiplier: Block, out: Block) -> None:
         if x.shape != self.shape:
             super().filter(x, multiplier, out)
