@@ -11,7 +11,7 @@ import numpy.typing as npt
 
 from equiconv.convolution.tiles.columns import STRIP
 from equiconv.convolution.tiles.grids import TILE, GridPasses
-from equiconv.convolution.tiles.rows import RowPasses, factor_pair
+from equiconv.convolution.tiles.rows import RowPasses
 
 __all__ = ["TiledProduct", "tiles_workspace"]
 
@@ -76,9 +76,7 @@ class TiledProduct:
             self._spare.append(spectrum)
 
 
-def tiled_spectra(
-    u: Array, levels: int, engine: str, threads: int = 1, *, measured: bool = False
-) -> Array:
+def tiled_spectra(u: Array, levels: int, engine: str, threads: int = 1, *, measured: bool = False) -> Array:
     """F u over the last `levels` axes, half of it for real u, in the order in which a product in tiles takes it."""
     grid = u.shape[u.ndim - levels :]
     return _passes(grid, u.dtype, engine, threads, measured=measured).spectra(u)
