@@ -20,37 +20,40 @@ _LARGEST_MEASURED = 2**20
 def spectral_peers(
     w: Array, axes: tuple[int, ...], shape: tuple[int, ...], threads: int
 ) -> dict[str, Callable[[Array], Array]]:
-    """y = F⁻¹(F x ⊙ F w) along the last axes, for real or complex x of this shape; the spectrum of w is prepared."""
+    """y = F⁻¹(F x ⊙ F w) along the last axes, for real or complex x of this shape; the spectrum of w is prepared.
+
+    Each has a spectrum of its own: one that all share would be in the cache for each of them, as it is for no user.
+    """
     real = not np.iscomplexobj(w)
     sizes = tuple(w.shape)
     dtype = w.dtype
     forth = np.fft.rfftn if real else np.fft.fftn
     W = forth(w.astype(np.complex128 if not real else np.float64)).astype(np.result_type(dtype, np.complex64))
-    Wt = torch.from_numpy(W)
+    for_numpy, for_scipy, for_torch = W.copy(), W.copy(), torch.from_numpy(W.copy())
     last = tuple(range(-len(axes), 0))
     peers: dict[str, Callable[[Array], Array]] = {}
 
     def by_numpy(x: Array) -> Array:
         if real:
-            return np.fft.irfftn(np.fft.rfftn(x, axes=last) * W, s=sizes, axes=last)
-        return np.fft.ifftn(np.fft.fftn(x, axes=last) * W, axes=last)
+            return np.fft.irfftn(np.fft.rfftn(x, axes=last) * for_numpy, s=sizes, axes=last)
+        return np.fft.ifftn(np.fft.fftn(x, axes=last) * for_numpy, axes=last)
 
     def by_scipy(x: Array) -> Array:
         if real:
-            product = scipy.fft.rfftn(x, axes=last, workers=threads) * W
+            product = scipy.fft.rfftn(x, axes=last, workers=threads) * for_scipy
             return scipy.fft.irfftn(product, s=sizes, axes=last, workers=threads, overwrite_x=True)
-        product = scipy.fft.fftn(x, axes=last, workers=threads) * W
+        product = scipy.fft.fftn(x, axes=last, workers=threads) * for_scipy
         return scipy.fft.ifftn(product, axes=last, workers=threads, overwrite_x=True)
 
     def by_torch(x: Array) -> Array:
         t = torch.from_numpy(x)
         if real:
-            return torch.fft.irfftn(torch.fft.rfftn(t, dim=last) * Wt, s=sizes, dim=last).numpy()
-        return torch.fft.ifftn(torch.fft.fftn(t, dim=last) * Wt, dim=last).numpy()
+            return torch.fft.irfftn(torch.fft.rfftn(t, dim=last) * for_torch, s=sizes, dim=last).numpy()
+        return torch.fft.ifftn(torch.fft.fftn(t, dim=last) * for_torch, dim=last).numpy()
 
     peers |= {"numpy": by_numpy, "scipy": by_scipy, "torch": by_torch}
-    _add_ducc0(peers, W, sizes, axes, threads, real)
-    _add_mkl(peers, W, sizes, last, real)
+    _add_ducc0(peers, W.copy(), sizes, axes, threads, real)
+    _add_mkl(peers, W.copy(), sizes, last, real)
     _add_fftw(peers, W, shape, dtype, axes, threads, math.prod(sizes))
     return peers
 

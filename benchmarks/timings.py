@@ -50,6 +50,7 @@ KINDS = (
     ("one smooth", {1: SMOOTH[1]}),
     ("one prime", {1: PRIME[1]}),
 )
+LAYOUTS: dict[str, Any] = {"blocks": BlockedProduct, "tiles": TiledProduct}
 LARGEST_BLOCK = 2**18  # bytes of one signal from which tiles are tried
 
 
@@ -61,10 +62,11 @@ def main() -> None:
     parser.add_argument(
         "--engines", nargs="+", choices=available(), help="only these anew; the others stay as they are"
     )
+    parser.add_argument("--layouts", nargs="+", choices=LAYOUTS, default=LAYOUTS, help="only these anew")
     options = parser.parse_args()
     torch.set_num_threads(1)
-    table = measure(options.samples, options.repetitions, options.engines)
-    if options.engines:
+    table = measure(options.samples, options.repetitions, options.engines, options.layouts)
+    if options.engines or set(options.layouts) != set(LAYOUTS):
         before = json.loads(TABLE.read_text(encoding="utf-8"))
         for part in ("calls", "transforms"):
             table[part] = {**before[part], **table[part]}
@@ -72,10 +74,12 @@ def main() -> None:
     print(f"wrote {options.out}")
 
 
-def measure(samples: int, repetitions: int, chosen: Sequence[str] | None = None) -> dict[str, Any]:
-    """The whole table, or the part of these engines."""
+def measure(
+    samples: int, repetitions: int, chosen: Sequence[str] | None = None, layouts: Sequence[str] = tuple(LAYOUTS)
+) -> dict[str, Any]:
+    """The whole table, or the part of these engines and layouts."""
     chosen = chosen or available()
-    jobs = list(_transform_jobs(samples, chosen))
+    jobs = list(_transform_jobs(samples, chosen, layouts))
     transforms: dict[str, Any] = {}
     for key, dtype, axes, kind, n, run, count in track(jobs, "transforms"):
         points = transforms.setdefault(key, {}).setdefault(dtype, {}).setdefault(str(axes), {}).setdefault(kind, [])
@@ -95,7 +99,7 @@ def measure(samples: int, repetitions: int, chosen: Sequence[str] | None = None)
 
 
 def _transform_jobs(
-    samples: int, engines: Sequence[str]
+    samples: int, engines: Sequence[str], layouts: Sequence[str]
 ) -> Iterator[tuple[str, str, int, str, int, Callable[[], tuple[Callable[[], None], int]], int]]:
     for engine in engines:
         for measured in (False, True) if engine == "fftw" else (False,):
@@ -105,7 +109,7 @@ def _transform_jobs(
                     for axes, sizes in ((a, g) for a, some in grids.items() for g in some):
                         n = math.prod(sizes)
                         rows = 1 if kind.startswith("one") else max(FEW, samples // n)
-                        for layout, product in (("blocks", BlockedProduct), ("tiles", TiledProduct)):
+                        for layout, product in ((name, LAYOUTS[name]) for name in layouts):
                             if layout == "tiles" and (
                                 n * np.dtype(dtype).itemsize < LARGEST_BLOCK or (axes == 1 and factor_pair(n) is None)
                             ):

@@ -10,7 +10,7 @@ from __future__ import annotations
 import itertools
 import math
 from collections.abc import Callable, Iterable, Sequence
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
@@ -28,7 +28,7 @@ Index = tuple[slice, ...]
 
 # Bytes of signal in a block, as measured. FFTW copies into buffers of its own and holds three times as much; a call of
 # torch costs more.
-_BLOCK = {"fftw": 2**17, "ducc0": 2**21, "mkl": 2**20, "torch": 2**20, "scipy": 2**19}
+_BLOCK = {"fftw": 2**17, "ducc0": 2**21, "mkl": 2**21, "torch": 2**20, "scipy": 2**19}
 # Engines that gather several rows, one in each lane of a vector register, are given as many; but not where they would
 # then take tens of megabytes.
 _LANES = {"ducc0": 8, "scipy": 4}
@@ -38,6 +38,8 @@ _LARGE, _VERY_LARGE = 2**19, 2**21
 _PAGE, _SHARING = 4096, 8
 # Transforms that one product keeps to itself: one for each thread that calls it, up to this many.
 _HELD = 4
+# Frequencies from which a product of spectra is as fast as one long row.
+_LONG_ROW = 400
 # Threads cost some 50 µs to start: below this many bytes of signal one is faster.
 _PARALLEL = 2**20
 
@@ -72,28 +74,29 @@ class BlockedProduct:
             self.multiplier = multiplier.reshape(multiplier.shape[multiplier.ndim - self._levels :])
         self.keep = False  # whether transforms stay here between calls, for an object that is called again
         self._held: list[tuple[TransformKey, Transform]] = []
-        self._layouts: dict[tuple[int, ...], tuple[TransformKey, list[Index]]] = {}
+        self._layouts: dict[tuple[tuple[int, ...], bool], _Layout] = {}
 
     def __call__(self, x: Array, out: Array) -> None:
         """Write the product with `x`, of shape (*batch, *sizes), to `out` of the same shape.
 
         Where signals are continued, `out` may hold any other first corner of the grid.
         """
-        if self._shared and x.ndim > self._levels + 1 and x.flags.c_contiguous and out.flags.c_contiguous:
-            x, out = x.reshape(-1, *self.sizes), out.reshape(-1, *out.shape[-self._levels :])
-        layout = self._layouts.get(x.shape)
+        grouped = self._shared and x.ndim > self._levels and x.flags.c_contiguous and out.flags.c_contiguous
+        layout = self._layouts.get((x.shape, grouped))
         if layout is None:
-            layout = self._lay_out(x.shape)
-        key, parts = layout
+            layout = self._lay_out(x.shape, grouped)
+        key, parts, batch, multiplier = layout
+        if grouped:
+            x, out = x.reshape(*batch, *self.sizes), out.reshape(*batch, *out.shape[-self._levels :])
         if len(parts) == 1:
             item = self._own(key)
-            item[1].filter(x, self.multiplier, out)
+            item[1].filter(x, multiplier, out)
             if self.keep and len(self._held) < _HELD:
                 self._held.append(item)
             else:
                 give(*item)
             return
-        run_parallel(lambda some: self._run(key, some, x, out), parts, self._threads(x.nbytes))
+        run_parallel(lambda some: self._run(key, some, x, out, multiplier), parts, self._threads(x.nbytes))
 
     def _threads(self, size: int) -> int:
         """Among how many threads blocks of so many bytes in all are dealt out."""
@@ -104,10 +107,12 @@ class BlockedProduct:
 
         None where there are several blocks, or signals are continued.
         """
-        key, parts = self._layouts.get(shape) or self._lay_out(shape)
+        key, parts, *_ = self._lay_out(shape, grouped=False)
         if len(parts) > 1 or self.sizes != self.grid or key.shape != shape:
             return None
         multiplier = self.multiplier
+        if self._shared and multiplier.size < _LONG_ROW:
+            multiplier = np.array(np.broadcast_to(multiplier, (*shape[: -self._levels], *multiplier.shape)))
         return make_transform(key.engine, key.shape, key.axes, key.dtype, key.threads, measured=key.measured).filtered(
             multiplier
         )
@@ -123,38 +128,69 @@ class BlockedProduct:
         give(*item)
         return key, take(key)
 
-    def _run(self, key: TransformKey, parts: Iterable[Index], x: Array, out: Array) -> None:
+    def _run(self, key: TransformKey, parts: Iterable[Index], x: Array, out: Array, multiplier: Array) -> None:
         transform = take(key)
         # Samples that lie far apart share their places in the cache. A copy of the block in the order in which it lies
         # reads memory once; ducc0, which gathers several signals at once, needs none.
         is_apart = x.strides[-1] != x.itemsize and self.engine != "ducc0"
         for part in parts:
             block = np.array(x[part]) if is_apart else x[part]
-            transform.filter(block, self._multiplier_of(part), out[part])
+            factors = multiplier if self._shared else _multiplier_of(multiplier, part)
+            transform.filter(block, factors, out[part])
         give(key, transform)
 
-    def _multiplier_of(self, part: Index) -> Array:
-        if self._shared:
-            return self.multiplier
-        return self.multiplier[tuple(s if n > 1 else slice(0, 1) for s, n in zip(part, self.multiplier.shape))]  # noqa: B905
-
-    def _lay_out(self, shape: tuple[int, ...]) -> tuple[TransformKey, list[Index]]:
-        batch = shape[: len(shape) - self._levels]
+    def _lay_out(self, shape: tuple[int, ...], grouped: bool) -> _Layout:
+        """Blocks for signals of this shape; `grouped` where their batch may be seen as any other of as many signals."""
+        batch, multiplier = shape[: len(shape) - self._levels], self.multiplier
         most = signals_in_block(self.engine, self._dtype_name, self.grid, self.dtype.itemsize)
         total, threads = math.prod(batch), self._threads(math.prod(shape) * self.dtype.itemsize)
         if total > most and threads > 1:
             # as many blocks for each thread, so that none waits for the last one of another
             rounds = -(-total // (most * threads))
             most = -(-total // (rounds * threads))
+        if grouped:
+            group = _group(total, multiplier.size, most)
+            batch = (total // group, group) if group > 1 else (total,)
+            if group > 1:
+                multiplier = np.array(np.broadcast_to(multiplier, (group, *multiplier.shape)))
+                blocks = -(-total // most)
+                most = -(-batch[0] // blocks) * group  # as many blocks, of whole groups
         block, parts = split(batch, most)
-        axes = tuple(range(len(batch), len(shape)))
+        axes = tuple(range(len(batch), len(batch) + self._levels))
         # One block is the engine's to divide among threads; of several, each thread takes some.
         threads = threads if len(parts) == 1 else 1
         key = TransformKey(self.engine, (*block, *self.grid), axes, self._dtype_name, threads, self.measured)
         if len(self._layouts) >= 8:
             self._layouts.clear()
-        self._layouts[shape] = key, parts
-        return key, parts
+        layout = self._layouts[shape, grouped] = _Layout(key, parts, batch, multiplier)
+        return layout
+
+
+class _Layout(NamedTuple):
+    """How signals of one shape are cut up: the transform of a block, where blocks lie, the batch, and the multiplier."""
+
+    key: TransformKey
+    parts: list[Index]
+    batch: tuple[int, ...]
+    multiplier: Array
+
+
+def _multiplier_of(multiplier: Array, part: Index) -> Array:
+    return multiplier[tuple(s if n > 1 else slice(0, 1) for s, n in zip(part, multiplier.shape))]  # noqa: B905
+
+
+def _group(signals: int, frequencies: int, most: int) -> int:
+    """How many signals share multipliers that are written out for each of them: NumPy is slower on short rows.
+
+    Few of the `most` that go together, so that these can be divided among blocks.
+
+    >>> _group(16384, 33, 4096), _group(100, 33, 4096), _group(16384, 33, 16), _group(16384, 1025, 256)
+    (16, 4, 4, 1)
+    """
+    group = 1
+    while group * frequencies < _LONG_ROW and 8 * group <= most and signals % (2 * group) == 0:
+        group *= 2
+    return group
 
 
 def signals_in_block(engine: str, dtype: str, grid: Sequence[int], itemsize: int) -> int:

@@ -141,17 +141,18 @@ def test_a_kernel_whose_modulus_overflows(way: str, dtype: str, large: float, sm
 
 @pytest.mark.parametrize("engine", [name for name in ("fftw", "mkl") if name in available()])
 def test_the_process_may_end_while_a_daemon_computes(engine: str) -> None:
-    # (libraries in C++, torch, ducc0 and SciPy, end such a process by `terminate`, whatever they compute)
+    # (libraries in C++, torch, ducc0 and SciPy, end such a process by `terminate`, whatever they compute; signals in
+    # tiles, which longer ones would be, take one of them for their columns)
     program = f"""if True:
         import threading
         import numpy as np
         from equiconv import plan
 
-        prepared = plan((4, 65536), (65536,), method="fourier", engine={engine!r}, threads=1).prepare(np.ones(65536))
+        prepared = plan((4, 16384), (16384,), method="fourier", engine={engine!r}, threads=1).prepare(np.ones(16384))
         begun = threading.Barrier(5)
 
         def run():
-            x = np.ones((4, 65536))
+            x = np.ones((4, 16384))
             prepared(x)
             begun.wait()
             while True:

@@ -17,7 +17,7 @@ from equiconv.convolution.engines import ENGINES, available, make_transform
 from equiconv.convolution.engines.pool import TransformKey, borrow, set_idle_limit
 from equiconv.convolution.multipliers import kernel_multiplier
 from equiconv.convolution.parallel import run_parallel
-from equiconv.convolution.tiles import TiledProduct, factor_pair
+from equiconv.convolution.tiles import TiledProduct, factor_pair, tiled_spectra
 
 DTYPES = ("float32", "float64", "complex64", "complex128")
 
@@ -98,6 +98,8 @@ def test_tiles_compute_the_convolution(
 ) -> None:
     # several tiles of each kind
     monkeypatch.setattr("equiconv.convolution.tiles.columns.STRIP", 2**12)
+    monkeypatch.setattr("equiconv.convolution.tiles.columns.COPIED", 2**12)
+    monkeypatch.setattr("equiconv.convolution.tiles.rows._LARGE", 2**15)  # the columns of some are copied
     monkeypatch.setattr("equiconv.convolution.tiles.grids.TILE", dict.fromkeys(ENGINES, 2**12))
     monkeypatch.setattr("equiconv.convolution.tiles.columns._LEAST", 8)
     rng = np.random.default_rng(0)
@@ -105,6 +107,36 @@ def test_tiles_compute_the_convolution(
     check(TiledProduct, engine, x, noise(rng, sizes, dtype), grid, threads)
     if batch:
         check(TiledProduct, engine, x, noise(rng, (*batch[:-1], 1, *sizes), dtype), grid, threads)
+
+
+@pytest.mark.parametrize("columns", [name for name in ("ducc0", "scipy", "torch") if name in available()])
+@pytest.mark.parametrize("dtype", DTYPES)
+@pytest.mark.parametrize("sizes", [(64 * 65,), (2 * 64 * 65,), (70, 66), (66, 6, 9)])
+def test_columns_of_tiles_by_every_library(
+    columns: str, dtype: str, sizes: tuple[int, ...], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Where they lie and copied, one strip and several; by a library that has no ducc0 the results are as exact."""
+    monkeypatch.setattr("equiconv.convolution.tiles.columns._engine", lambda: columns)
+    rng = np.random.default_rng(0)
+    for strip, large in ((2**22, 2**30), (2**12, 2**30), (2**12, 0)):
+        monkeypatch.setattr("equiconv.convolution.tiles.columns.STRIP", strip)
+        monkeypatch.setattr("equiconv.convolution.tiles.columns.COPIED", strip)
+        monkeypatch.setattr("equiconv.convolution.tiles.rows._LARGE", large)
+        check(TiledProduct, "torch", noise(rng, (2, *sizes), dtype), noise(rng, sizes, dtype), sizes)
+
+
+@pytest.mark.parametrize("engine", engines())
+@pytest.mark.parametrize("dtype", DTYPES)
+@pytest.mark.parametrize("sizes", [(64 * 66,), (67 * 71,), (40, 9), (6, 10, 9)])
+@pytest.mark.parametrize("batch", [(), (2,), (2, 1)])
+def test_kernels_in_the_order_of_tiles(engine: str, dtype: str, sizes: tuple[int, ...], batch: tuple[int, ...]) -> None:
+    """A kernel that tiles transform and one whose spectrum they lay out anew are one multiplier, up to rounding."""
+    u = noise(np.random.default_rng(0), (*batch, *sizes), dtype)
+    laid_out = TiledProduct(kernel_multiplier(u, len(sizes), sizes, engine)[0], sizes, sizes, dtype, engine).multiplier
+    ordered, scale = kernel_multiplier(u, len(sizes), sizes, engine, transform=tiled_spectra)
+    assert scale is None
+    assert ordered.shape == laid_out.shape
+    np.testing.assert_allclose(ordered, laid_out, atol=50 * np.finfo(dtype).eps * np.abs(laid_out).max())
 
 
 @pytest.mark.parametrize("engine", engines())
@@ -116,6 +148,11 @@ def test_many_blocks_among_threads(engine: str, threads: int, monkeypatch: pytes
     x = noise(rng, (3, 37, 5, 16), "float32")
     check(BlockedProduct, engine, x, noise(rng, (16,), "float32"), (16,), threads)
     check(BlockedProduct, engine, x, noise(rng, (1, 37, 1, 16), "float32"), (16,), threads)
+    # short rows share multipliers that are written out for several of them; those of other strides, and continued, do not
+    even = noise(rng, (4, 36, 5, 16), "float32")
+    for signals in (even, even[:, ::-1]):
+        check(BlockedProduct, engine, signals, noise(rng, (16,), "float32"), (16,), threads)
+        check(BlockedProduct, engine, signals, noise(rng, (16,), "float32"), (33,), threads)
 
 
 @pytest.mark.parametrize(("threads", "blocks"), [(1, 3), (2, 4), (3, 3), (4, 4)])

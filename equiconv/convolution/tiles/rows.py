@@ -32,6 +32,8 @@ Array = npt.NDArray[Any]
 
 # Rows that go through their transforms together: so many bytes, within these limits.
 TOGETHER, _FEW, _MANY = 2**18, 8, 32
+# From so many bytes of signal on, columns are copied, as measured.
+_LARGE = 2**23
 _LEAST = 64
 
 
@@ -52,7 +54,7 @@ class RowPasses:
         self.frequencies, self.rank = (half, n2), 2
         self._threads = threads
 
-        self._columns = Columns(n1, n2, dtype, threads)
+        self._columns = Columns(n1, n2, dtype, threads, copied=self.is_real and n * dtype.itemsize >= _LARGE)
         spectrum, item = self.spectrum_dtype.name, self.spectrum_dtype.itemsize
         most = max(_FEW, min(_MANY, TOGETHER // (n2 * item)))
         if engine == "ducc0":
@@ -114,22 +116,22 @@ class RowPasses:
 
 
 def factor_pair(n: int) -> tuple[int, int] | None:
-    """n = n₁·n₂ with the factors as equal as can be, n₁ ≤ n₂; None where one would be smaller than 64.
+    """n = n₁·n₂ with n₁ ≤ n₂, n₂ about 2·n₁ or 4·n₁ if it can be; None where one would be smaller than 64.
 
     >>> factor_pair(2**18), factor_pair(2**17), factor_pair(2 * 65537)
-    ((512, 512), (256, 512), None)
+    ((256, 1024), (256, 512), None)
     """
-    for n1 in range(math.isqrt(n), _LEAST - 1, -1):
-        if n % n1 == 0:
-            return n1, n // n1
-    return None
+    # columns cost more than rows: they are the shorter ones
+    first = range(math.isqrt(n // 2), _LEAST - 1, -1)
+    second = range(math.isqrt(n), max(math.isqrt(n // 2), _LEAST - 1), -1)
+    return next(((n1, n // n1) for n1 in (*first, *second) if n % n1 == 0), None)
 
 
 def _even(rows: int, most: int) -> int:
     """How many rows to take at a time, `most` or little less, so that the last time is nearly as full as the others.
 
     >>> _even(257, 32), _even(513, 32)
-    (29, 27)
+    (26, 27)
     """
     return min(range(most // 2 + 1, most + 1), key=lambda k: (-rows % k, -k))
 
