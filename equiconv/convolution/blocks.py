@@ -112,7 +112,7 @@ class BlockedProduct:
             return None
         multiplier = self.multiplier
         if self._shared and multiplier.size < _LONG_ROW:
-            multiplier = np.array(np.broadcast_to(multiplier, (*shape[: -self._levels], *multiplier.shape)))
+            multiplier = np.ascontiguousarray(np.broadcast_to(multiplier, (*shape[: -self._levels], *multiplier.shape)))
         return make_transform(key.engine, key.shape, key.axes, key.dtype, key.threads, measured=key.measured).filtered(
             multiplier
         )
@@ -152,7 +152,7 @@ class BlockedProduct:
             group = _group(total, multiplier.size, most)
             batch = (total // group, group) if group > 1 else (total,)
             if group > 1:
-                multiplier = np.array(np.broadcast_to(multiplier, (group, *multiplier.shape)))
+                multiplier = np.ascontiguousarray(np.broadcast_to(multiplier, (group, *multiplier.shape)))
                 blocks = -(-total // most)
                 most = -(-batch[0] // blocks) * group  # as many blocks, of whole groups
         block, parts = split(batch, most)
