@@ -37,6 +37,7 @@ from typing import Literal, TypeAlias
 import numpy as np
 
 from equiconv.arrays import DType, dtype_name, fast_length
+from equiconv.convolution.costs import largest_prime_factor
 
 __all__ = ["HOPPER", "Kind", "Limits", "Mode", "Pass", "Schedule", "Stage", "Unsupported", "find_schedule", "radices"]
 
@@ -307,23 +308,14 @@ def _three_passes(
 
 def _grid(n: int) -> int:
     """The length that an axis of n samples is transformed at: n, or at least 2n − 1 where n has a large prime."""
-    return n if _largest_prime(n) <= LARGEST_PRIME else fast_length(2 * n - 1)
+    return n if largest_prime_factor(n) <= LARGEST_PRIME else fast_length(2 * n - 1)
 
 
 def _half_grid(n: int) -> int:
     """Half the length that an axis of n real samples is transformed at."""
-    if n % 2 == 0 and _largest_prime(n // 2) <= LARGEST_PRIME:
+    if n % 2 == 0 and largest_prime_factor(n // 2) <= LARGEST_PRIME:
         return n // 2
     return fast_length(n)  # twice that is at least 2n − 1
-
-
-def _largest_prime(n: int) -> int:
-    largest, p = 1, 2
-    while p * p <= n:
-        while n % p == 0:
-            largest, n = p, n // p
-        p += 1
-    return max(largest, n)
 
 
 # ---------------------------------------------------------------------------------------------------------------------
@@ -344,7 +336,7 @@ def radices(n: int, run: int = 1, last: int = _LARGEST_RADIX) -> tuple[int, ...]
     >>> radices(16), radices(16, run=8), radices(1)
     ((16,), (2, 8), (1,))
     """
-    if n < 1 or _largest_prime(n) > LARGEST_PRIME:
+    if n < 1 or largest_prime_factor(n) > LARGEST_PRIME:
         raise ValueError(f"n must be at least 1 with no prime factor above {LARGEST_PRIME}, got {n}")
     if n == 1:
         return (1,)
