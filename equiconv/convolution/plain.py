@@ -38,14 +38,35 @@ def is_watched() -> bool:
     )
 
 
-def is_bare(x: torch.Tensor) -> bool:
-    """Whether `x` is memory on some device, read as it lies; a gradient may be recorded."""
+def _is_strided(x: torch.Tensor) -> bool:
+    """Whether a tensor is read as its memory lies: it is neither sparse nor lazily conjugate, negative, zero or mapped."""
     return (
-        type(x) in _TENSORS
-        and x.layout == torch.strided
+        x.layout == torch.strided
         and not (x.is_conj() or x.is_neg() or x._is_zerotensor())
         and not torch._C._functorch.is_legacy_batchedtensor(x)  # what `is_grads_batched` maps
     )
+
+
+def _keys_of_memory() -> frozenset[int]:
+    """The dispatch keys of tensors on the CPU that are memory and no more, made in inference mode or not.
+
+    Each thing that a tensor may be beside its memory has a key of its own, so that one look tells.
+    """
+    found = []
+    for inference in (False, True):
+        with torch.inference_mode(inference):
+            x = torch.empty(0, device="cpu")
+        if type(x) is torch.Tensor and _is_strided(x):  # not so below a mode that makes tensors of its own
+            found.append(torch._C._dispatch_keys(x).raw_repr())
+    return frozenset(found)
+
+
+_MEMORY = _keys_of_memory()
+
+
+def is_bare(x: torch.Tensor) -> bool:
+    """Whether `x` is memory on some device, read as it lies; a gradient may be recorded."""
+    return type(x) in _TENSORS and (torch._C._dispatch_keys(x).raw_repr() in _MEMORY or _is_strided(x))
 
 
 def is_plain(x: Array) -> bool:

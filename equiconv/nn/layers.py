@@ -16,7 +16,7 @@ from equiconv.nn.computation import route_of
 from equiconv.nn.eager import convolve, is_eager
 from equiconv.nn.functional import circular_conv
 from equiconv.nn.preparation import convolve_prepared, is_prepared
-from equiconv.nn.window import kept_window_of
+from equiconv.nn.window import Window, kept_window_of
 
 __all__ = ["CircularConv1d", "CircularConv2d", "CircularConv3d"]
 
@@ -33,7 +33,7 @@ class _CircularConv(nn.modules.conv._ConvNd):
     def _conv_forward(self, input: Tensor, weight: Tensor, bias: Tensor | None) -> Tensor:
         if not is_eager(input, weight, bias):
             return circular_conv(input, weight, bias, self.stride, self.padding, self.dilation, self.groups)
-        window = kept_window_of(weight.shape[2:], self.stride, self.padding, self.dilation, self.groups)
+        window = self._window(weight)
         alone = input.ndim == weight.ndim - 1
         x = input.unsqueeze(0) if alone else input
         route = route_of(x, weight, bias, window)
@@ -42,6 +42,22 @@ class _CircularConv(nn.modules.conv._ConvNd):
         if y is None:
             y = convolve(x, weight, bias, window, route)
         return y.squeeze(0) if alone else y
+
+    def _window(self, weight: Tensor) -> Window:
+        """The window of the layer's arguments as they are now: that of the last call where they are the same objects."""
+        kept = self.__dict__.get("_kept_window")
+        if (
+            kept is None
+            or kept[0] is not self.stride
+            or kept[1] is not self.padding
+            or kept[2] is not self.dilation
+            or kept[3] is not self.groups
+            or kept[4] != weight.shape
+        ):
+            given = self.stride, self.padding, self.dilation, self.groups
+            kept = self.__dict__["_kept_window"] = *given, weight.shape, kept_window_of(weight.shape[2:], *given)
+        window: Window = kept[5]
+        return window
 
     @classmethod
     def from_torch(cls: type[_Layer], layer: nn.Module, *, copy: bool = False) -> _Layer:

@@ -10,7 +10,7 @@ from __future__ import annotations
 import operator
 from collections.abc import Sequence
 from dataclasses import dataclass
-from functools import lru_cache
+from functools import cached_property, lru_cache
 from typing import Any
 
 import torch
@@ -30,6 +30,13 @@ class Window:
     padding: tuple[int, ...]
     dilation: tuple[int, ...]
     groups: int
+
+    @cached_property
+    def _hash(self) -> int:
+        return hash((self.stride, self.padding, self.dilation, self.groups))
+
+    def __hash__(self) -> int:  # asked for at every call of a layer
+        return self._hash
 
     @property
     def axes(self) -> int:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from typing import Any
 
 import pytest
@@ -109,15 +109,6 @@ def test_the_spectral_bound_can_fail() -> None:
 
 def same(k: int, axes: int = 2, stride: int = 1, groups: int = 1) -> Window:
     return Window((stride,) * axes, (k // 2,) * (2 * axes), (1,) * axes, groups)
-
-
-@pytest.fixture
-def threads() -> Iterator[Callable[[int], None]]:
-    """Sets the number of torch's threads, one to begin with; it is afterwards what it was."""
-    before = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield torch.set_num_threads
-    torch.set_num_threads(before)
 
 
 @pytest.mark.usefixtures("threads")
@@ -284,6 +275,7 @@ def test_many_channels_that_do_not_mix(batch: int) -> None:
     assert errors.max() > 0
 
 
+@pytest.mark.usefixtures("threads")  # the parts of one
 def test_windows_of_a_large_batch_are_computed_in_parts() -> None:
     """The parts of about the same size, none left out, and all at once where the weight is large or the signals few."""
     window, weight = same(3), torch.empty(8, 8, 3, 3)

@@ -104,6 +104,7 @@ def test_every_way_has_the_gradients_of_windows_in_float64(name: str) -> None:
             assert torch.equal(a.double(), c)
 
 
+@pytest.mark.usefixtures("threads")
 def test_the_ways_are_those_that_are_meant() -> None:
     found = {}
     for name in WAYS:
