@@ -11,7 +11,7 @@ from equiconv.convolution import costs
 from equiconv.convolution.blocks import signals_in_block
 from equiconv.convolution.engines import available
 from equiconv.convolution.engines.dfti import LARGEST_RANK
-from equiconv.convolution.geometry import Geometry
+from equiconv.convolution.geometry import Geometry, long_axes
 from equiconv.convolution.tiles import factor_pair, tiles_workspace
 
 __all__ = ["SMALL", "Candidate", "Layout", "Method", "candidates", "scored_rows"]
@@ -136,12 +136,12 @@ def candidates(
         )
     for grid in _grids(geometry):
         flops, bytes_, _ = _transforms(geometry, grid, kernels, item, is_complex)
-        signal = math.prod(grid) * item
+        signal, long = math.prod(grid) * item, tuple(grid[a] for a in long_axes(grid))
         for engine in available():
             if engine == "mkl" and len(grid) > LARGEST_RANK:
                 continue
             name = "fftw measured" if engine == "fftw" and measured else engine
-            for layout in _layouts(grid, signal):
+            for layout in _layouts(long, signal):
                 seconds = costs.transform_seconds(name, layout, dtype, grid, rows)
                 score = costs.transform_seconds(name, layout, dtype, grid, scored)
                 if once and score is not None:
@@ -149,7 +149,7 @@ def candidates(
                         costs.transform_seconds(name, layout, dtype, grid, among) or 0
                     )
                 if layout == "tiles":
-                    workspace = tiles_workspace(grid, item, threads, is_padded=grid != geometry.sizes)
+                    workspace = tiles_workspace(long, item, threads, is_padded=grid != geometry.sizes)
                 else:
                     together = min(rows, signals_in_block(engine, dtype, grid, item))
                     # a signal, its spectrum (of half the frequencies and one) and the result, padded where they are

@@ -9,7 +9,7 @@ from functools import lru_cache
 
 from equiconv.arrays import normalize_axes
 
-__all__ = ["Geometry", "geometry", "lay_out"]
+__all__ = ["Geometry", "geometry", "lay_out", "long_axes"]
 
 
 @dataclass(frozen=True)
@@ -109,3 +109,12 @@ def _result_shape(
             )
         shape.append(n if axis in ends or m == 1 else m)
     return tuple(shape)
+
+
+def long_axes(grid: Sequence[int]) -> tuple[int, ...]:
+    """The axes of more than one entry: those along which anything is transformed; the last one where there is none.
+
+    >>> long_axes((1, 8, 1, 5)), long_axes((1, 1))
+    ((1, 3), (1,))
+    """
+    return tuple(a for a, n in enumerate(grid) if n > 1) or (len(grid) - 1,)

@@ -7,6 +7,7 @@ for one signal; `PreparedConvolution` keeps the kernel.
 from __future__ import annotations
 
 import itertools
+import math
 import operator
 from collections.abc import Callable
 from typing import TYPE_CHECKING, TypeAlias
@@ -21,7 +22,7 @@ from equiconv.convolution.dense import DenseProduct
 from equiconv.convolution.engines.base import is_regular
 from equiconv.convolution.fourier import embed_kernel
 from equiconv.convolution.fused import convolve_fused, prepare_fused
-from equiconv.convolution.geometry import geometry
+from equiconv.convolution.geometry import geometry, long_axes
 from equiconv.convolution.multipliers import kernel_multiplier
 from equiconv.convolution.plain import Host, host, is_plain
 from equiconv.convolution.portable import convolve_by_library
@@ -191,19 +192,32 @@ def _prepared(plan: Plan, w: Host) -> Kernel:
     u = embed_kernel(w, plan.sizes, plan.origin, correlate=plan.correlate)
     if plan.method == "dense":
         return DenseProduct(u, plan.sizes)
-    grid, threads, engine = plan.chosen.grid, plan.threads, plan.engine
-    measured = plan.effort == "measure"
+    sizes, grid = plan.sizes, plan.chosen.grid
+    if len(long := long_axes(grid)) < levels and math.prod(grid) > _SHORT:
+        sizes, grid = tuple(sizes[a] for a in long), tuple(grid[a] for a in long)
+        product = _spectral(plan, u.reshape(*u.shape[: u.ndim - levels], *sizes), sizes, grid)
+
+        def without_short_axes(x: Host, out: Host) -> None:
+            # views, whatever the strides: an axis of one entry has none
+            batch = x.shape[: x.ndim - levels]
+            product(x.reshape(*batch, *sizes), out.reshape(*batch, *sizes))
+
+        return without_short_axes
+    return _spectral(plan, u, sizes, grid)
+
+
+def _spectral(plan: Plan, u: Host, sizes: tuple[int, ...], grid: tuple[int, ...]) -> Kernel:
+    """The product with the spectrum of u, a kernel on the signals' own grid."""
+    levels, threads, engine, measured = len(grid), plan.threads, plan.engine, plan.effort == "measure"
     product: BlockedProduct | TiledProduct
     if plan.chosen.layout == "blocks":
         multiplier, scale = kernel_multiplier(u, levels, grid, engine, threads, measured=measured)
-        product = BlockedProduct(multiplier, plan.sizes, grid, plan.dtype, engine, threads, measured=measured)
+        product = BlockedProduct(multiplier, sizes, grid, plan.dtype, engine, threads, measured=measured)
     else:
         multiplier, scale = kernel_multiplier(
             u, levels, grid, engine, threads, measured=measured, transform=tiled_spectra
         )
-        product = TiledProduct(
-            multiplier, plan.sizes, grid, plan.dtype, engine, threads, measured=measured, ordered=True
-        )
+        product = TiledProduct(multiplier, sizes, grid, plan.dtype, engine, threads, measured=measured, ordered=True)
     if scale is None:
         return product
 

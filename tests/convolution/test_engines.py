@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import math
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -249,3 +251,76 @@ def test_factor_pairs() -> None:
     assert factor_pair(63 * 64) is None
     assert factor_pair(3 * 10007) is None
     assert all(a * b == n for n in (4096, 10000, 2**20, 360360) for a, b in [factor_pair(n) or (0, 0)])
+
+
+@pytest.mark.parametrize("engine", engines())
+def test_an_object_meets_signals_of_one_shape_and_other_strides(engine: str) -> None:
+    """Contiguous signals of short rows are seen as another batch; those of other strides, and such results, are not."""
+    rng = np.random.default_rng(0)
+    x, w = rng.standard_normal((64, 64, 64)), rng.standard_normal((1, 1, 64))
+    prepared = plan(x.shape, w.shape, method="fourier", engine=engine, threads=1).prepare(w)
+    y = prepared(x)
+    np.testing.assert_allclose(y, np.fft.irfft(np.fft.rfft(x) * np.fft.rfft(w), 64), atol=1e-10)
+    np.testing.assert_allclose(prepared(x[::-1])[::-1], y, atol=1e-12)
+    np.testing.assert_allclose(prepared(x, out=np.zeros_like(x).transpose(1, 0, 2)), y, atol=1e-12)
+    np.testing.assert_allclose(prepared(x), y, atol=1e-12)
+
+
+@pytest.mark.parametrize("engine", engines())
+@pytest.mark.parametrize("layout", ["blocks", "tiles"])
+@pytest.mark.parametrize("sizes", [(1, 2**17), (2**17, 1), (1, 2**9, 1, 2**8), (1, 65537)])
+def test_axes_of_one_entry_cost_nothing(engine: str, layout: str, sizes: tuple[int, ...]) -> None:
+    """A plane of one row is a row, whatever the kernel along that axis: its taps there are summed."""
+    rng = np.random.default_rng(0)
+    x, w = rng.standard_normal((2, *sizes)), rng.standard_normal(tuple(3 if n == 1 else n for n in sizes))
+    axes = range(1, len(sizes) + 1)
+    found = plan(x.shape, w.shape, axes, method="fourier", engine=engine)
+    ways = [c for c in found.candidates if c.engine == engine and c.layout == layout and c.grid == sizes]
+    if layout == "tiles" and 65537 in sizes:
+        assert not ways  # no two factors
+        return
+    way = replace(found, chosen=ways[0])
+    summed = w.sum(axis=tuple(a for a, n in enumerate(sizes) if n == 1), keepdims=True)
+    truth = np.fft.irfftn(np.fft.rfftn(x, axes=axes) * np.fft.rfftn(summed), s=sizes, axes=axes)
+    np.testing.assert_allclose(way(x, w), truth, atol=1e-9)
+    turned = np.moveaxis(np.moveaxis(x, 0, -1).copy(), -1, 0)
+    np.testing.assert_allclose(way(turned, w), truth, atol=1e-9)
+
+
+@pytest.mark.parametrize("sizes", [(2**16,), (512, 128)])
+def test_tiles_keep_the_spectrum_of_one_call(sizes: tuple[int, ...]) -> None:
+    """However many threads have called at once, one spectrum stays for the next call; it is taken, not made anew."""
+    rng = np.random.default_rng(0)
+    x, spectrum = rng.standard_normal((3, *sizes)), np.fft.rfftn(rng.standard_normal(sizes))
+    product = TiledProduct(spectrum, sizes, sizes, np.float64, "torch")
+    with ThreadPoolExecutor(4) as pool:
+        list(pool.map(lambda _: product(x, np.empty_like(x)), range(12)))
+    assert len(product._spare) == 1
+    kept = product._spare[0]
+    product(x, np.empty_like(x))
+    assert product._spare[0] is kept
+    assert kept.nbytes == product.workspace
+
+
+@pytest.mark.parametrize("engine", engines())
+@pytest.mark.parametrize("sizes", [(2**18,), (512, 512)])
+def test_tiles_are_dealt_out_among_the_threads_of_the_plan(
+    engine: str, sizes: tuple[int, ...], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    seen: list[tuple[int, int]] = []
+
+    def recorded(run: Any, parts: Any, threads: int) -> None:
+        seen.append((threads, len(parts)))
+        run_parallel(run, parts, threads)
+
+    for module in ("columns", "rows", "grids"):
+        monkeypatch.setattr(f"equiconv.convolution.tiles.{module}.run_parallel", recorded)
+    rng = np.random.default_rng(0)
+    x, w = rng.standard_normal(sizes), rng.standard_normal(sizes)
+    found = plan(sizes, sizes, range(len(sizes)), method="fourier", engine=engine, threads=3)
+    tiles = replace(found, chosen=next(c for c in found.candidates if (c.engine, c.layout) == (engine, "tiles")))
+    prepared = tiles.prepare(w)
+    seen.clear()
+    prepared(x)
+    assert len(seen) == 3  # three passes
+    assert all(threads == 3 and parts >= 3 for threads, parts in seen)

@@ -13,22 +13,27 @@ from equiconv.convolution.engines import available
 from equiconv.convolution.engines.pool import set_idle_limit
 
 SHAPES = [
-    ((3000, 1024), (1024,)),
+    ((1000, 1024), (1024,)),
     ((300, 1009), (1009,)),
     ((40, 2**14), (2**14,)),
     ((4, 2**17), (2**17,)),
     ((300, 40, 40), (40, 40)),
     ((3, 512, 600), (512, 600)),
+    ((2, 1, 2**18), (1, 2**18)),
+    ((2, 2, 2**17), (2, 2**17)),
+    ((2, 3, 5 * 2**15), (3, 5 * 2**15)),
+    ((2, 2**17, 2), (2**17, 2)),
 ]
 
 
 @pytest.mark.parametrize("engine", available())
 @pytest.mark.parametrize("threads", [1, 3])
+@pytest.mark.parametrize("dtype", ["float32", "complex128"])
 @pytest.mark.parametrize(("x_shape", "w_shape"), SHAPES)
-def test_no_more_is_held_than_is_stated(engine: str, threads: int, x_shape: Any, w_shape: Any) -> None:
+def test_no_more_is_held_than_is_stated(engine: str, threads: int, dtype: Any, x_shape: Any, w_shape: Any) -> None:
     rng = np.random.default_rng(0)
-    x, w = rng.standard_normal(x_shape).astype(np.float32), rng.standard_normal(w_shape).astype(np.float32)
-    p = plan(x_shape, w_shape, range(1, len(x_shape)), "float32", "fourier", engine=engine, threads=threads)
+    x, w = rng.standard_normal(x_shape).astype(dtype), rng.standard_normal(w_shape).astype(dtype)
+    p = plan(x_shape, w_shape, range(1, len(x_shape)), dtype, "fourier", engine=engine, threads=threads)
     prepared, out = p.prepare(w), np.empty_like(x)
     before = set_idle_limit(0)  # what earlier calls left at rest would not be counted
     tracemalloc.start()

@@ -36,7 +36,7 @@ class GridPasses:
         self.rank = len(grid)
         self._threads = threads
         self._columns = Columns(grid[0], math.prod(self.frequencies[1:]), self.spectrum_dtype, threads)
-        rows = max(1, min(grid[0], TILE[engine] // (math.prod(grid[1:]) * dtype.itemsize)))
+        rows = max(1, min(-(-grid[0] // threads), TILE[engine] // (math.prod(grid[1:]) * dtype.itemsize)))
         self._slabs = TransformKey(engine, (rows, *grid[1:]), tuple(range(1, len(grid))), dtype.name, 1, measured)
 
     def empty(self) -> Array:

@@ -92,10 +92,12 @@ def _passes(
 def tiles_workspace(grid: Sequence[int], itemsize: int, threads: int, *, is_padded: bool) -> int:
     """The bytes that a product in tiles holds beside its operands, at most.
 
-    The spectrum of one signal, for a continued one the signal and its result; and for each thread a slab or some rows,
-    and a strip of columns where no library transforms it in place, each with its spectrum and its result.
+    The spectrum of one signal, for a continued one the signal and its result; and for each thread a slab (which is as large
+    as the signal where the first axis has one entry) or some rows, and a strip of columns where no library transforms it
+    in place, each with its spectrum and its result.
     """
     signal = math.prod(grid) * itemsize
-    tile = max(TILE.values()) + STRIP
+    slab = math.prod(grid[1:]) * itemsize if len(grid) > 1 else 0
+    tile = max(max(TILE.values()), slab) + STRIP
     spectra = 2 + 2 * is_padded  # each a little more than the signal, for the frequency at n/2
-    return spectra * signal + threads * 3 * tile
+    return spectra * signal + threads * 3 * tile + threads * 2**16

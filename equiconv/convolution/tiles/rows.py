@@ -136,15 +136,13 @@ def _even(rows: int, most: int) -> int:
     return min(range(most // 2 + 1, most + 1), key=lambda k: (-rows % k, -k))
 
 
-@lru_cache(maxsize=8)
+@lru_cache(maxsize=4)
 def _twiddles(n1: int, n2: int, half: int, together: int, dtype: str) -> tuple[Array, Array]:
     """ω_n^(−k₁·i₂) of row k₁ = together·a + b is fine[b]·coarse[a]: little memory, and read from the cache."""
-    n = n1 * n2
-    columns = np.arange(n2, dtype=np.int64)
-    tables = []
+    columns, tables = np.arange(n2), []
     for rows in (np.arange(together), np.arange(0, half, together)):
-        # the exponent is reduced modulo n as an integer, so that each angle is accurate
-        table = np.exp((rows[:, None] * columns % n) * (-2j * np.pi / n)).astype(dtype)
+        # k₁·i₂ < n is an exact integer, so that each angle is accurate
+        table = np.exp((rows[:, None] * columns) * (-2j * np.pi / (n1 * n2))).astype(dtype)
         table.flags.writeable = False
         tables.append(table)
     return tables[0], tables[1]
