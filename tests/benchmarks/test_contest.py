@@ -74,9 +74,15 @@ def test_contenders_take_turns_and_inputs_rotate(monkeypatch: pytest.MonkeyPatch
 
     found = run({OURS: noting(OURS), "theirs": noting("theirs")}, least=4)
     assert found.seconds == {OURS: 1.0, "theirs": 1.0}
-    before = [(OURS, 1.0), ("theirs", 1.0)] * 2  # the check, and a call that warms up and is timed roughly
-    turns = [(OURS, 1.0), ("theirs", 1.0), ("theirs", 3.0), (OURS, 3.0)] * 2
-    assert calls == before + turns
+
+    def turn(name: str, timed: float) -> list[tuple[str, float]]:
+        """A call that is not timed, on the input before, and one that is."""
+        return [(name, 4.0 - timed), (name, timed)]
+
+    checks = [(OURS, 1.0), ("theirs", 1.0)]
+    roughly = [*turn(OURS, 1.0), *turn("theirs", 1.0)]
+    turns = [*turn(OURS, 1.0), *turn("theirs", 1.0), *turn("theirs", 3.0), *turn(OURS, 3.0)] * 2
+    assert calls == checks + roughly + turns
 
 
 def test_short_calls_are_timed_many_at_a_time(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -89,7 +95,8 @@ def test_short_calls_are_timed_many_at_a_time(monkeypatch: pytest.MonkeyPatch) -
         return 2 * x
 
     run({OURS: ours, "theirs": TWICE["theirs"]}, least=2, seconds=0.0)
-    assert seen == [1.0, 1.0] + [1.0, 3.0] * 10  # twice ten calls of 1e-5 seconds, on both inputs
+    # the check, a call that is timed roughly, and twice ten calls of 1e-5 seconds on both inputs, each after one that is not
+    assert seen == [1.0, 3.0, 1.0] + [3.0, *[1.0, 3.0] * 5] * 2
 
 
 def test_the_name_of_the_copy_is_taken() -> None:
