@@ -397,3 +397,30 @@ def test_prepared_layers_record_the_gradient_of_a_bias_alone() -> None:
     assert layer.bias is not None
     assert layer.bias.grad is not None
     torch.testing.assert_close(layer.bias.grad, torch.full((32,), 48.0 * 48.0))
+
+
+def test_a_layer_follows_its_arguments_and_its_weight() -> None:
+    """What a layer keeps of its last call is that of other arguments as soon as one of them is another."""
+    layer, x = torch.nn.Conv2d(2, 2, 3, padding=1, padding_mode="circular").double(), torch.randn(1, 2, 8, 8).double()
+    ours = CircularConv2d.from_torch(layer, copy=True)
+    torch.testing.assert_close(ours(x), layer(x))
+    given: dict[str, Any] = {"stride": (1, 1), "padding": (1, 1), "dilation": (1, 1), "groups": 1}
+    for name, value in (
+        ("stride", (2, 2)),
+        ("padding", (3, 3)),
+        ("dilation", (2, 2)),
+        ("padding", (0, 0)),
+        ("groups", 2),
+    ):
+        given[name] = value  # one at a time
+        setattr(ours, name, value)
+        signal = x if name != "groups" else torch.cat([x, x], dim=1)
+        torch.testing.assert_close(ours(signal), circular_conv(signal, layer.weight, layer.bias, **given))
+    ours.stride, ours.padding, ours.dilation, ours.groups = (1, 1), "same", (1, 1), 1
+    torch.testing.assert_close(ours(x), layer(x))
+    ours.weight = torch.nn.Parameter(layer.weight.detach()[..., :1, :1].clone())  # "same" continues by less
+    torch.testing.assert_close(ours(x), torch.nn.functional.conv2d(x, ours.weight, ours.bias))
+    ours.padding = (0, 0)
+    ours.stride = (1.0, 1.0)  # type: ignore[assignment]
+    with pytest.raises(TypeError):
+        ours(x)
